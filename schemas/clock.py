@@ -1,0 +1,57 @@
+"""A line has one clock, known to every process: the wall clock, or a scaled one for demos and load tests."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Line time."""
+
+    def now(self) -> int:
+        """Line time in milliseconds since 1970 UTC."""
+
+    def wall_seconds(self, line_ms: int) -> float:
+        """Wall seconds in which this span of line milliseconds passes."""
+
+
+class WallClock:
+    """Line time is the machine's time."""
+
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def wall_seconds(self, line_ms: int) -> float:
+        return line_ms / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledClock:
+    """`now = min(until, start + (wall - started) * speed)`; all instants in milliseconds since 1970 UTC."""
+
+    start: int
+    speed: float
+    until: int
+    started: int
+
+    def now(self) -> int:
+        wall = time.time_ns() // 1_000_000
+        return min(self.until, self.start + int((wall - self.started) * self.speed))
+
+    def wall_seconds(self, line_ms: int) -> float:
+        return line_ms / 1000 / self.speed
+
+
+@dataclass(slots=True)
+class VirtualClock:
+    """A clock that is moved by hand: simulation and tests."""
+
+    at: int = 0
+
+    def now(self) -> int:
+        return self.at
+
+    def wall_seconds(self, line_ms: int) -> float:
+        return 0.0

@@ -1,0 +1,308 @@
+"""A checked Pathline project, as typed values.
+
+`schemas.definitions.load` makes these from the YAML files; processors, connectors, sinks and the command line work on
+them and never see YAML. Durations are milliseconds, times of day are minutes after local midnight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from schemas.definitions.expressions import Expression
+
+Scalar = str | float | int | bool | None
+
+
+# --- conditions: the segment language ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    of: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    of: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    of: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Holds the events with `near <= now - t < far`; `within: w` is (0, w), no window is far None (ever).
+
+    `since`/`until` (instants, milliseconds) bound the occurrence time instead: `since <= t < until`.
+    """
+
+    near: int = 0
+    far: int | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """Count of events of these names that match, compared with bounds (inclusive; at_most None is no bound)."""
+
+    events: tuple[str, ...]
+    where: Expression | None = None
+    at_least: int = 1
+    at_most: int | None = None
+    window: Window = Window()
+    each: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraitIs:
+    """A trait compared: op is equals, not_equals, one_of, at_least, at_most, exists, contains, within or held_for."""
+
+    trait: str
+    op: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class InSegment:
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class HasConsent:
+    channel: str
+    purpose: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """A CEL expression over `entry`, `event`, `person.traits` and `now`; in journeys only."""
+
+    cel: Expression
+
+
+Condition = All | AnyOf | Not | Did | TraitIs | InSegment | HasConsent | Reachable | Holds
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    name: str
+    when: Condition
+    path: str = ""
+
+
+# --- journeys --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """An event (one of these names, matching where) or a segment entered or left."""
+
+    events: tuple[str, ...] = ()
+    where: Expression | None = None
+    segment: str | None = None
+    change: Literal["entered", "left"] = "entered"
+    name: str = ""  # `as:` the name under which the event is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    trigger: Trigger
+    existing: bool = False
+    key: str | None = None  # path into the event, for example properties.cart_id
+    at_most_every: int | None = None
+    once: bool = False
+    on_repeat: Literal["ignore", "restart", "parallel"] = "ignore"
+    max_age: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """`duration`, or `until` a local time of day (on `days`, 0 = Monday), or `until_path` (traits.x, properties.x) with
+    an offset before it."""
+
+    id: str
+    duration: int | None = None
+    until: int | None = None
+    days: frozenset[int] = frozenset()
+    until_path: str | None = None
+    before: int = 0
+    restart_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFor:
+    id: str
+    triggers: tuple[Trigger, ...]
+    timeout: int | None
+    then: tuple[Step, ...] = ()
+    on_timeout: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    when: Condition | None  # None: otherwise
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    id: str
+    arms: tuple[Arm, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """`channels` in order, or one of cheapest, all as `choice`; with `until` (a receipt: opened, clicked, delivered)
+    and `within` the next channel is tried when it did not come."""
+
+    id: str
+    template: str
+    channels: tuple[str, ...] = ()
+    choice: Literal["order", "cheapest", "preferred", "best", "all"] = "order"
+    until: str | None = None
+    within: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    id: str
+    arms: tuple[tuple[str, float, tuple[Step, ...]], ...]  # name, share, steps
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateTraits:
+    id: str
+    traits: Mapping[str, Any]  # dotted path under traits -> value; a string is a Liquid template
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    id: str
+    reason: str = ""
+
+
+Step = Wait | WaitFor | Branch | Send | Split | UpdateTraits | Exit
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    trigger: Trigger
+    within: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    name: str
+    enter: Entry
+    steps: tuple[Step, ...]
+    exit: tuple[Trigger, ...] = ()
+    goal: Goal | None = None
+    priority: int = 50
+    category: Literal["marketing", "transactional"] = "marketing"
+    purpose: str = ""
+    intent: str = ""
+    path: str = ""
+
+
+# --- the rest of the project -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierType:
+    """`rank` 0 is the strongest. `limit` None is no limit; `per` is its period in milliseconds, None for ever."""
+
+    name: str
+    rank: int
+    limit: int | None = None
+    per: int | None = None
+    normalize: str | None = None  # email | phone
+    region: str | None = None
+    shared: Literal["keep", "newest", "separate"] = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRules:
+    types: Mapping[str, IdentifierType]
+    blocked: frozenset[str]
+    blocked_patterns: tuple[str, ...] = ()
+    hub: int | None = None
+    remember_messages: int = 7 * 86_400_000  # duplicates of a message id are dropped for this long
+
+
+@dataclass(frozen=True, slots=True)
+class EventRule:
+    """`same`: path that names the occurrence; `revenue`: path of its amount; `undo`: events that take it back."""
+
+    name: str
+    same: str | None = None
+    revenue: str | None = None
+    undo: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """At most this many sends in a rolling window of `per` milliseconds; None is the local calendar day."""
+
+    at_most: int
+    per: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """`quiet` is (first, end) in minutes of the local day: from first up to but without end; it may span midnight.
+
+    `identifiers` are the identifier types that are addresses in this channel.
+    """
+
+    name: str
+    cost: float = 0.0
+    connector: str = ""
+    consent: Literal["opt_in", "opt_out", "double_opt_in", "none"] = "none"
+    caps: tuple[Cap, ...] = ()
+    quiet: tuple[int, int] | None = None
+    kind: Literal["send", "session"] = "send"
+    identifiers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Liquid sources by part (subject, body, text ...); `variants` override them by channel or language."""
+
+    name: str
+    parts: Mapping[str, str]
+    variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    share: float
+    exempt: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Everything in a project folder. `version` is the content hash of its files, `files` their texts by path."""
+
+    name: str
+    timezone: str
+    currency: str
+    holdout: Holdout | None
+    identity: IdentityRules
+    events: Mapping[str, EventRule]
+    channels: Mapping[str, Channel]
+    segments: Mapping[str, Segment]  # in an order in which a segment stands after those it refers to
+    journeys: Mapping[str, Journey]
+    templates: Mapping[str, Template]
+    version: str
+    files: Mapping[str, str]

@@ -1,0 +1,52 @@
+"""How one line is set up: the same typed settings in every process, from the environment.
+
+`pathline up` writes them for its processes; a deployment sets the `PATHLINE_...` variables itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.clock import Clock, ScaledClock, WallClock
+
+
+class Settings(BaseSettings):
+    """Settings of a line. Times are milliseconds since 1970 UTC unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="PATHLINE_", extra="ignore", frozen=True)
+
+    home: Path = Field(Path(".pathline"), description="What is local to a line: state, warehouse files, logs.")
+    brokers: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers.")
+    registry: str = Field("", description="Schema registry URL; empty: ids from the id file kept with the schemas.")
+    partitions: int = Field(2, ge=1, description="N, the partition count of all topics that are not single.")
+    replication: int = Field(1, ge=1, description="Replication factor of the topics.")
+    warehouse: str = Field("", description="ClickHouse DSN of a server; empty: the embedded engine in home/warehouse.")
+    worker: int = Field(0, ge=0, description="Stable number of this worker, given by its supervisor.")
+    web_port: int = Field(0, ge=0, description="Port of metrics and readiness; 0 picks a free one.")
+    clock: str = Field("wall", pattern="^(wall|scaled)$", description="wall or scaled.")
+    clock_start: int = Field(0, description="Scaled clock: line time at clock_started.")
+    clock_speed: float = Field(1.0, gt=0, description="Scaled clock: line seconds a wall second.")
+    clock_until: int = Field(0, description="Scaled clock: line time at which it stops.")
+    clock_started: int = Field(0, description="Scaled clock: wall time at which it started.")
+    session_timeout_ms: int = Field(6_000, ge=1_000, description="Consumer group session timeout.")
+    transaction_timeout_ms: int = Field(10_000, ge=1_000, description="Kafka transaction timeout.")
+    batch_records: int = Field(10_000, ge=1, description="Most records in one transaction.")
+    dead_letter_ratio: float = Field(0.2, gt=0, le=1, description="A worker stops above this share of dead letters.")
+    dead_letter_run: int = Field(1_000, ge=1, description="A worker stops after this many dead letters in a row.")
+
+    @model_validator(mode="after")
+    def _safe(self) -> Settings:
+        if self.clock == "scaled" and not (self.clock_start < self.clock_until and self.clock_started > 0):
+            raise ValueError("a scaled clock needs clock_start < clock_until and clock_started")
+        if self.transaction_timeout_ms < self.session_timeout_ms:
+            raise ValueError("transaction_timeout_ms below session_timeout_ms would abort transactions of live workers")
+        return self
+
+    def make_clock(self) -> Clock:
+        """The line's clock."""
+        if self.clock == "scaled":
+            return ScaledClock(self.clock_start, self.clock_speed, self.clock_until, self.clock_started)
+        return WallClock()
