@@ -1,0 +1,21 @@
+"""What tests of several parts share: one real broker for a whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pathline.local.kafka import KafkaBroker
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap servers of a real Kafka, started at the first use.
+
+    Its topics are shared by all tests of the run: take names of your own, or start a `KafkaBroker` of your own for a
+    whole line.
+    """
+    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    yield broker.start()
+    broker.stop()
