@@ -16,7 +16,7 @@ import orjson
 from processors.runtime.memory import MemoryLine
 from schemas import topics
 from schemas.codec import Codec
-from schemas.identifiers import person_id, split_slot
+from schemas.identifiers import identifier_of, person_id
 from schemas.records import Assignment, Decision, Event, Refusal, SendCommand, Update
 
 Row = dict[str, Any]
@@ -69,7 +69,7 @@ class Outcome:
         profiles = {u.person_id: orjson.loads(u.profile) for u in self.updates if u.profile is not None}
         placed = self._slots()
         active = {
-            placed[u.slot] if u.slot in placed else owner[split_slot(u.slot)[0]]
+            placed[u.slot] if u.slot in placed else owner[identifier_of(u.slot)]
             for u in self.updates
             if u.kind == "event"
         }
