@@ -36,6 +36,11 @@ class Settings(BaseSettings):
     batch_records: int = Field(10_000, ge=1, description="Most records in one transaction.")
     dead_letter_ratio: float = Field(0.2, gt=0, le=1, description="A worker stops above this share of dead letters.")
     dead_letter_run: int = Field(1_000, ge=1, description="A worker stops after this many dead letters in a row.")
+    public_url: str = Field("", description="Collector as people reach it, for links in messages; empty: no links.")
+    secret: str = Field("", description="Signs links in messages; empty: a secret made once in home/secret.")
+    write_keys: str = Field("", description="Write keys the collector accepts, separated by commas.")
+    smtp: str = Field("", description="Server for e-mail, smtp://[user:password@]host:port; empty: the mail catcher.")
+    warehouse_password: str = Field("", description="Password (any user) of the embedded warehouse's HTTP endpoint.")
 
     @model_validator(mode="after")
     def _safe(self) -> Settings:
