@@ -1,0 +1,1 @@
+"""HTTP collector with the API of Segment."""

@@ -1,0 +1,72 @@
+"""The process `pathline collect`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+import uvicorn
+from confluent_kafka import KafkaException
+from confluent_kafka import Producer as KafkaProducer
+from fastapi import FastAPI
+
+from connectors.inbound.collector.app import Parts, make_app
+from connectors.inbound.collector.intake import Intake
+from connectors.inbound.collector.publisher import Publisher
+from connectors.inbound.collector.rules import PublishedRules
+from connectors.unsubscribe import secret_of
+from schemas.codec import Codec
+from schemas.definitions.model import IdentityRules
+from schemas.kafka import producer_config
+from schemas.settings import Settings
+from schemas.topics import EVENTS
+
+log = structlog.get_logger()
+
+#: the client library gives up after 15 s: it must hear from us before
+DELIVERY_MS = 10_000
+LINGER_MS = 2
+
+
+def run(
+    settings: Settings,
+    port: int,
+    write_keys: Sequence[str],
+    rules: IdentityRules | None = None,
+    host: str = "127.0.0.1",
+) -> None:
+    """Serve until SIGTERM or SIGINT; port 0 takes a free one.
+
+    `rules` fixes the identity rules; without, they are those of the project in the topic `definitions` and follow it.
+    """
+    codec = Codec()
+    producer = KafkaProducer(
+        producer_config(settings) | {"linger.ms": LINGER_MS, "delivery.timeout.ms": DELIVERY_MS, "compression.type": "lz4"}
+    )
+    publisher = Publisher(producer, timeout=DELIVERY_MS / 1000 + 2)
+    published = None if rules is not None else PublishedRules(settings, codec)
+    current: Callable[[], IdentityRules | None] = (lambda: rules) if published is None else published.current
+
+    async def ready() -> str | None:
+        try:
+            topic = (await asyncio.to_thread(producer.list_topics, EVENTS, 2.0)).topics[EVENTS]
+        except KafkaException as error:
+            return f"Kafka at {settings.brokers} does not answer: {error}"
+        return None if topic.error is None else f"topic {EVENTS}: {topic.error}"
+
+    parts = Parts(Intake(publisher, codec, settings.make_clock()), write_keys, current, ready, secret_of(settings))
+    app = make_app(parts)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(publisher.close)
+        if published is not None:
+            await asyncio.to_thread(published.close)
+
+    app.router.lifespan_context = lifespan
+    server = uvicorn.Server(uvicorn.Config(app, host, port, log_level="warning", access_log=False))
+    log.info("collector", host=host, port=port, brokers=settings.brokers)
+    server.run()
