@@ -1,0 +1,66 @@
+"""State of the graph: one node an identifier, with its links and where its slots are placed."""
+
+from __future__ import annotations
+
+import msgspec
+
+from processors.runtime.contract import Table
+from schemas.identifiers import person_id
+
+
+class Known(msgspec.Struct, frozen=True, array_like=True):
+    """A link as one of its ends knows it; times in milliseconds since 1970 UTC.
+
+    `seen` are the sightings reported, oldest first, of which only the first matters unless the weaker end is of a
+    `newest` type. `refused` is the reason why the link does not count, empty when it does; `tree` whether it is one of
+    the links that joined two groups (the others only confirm). `source` and `event_id` tell where it was seen first.
+    """
+
+    seen: list[int]
+    source: str
+    event_id: str
+    refused: str = ""
+    tree: bool = False
+
+    @property
+    def first(self) -> int:
+        return self.seen[0]
+
+    @property
+    def last(self) -> int:
+        return self.seen[-1]
+
+
+class Placement(msgspec.Struct, frozen=True, array_like=True):
+    """The person who has the slot of the period that begins at `since`; `version` 1 is the derived placement."""
+
+    since: int
+    person: str
+    version: int
+
+
+class Node(msgspec.Struct, frozen=True):
+    """An identifier with at least one link. `person` is the one it belongs to now, `seen` its oldest link's sighting,
+    `version` that of its last assignment (0: none yet), `superseded` and `generation` as in the assignment.
+
+    A hub keeps the links it had when it became one; later ones stand only at their other end, so that it stays small.
+    """
+
+    person: str
+    seen: int
+    placements: list[Placement]
+    links: dict[str, Known] = {}
+    stronger: int = 0
+    hub: bool = False
+    superseded: list[str] = []
+    version: int = 0
+    generation: int = 0
+
+
+def new_node(identifier: str, seen_at: int) -> Node:
+    """An identifier as it is before its first link: a person by itself."""
+    person = person_id(identifier)
+    return Node(person=person, seen=seen_at, placements=[Placement(0, person, 1)])
+
+
+NODES = Table("node", Node)

@@ -1,0 +1,192 @@
+"""Who is one person: a pure function of the set of links, whatever order they arrived in.
+
+Links are taken in a fixed order (rank of the weaker end, then oldest first, for `newest` types newest first, then
+values) and joined greedily; one that would break a limit is refused. Hubs and ambiguous identifiers are isolated.
+The greedy order is that of Kruskal's algorithm, with limits in place of cycles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from schemas.definitions.model import IdentityRules
+from schemas.identifiers import split
+
+Pair = tuple[str, str]
+
+
+class Edge(NamedTuple):
+    """Two identifiers seen together: `a` is the stronger; first and last sighting in milliseconds since 1970 UTC."""
+
+    a: str
+    b: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What became of links. `root` names a group by one of its members; `tree` are the links that joined two groups;
+    `refused` has the reason of each link that does not count; `ambiguous` are isolated `separate` identifiers."""
+
+    root: dict[str, str]
+    members: dict[str, list[str]]
+    tree: set[Pair]
+    refused: dict[Pair, str]
+    ambiguous: set[str]
+
+
+class Strength:
+    """Ranks and limits of identifier types, looked up by identifier.
+
+    A type that links are kept of but the rules know no more is weaker than all others and without limit.
+    """
+
+    def __init__(self, rules: IdentityRules) -> None:
+        self._types = rules.types
+        self.hub = rules.hub
+        #: types with a limit, strongest first, so that the reason of a refusal names the strongest one exceeded
+        self.limits = tuple(
+            (type.name, type.limit)
+            for type in sorted(rules.types.values(), key=lambda type: type.rank)
+            if type.limit is not None
+        )
+        self._limited = {name for name, _ in self.limits}
+
+    def rank(self, identifier: str) -> int:
+        """0 is the strongest."""
+        type = self._types.get(split(identifier)[0])
+        return len(self._types) if type is None else type.rank
+
+    def shared(self, identifier: str) -> str:
+        """keep, newest or separate."""
+        type = self._types.get(split(identifier)[0])
+        return "keep" if type is None else type.shared
+
+    def pair(self, one: str, other: str) -> Pair:
+        """Both, the stronger first; of one type the smaller first."""
+        return (one, other) if (self.rank(one), one) <= (self.rank(other), other) else (other, one)
+
+    def counts(self, identifier: str) -> dict[str, int]:
+        """What one identifier counts towards limits."""
+        type = split(identifier)[0]
+        return {type: 1} if type in self._limited else {}
+
+    def exceeded(self, left: dict[str, int], right: dict[str, int]) -> str:
+        """`type limit` of the strongest limit that the two together would break; empty when they may join."""
+        for type, limit in self.limits:
+            if left.get(type, 0) + right.get(type, 0) > limit:
+                return f"{type} {limit}"
+        return ""
+
+    def order(self, edge: Edge) -> tuple[int, int, str, str]:
+        """The order in which links are taken."""
+        seen = -edge.last if self.shared(edge.b) == "newest" else edge.first
+        return self.rank(edge.b), seen, edge.a, edge.b
+
+
+def hubs(edges: Iterable[Edge], strength: Strength) -> set[str]:
+    """Identifiers linked to more distinct identifiers of stronger types than a person could own."""
+    if strength.hub is None:
+        return set()
+    stronger: dict[str, set[str]] = {}
+    for edge in edges:
+        if strength.rank(edge.a) < strength.rank(edge.b):
+            stronger.setdefault(edge.b, set()).add(edge.a)
+    return {identifier for identifier, owners in stronger.items() if len(owners) > strength.hub}
+
+
+def resolve(edges: Collection[Edge], rules: IdentityRules) -> Joined:
+    """Persons of a whole set of links, each pair once, blocked values taken out."""
+    strength = Strength(rules)
+    isolated = hubs(edges, strength)
+    joined = join([edge for edge in edges if not isolated & {edge.a, edge.b}], strength)
+    for edge in edges:
+        if isolated & {edge.a, edge.b}:
+            joined.refused[edge.a, edge.b] = f"hub: {rules.hub}"
+            for identifier in (edge.a, edge.b):
+                if identifier not in joined.root:
+                    joined.root[identifier] = identifier
+                    joined.members[identifier] = [identifier]
+    return joined
+
+
+def join(edges: Collection[Edge], strength: Strength) -> Joined:
+    """Join links none of which touches a hub.
+
+    An identifier of a `separate` type that a limit keeps from joining a second person is ambiguous: it is taken out
+    with all its links, and the rest is joined again without it, until no more turn up.
+    """
+    ordered = sorted(edges, key=strength.order)
+    ambiguous: dict[str, str] = {}
+    while True:
+        greedy = _Greedy(strength)
+        for edge in ordered:
+            apart = ambiguous.get(edge.b) or ambiguous.get(edge.a)
+            greedy.refuse(edge, f"separate: {apart}") if apart else greedy.take(edge)
+        if not greedy.ambiguous:
+            break
+        ambiguous |= greedy.ambiguous
+    roots = {identifier: greedy.find(identifier) for edge in ordered for identifier in (edge.a, edge.b)}
+    members: dict[str, list[str]] = {}
+    for identifier, root in roots.items():
+        members.setdefault(root, []).append(identifier)
+    return Joined(roots, members, greedy.tree, greedy.refused, set(ambiguous))
+
+
+@dataclass(slots=True)
+class _Greedy:
+    """Union-find that refuses what breaks a limit."""
+
+    strength: Strength
+    parent: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    tree: set[Pair] = field(default_factory=set)
+    refused: dict[Pair, str] = field(default_factory=dict)
+    ambiguous: dict[str, str] = field(default_factory=dict)
+    owned: set[str] = field(default_factory=set)
+
+    def find(self, identifier: str) -> str:
+        root = self.parent.get(identifier)
+        if root is None:
+            self.parent[identifier], self.sizes[identifier] = identifier, 1
+            self.counts[identifier] = self.strength.counts(identifier)
+            return identifier
+        while self.parent[root] != root:
+            root = self.parent[root]
+        self.parent[identifier] = root
+        return root
+
+    def take(self, edge: Edge) -> None:
+        left, right = self.find(edge.a), self.find(edge.b)
+        if left != right:
+            exceeded = self.strength.exceeded(self.counts[left], self.counts[right])
+            if exceeded:
+                self._over(edge, exceeded)
+                return
+            self._unite(left, right)
+            self.tree.add((edge.a, edge.b))
+        self.owned.add(edge.b)
+
+    def refuse(self, edge: Edge, reason: str) -> None:
+        self.find(edge.a), self.find(edge.b)
+        self.refused[edge.a, edge.b] = reason
+
+    def _over(self, edge: Edge, exceeded: str) -> None:
+        """A limit is broken: by a second owner of what is owned already, or by one identifier too many."""
+        shared = self.strength.shared(edge.b) if edge.b in self.owned else "keep"
+        if shared == "separate":
+            self.ambiguous.setdefault(edge.b, exceeded)
+        self.refuse(edge, f"{'superseded' if shared == 'newest' else 'limit'}: {exceeded}")
+
+    def _unite(self, left: str, right: str) -> None:
+        if self.sizes[left] < self.sizes[right]:
+            left, right = right, left
+        self.parent[right] = left
+        self.sizes[left] += self.sizes.pop(right)
+        merged = self.counts[left]
+        for type, count in self.counts.pop(right).items():
+            merged[type] = merged.get(type, 0) + count

@@ -1,0 +1,232 @@
+"""What one new link changes: persons are computed again where it can matter, and nowhere else.
+
+The joining of links is greedy in a fixed order, so a person whose joining links stay the same has had the same groups
+at every point of that order, and no refused link at it can turn out otherwise. Hence the region to compute starts with
+the persons of the new link and grows over refused links only from persons that changed. A property test holds the
+result against the function of the whole set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from processors.graph.model import Known, Node
+from processors.graph.periods import Sighting, Since, newest, place, separate
+from processors.graph.policy import Edge, Joined, Pair, Strength, join
+from schemas.identifiers import person_id
+
+HUB = "hub: "
+SEPARATE = "separate: "
+
+
+@dataclass(slots=True)
+class Nodes:
+    """Nodes as a turn sees them: read once, changed here, written by the stage at the end."""
+
+    load: Callable[[str], Node | None]
+    before: dict[str, Node | None] = field(default_factory=dict)
+    now: dict[str, Node] = field(default_factory=dict)
+
+    def __getitem__(self, identifier: str) -> Node:
+        """The node, which exists."""
+        if identifier not in self.now:
+            node = self.load(identifier)
+            assert node is not None, f"{identifier} is linked but not known"
+            self.before[identifier] = self.now[identifier] = node
+        return self.now[identifier]
+
+    def was(self, identifier: str) -> Node | None:
+        """The node as it was before the turn."""
+        if identifier not in self.before:
+            self.before[identifier] = self.load(identifier)
+        return self.before[identifier]
+
+    def change(self, identifier: str, node: Node) -> None:
+        """The node is this from now on."""
+        self.was(identifier)
+        self.now[identifier] = node
+
+    def changed(self) -> Iterable[tuple[str, Node | None, Node]]:
+        """(identifier, before, after) of what is different, in order."""
+        for identifier in sorted(self.now):
+            if self.before[identifier] != self.now[identifier]:
+                yield identifier, self.before[identifier], self.now[identifier]
+
+
+def settle(nodes: Nodes, seeds: Iterable[str], strength: Strength) -> None:
+    """Bring persons, verdicts on links and placements of slots up to date after the links of `seeds` changed."""
+    region = _Region(nodes, strength)
+    region.add(seeds)
+    joined = region.settled()
+    _judge(nodes, joined, region.edges)
+    moved = _name(nodes, region.members(), joined, strength)
+    _place(nodes, region.members(), moved, joined, strength)
+
+
+class _Region:
+    """The identifiers that a change can reach: always whole persons, as they were before it."""
+
+    def __init__(self, nodes: Nodes, strength: Strength) -> None:
+        self._nodes = nodes
+        self._strength = strength
+        self._persons: list[list[str]] = []
+        self._inside: set[str] = set()
+        self.edges: list[Edge] = []
+
+    def members(self) -> list[str]:
+        return sorted(self._inside)
+
+    def add(self, identifiers: Iterable[str]) -> None:
+        """Take in whoever was one person with these."""
+        for identifier in identifiers:
+            if identifier in self._inside:
+                continue
+            self._inside.add(identifier)
+            person = [identifier]
+            for member in person:
+                was = self._nodes.was(member)
+                for other, known in was.links.items() if was is not None else ():
+                    if known.tree and other not in self._inside:
+                        self._inside.add(other)
+                        person.append(other)
+            self._persons.append(person)
+
+    def settled(self) -> Joined:
+        """The links inside joined, once no person that changed has a link to the outside."""
+        while True:
+            self.edges = self._links()
+            joined = join(self.edges, self._strength)
+            wider = self._reached(joined)
+            if not wider:
+                return joined
+            self.add(wider)
+
+    def _links(self) -> list[Edge]:
+        edges = []
+        for identifier in sorted(self._inside):
+            node = self._nodes[identifier]
+            for other, known in () if node.hub else node.links.items():
+                if other in self._inside and not known.refused.startswith(HUB):
+                    a, b = self._strength.pair(identifier, other)
+                    if a == identifier:
+                        edges.append(Edge(a, b, known.first, known.last))
+        return edges
+
+    def _reached(self, joined: Joined) -> list[str]:
+        """Neighbours whose links may now be judged otherwise."""
+        # what is ambiguous is found by joining several times, so one unchanged person proves nothing
+        everywhere = bool(joined.ambiguous) or any(self._apart(member) for person in self._persons for member in person)
+        reached: list[str] = []
+        for person in self._persons:
+            if everywhere or any(self._changed(member, joined.tree) for member in person):
+                for member in person:
+                    node = self._nodes[member]
+                    links = () if node.hub else node.links.items()
+                    reached += [
+                        other
+                        for other, known in links
+                        if other not in self._inside and not known.refused.startswith(HUB)
+                    ]
+        return reached
+
+    def _apart(self, identifier: str) -> bool:
+        was = self._nodes.was(identifier)
+        return was is not None and any(known.refused.startswith(SEPARATE) for known in was.links.values())
+
+    def _changed(self, identifier: str, tree: set[Pair]) -> bool:
+        was, node = self._nodes.was(identifier), self._nodes[identifier]
+        before = {other: (k.first, k.last) for other, k in was.links.items() if k.tree} if was is not None else {}
+        after = {
+            other: (known.first, known.last)
+            for other, known in node.links.items()
+            if self._strength.pair(identifier, other) in tree
+        }
+        return before != after
+
+
+def _judge(nodes: Nodes, joined: Joined, edges: Iterable[Edge]) -> None:
+    """Write the verdicts to both ends of each link."""
+    for edge in edges:
+        pair = (edge.a, edge.b)
+        verdict = (joined.refused.get(pair, ""), pair in joined.tree)
+        known = nodes[edge.a].links[edge.b]
+        if (known.refused, known.tree) != verdict:
+            judged = Known(known.seen, known.source, known.event_id, *verdict)
+            connect(nodes, edge.a, edge.b, judged)
+            connect(nodes, edge.b, edge.a, judged)
+
+
+def connect(nodes: Nodes, identifier: str, other: str, known: Known) -> None:
+    """Keep a link at one of its ends."""
+    node = nodes[identifier]
+    nodes.change(identifier, msgspec.structs.replace(node, links={**node.links, other: known}))
+
+
+def _name(nodes: Nodes, members: list[str], joined: Joined, strength: Strength) -> set[str]:
+    """Give persons their ids, after their strongest identifier; returns whose person changed."""
+    groups: dict[str, list[str]] = {}
+    for member in members:
+        groups.setdefault(joined.root.get(member, member), []).append(member)
+    moved = set()
+    for group in groups.values():
+        strongest = min(group, key=lambda member: (strength.rank(member), nodes[member].seen, member))
+        person = person_id(strongest, nodes[strongest].generation)
+        for member in group:
+            node = nodes[member]
+            if node.person != person:
+                nodes.change(member, msgspec.structs.replace(node, person=person))
+                moved.add(member)
+    return moved
+
+
+def _place(nodes: Nodes, members: list[str], moved: set[str], joined: Joined, strength: Strength) -> None:
+    """Place the slots of the region, and earlier periods of shared identifiers outside it whose owner moved."""
+    for identifier in sorted({*members, *_formerly(nodes, moved, strength)}):
+        node = nodes[identifier]
+        periods = _periods(nodes, identifier, identifier in joined.ambiguous, strength)
+        changed = msgspec.structs.replace(
+            node,
+            placements=place(identifier, node.generation, node.placements, periods),
+            superseded=_superseded(identifier, node, strength),
+        )
+        if changed != node:
+            nodes.change(identifier, changed)
+
+
+def _formerly(nodes: Nodes, moved: set[str], strength: Strength) -> set[str]:
+    """Identifiers of `newest` types that belonged to one of these before someone else took them."""
+    return {
+        other
+        for identifier in moved
+        for other, known in nodes[identifier].links.items()
+        if known.refused and not known.refused.startswith(HUB) and strength.shared(other) == "newest"
+    }
+
+
+def _periods(nodes: Nodes, identifier: str, ambiguous: bool, strength: Strength) -> list[Since]:
+    node = nodes[identifier]
+    shared = "keep" if node.hub else strength.shared(identifier)
+    if shared == "keep" or (shared == "separate" and not ambiguous):
+        return [Since(0, node.person)]
+    rank = strength.rank(identifier)
+    sightings = [
+        Sighting(at, not known.refused, other, nodes[other].person)
+        for other, known in node.links.items()
+        if strength.rank(other) < rank and not known.refused.startswith(HUB)
+        for at in known.seen
+    ]
+    return newest(sightings, node.person) if shared == "newest" else separate(sightings, node.person)
+
+
+def _superseded(identifier: str, node: Node, strength: Strength) -> list[str]:
+    return sorted(
+        other
+        for other, known in node.links.items()
+        if known.refused
+        and not known.refused.startswith(HUB)
+        and strength.shared(other) == "newest"
+        and strength.pair(identifier, other)[0] == identifier
+    )

@@ -1,0 +1,192 @@
+"""The graph: keeps the links of the line and says which identifiers are one person.
+
+One partition, one writer, so links have one order; what it decides does not depend on that order
+(`processors.graph.policy`). Only links that are new, or older than known, reach it.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+
+import msgspec
+
+from processors.graph.model import NODES, Known, Node, Placement, new_node
+from processors.graph.policy import Pair, Strength
+from processors.graph.settle import HUB, Nodes, connect, settle
+from processors.runtime.contract import BadRecord, Record, Turn
+from processors.runtime.definitions import DefinitionsSource
+from schemas import topics
+from schemas.codec import Codec
+from schemas.definitions.model import IdentityRules, Project
+from schemas.identifiers import admissible, person_id, slot_of
+from schemas.records import Assignment, Link, LinkEnvelope, Move, Period, PersonEnvelope, Refusal, SlotVersion
+
+
+class GraphStage:
+    """Links in; assignments, refusals and moves out."""
+
+    app = "graph"
+    inputs = (topics.LINKS,)
+
+    def __init__(self, source: DefinitionsSource, codec: Codec) -> None:
+        self._source = source
+        self._codec = codec
+        self._project: Project | None = None
+        self._strength: Strength | None = None
+
+    def on_record(self, record: Record, turn: Turn) -> None:
+        envelope = self._codec.decode(LinkEnvelope, record.value)
+        if envelope.kind != "link" or envelope.link is None:
+            raise BadRecord(f"neither a link nor anything else known here: {envelope.kind}")
+        rules, strength = self._rules()
+        link = envelope.link
+        reason = _not_admissible(rules, link)
+        if reason:
+            self._refuse(turn, (link.a, link.b), Known([link.seen_at], link.source, link.event_id, reason), True)
+            return
+        nodes = Nodes(lambda identifier: turn.get(NODES, identifier))
+        pair = strength.pair(link.a, link.b)
+        seeds = _record(nodes, pair, link, strength)
+        if seeds:
+            settle(nodes, seeds, strength)
+        self._publish(nodes, turn, strength)
+
+    def on_wake(self, key: str, due: int, turn: Turn) -> None:
+        """Asks for no wakes."""
+
+    def on_assigned(self, turn: Turn) -> None:
+        """All state is read when it is needed."""
+
+    def on_result(self, key: str, result: object, turn: Turn) -> None:
+        """Calls nobody."""
+
+    def _rules(self) -> tuple[IdentityRules, Strength]:
+        project = self._source.latest()
+        if project is None:
+            raise RuntimeError("no definitions are published, so no identifier has a rank: run `pathline apply`")
+        if self._strength is None or project is not self._project:
+            self._project, self._strength = project, Strength(project.identity)
+        return project.identity, self._strength
+
+    def _publish(self, nodes: Nodes, turn: Turn, strength: Strength) -> None:
+        verdicts: dict[Pair, tuple[Known | None, Known]] = {}
+        moves: dict[Pair, list[SlotVersion]] = {}
+        heirs: dict[str, str] = {}
+        for identifier, before, node in nodes.changed():
+            heirs[person_id(identifier, node.generation)] = node.person
+            for other, known in node.links.items():
+                verdicts[strength.pair(identifier, other)] = (before.links.get(other) if before else None, known)
+            start = before or new_node(identifier, node.seen)
+            for placement, origin in _moved(identifier, start, node):
+                slot = SlotVersion(slot=slot_of(identifier, placement.since), version=placement.version)
+                moves.setdefault((origin, placement.person), []).append(slot)
+            if before is None or (before.placements, before.superseded) != (node.placements, node.superseded):
+                node = msgspec.structs.replace(node, version=node.version + 1)
+                turn.send(topics.ASSIGNMENTS, identifier, self._codec.encode(assignment(identifier, node)))
+            turn.put(NODES, identifier, node)
+        for pair, (was, known) in sorted(verdicts.items()):
+            if known.refused and (was is None or was.refused != known.refused):
+                self._refuse(turn, pair, known, True)
+            elif was is not None and was.refused and not known.refused:
+                self._refuse(turn, pair, was, False)
+        for (origin, to), slots in sorted(moves.items()):
+            # a person is absorbed when the identifier that gave it its id goes along; otherwise part of it is split off
+            reason = "merge" if heirs.get(origin) == to else "split"
+            move = Move(to=to, slots=slots, reason=reason, at=turn.now)
+            envelope = PersonEnvelope(kind="move", person_id=origin, move=move)
+            turn.send(topics.PEOPLE, origin, self._codec.encode(envelope))
+
+    def _refuse(self, turn: Turn, pair: Pair, known: Known, refused: bool) -> None:
+        a, b = pair
+        refusal = Refusal(a=a, b=b, reason=known.refused, at=known.first, source=known.source, refused=refused)
+        turn.send(topics.REFUSALS, a, self._codec.encode(refusal))
+
+
+def assignment(identifier: str, node: Node) -> Assignment:
+    """The assignment that tells what a node says."""
+    periods = [
+        Period(since=at.since, person_id=at.person, slot=slot_of(identifier, at.since), version=at.version)
+        for at in node.placements
+    ]
+    return Assignment(
+        identifier=identifier,
+        version=node.version,
+        periods=periods,
+        superseded=node.superseded,
+        generation=node.generation,
+    )
+
+
+def _not_admissible(rules: IdentityRules, link: Link) -> str:
+    if link.a == link.b:
+        raise BadRecord(f"a link of {link.a} with itself")
+    return next((reason for end in (link.a, link.b) if (reason := admissible(rules, end))), "")
+
+
+def _record(nodes: Nodes, pair: Pair, link: Link, strength: Strength) -> list[str]:
+    """Add a link to the nodes; returns the identifiers whose persons it may change."""
+    a, b = pair
+    for end in pair:
+        was = nodes.was(end)
+        nodes.change(end, was or new_node(end, link.seen_at))
+    known = nodes[a].links.get(b) or nodes[b].links.get(a)
+    seen = _seen(known, link, strength.shared(b) == "newest")
+    if known is not None and seen == known.seen:
+        return []
+    seeds = _count_owner(nodes, pair, strength) if known is None else []
+    earliest = known is None or link.seen_at < known.first
+    source, event_id = (link.source, link.event_id) if known is None or earliest else (known.source, known.event_id)
+    hub = nodes[a].hub or nodes[b].hub
+    refused = f"{HUB}{strength.hub}" if hub else known.refused if known is not None else ""
+    recorded = Known(seen, source, event_id, refused, not hub and known is not None and known.tree)
+    for end, other in (pair, (b, a)):
+        node = nodes[end]
+        older = link.seen_at < node.seen
+        if older:
+            nodes.change(end, msgspec.structs.replace(node, seen=link.seen_at))
+        if older or not hub:
+            seeds.append(end)
+        if not node.hub or nodes[other].hub or other in node.links:
+            connect(nodes, end, other, recorded)
+    return seeds
+
+
+def _seen(known: Known | None, link: Link, all_of_them: bool) -> list[int]:
+    if known is None:
+        return [link.seen_at]
+    if not all_of_them:
+        return [min(known.first, link.seen_at)]
+    seen = list(known.seen)
+    if link.seen_at not in seen:
+        insort(seen, link.seen_at)
+    return seen
+
+
+def _count_owner(nodes: Nodes, pair: Pair, strength: Strength) -> list[str]:
+    """Count the stronger end of a new link as an owner of the weaker one; one too many makes it a hub, none of whose
+    links count. Returns the identifiers whose persons that may change."""
+    a, b = pair
+    node = nodes[b]
+    if strength.hub is None or node.hub or strength.rank(a) == strength.rank(b):
+        return []
+    hub = node.stronger + 1 > strength.hub
+    nodes.change(b, msgspec.structs.replace(node, stronger=node.stronger + 1, hub=hub))
+    if not hub:
+        return []
+    for other, known in node.links.items():
+        refused = Known(known.seen, known.source, known.event_id, f"{HUB}{strength.hub}")
+        connect(nodes, b, other, refused)
+        if b in nodes[other].links:
+            connect(nodes, other, b, refused)
+    return [b, *node.links]
+
+
+def _moved(identifier: str, before: Node, node: Node) -> list[tuple[Placement, str]]:
+    """Placements of slots that changed, each with the person the slot leaves."""
+    derived = person_id(identifier, node.generation)
+    were = {placement.since: placement.person for placement in before.placements}
+    return [
+        (placement, origin)
+        for placement in node.placements
+        if (origin := were.get(placement.since, derived)) != placement.person
+    ]

@@ -1,0 +1,208 @@
+"""Persons are a function of the set of links: any order of arrival, one result, that of a slow obvious oracle."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import permutations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.graph.model import NODES
+from processors.graph.policy import Edge, resolve
+from processors.runtime.memory import MemoryLine
+from schemas.definitions.model import IdentityRules
+from schemas.identifiers import person_id, split
+from tests.graph.rules import assignments, graph, link, moves, persons, refusals, rules
+
+Link = tuple[str, str, int]
+
+TYPES = ("user_id", "email", "phone", "anonymous_id")
+
+
+def some_rules(draw: st.DrawFn) -> IdentityRules:
+    limit = st.sampled_from([None, 1, 2, 3])
+    shared = st.sampled_from(["keep", "keep", "newest", "separate"])
+    return rules(
+        draw(st.sampled_from([None, 1, 2, 3])),
+        **{name: {"limit": draw(limit), "shared": draw(shared)} for name in TYPES},
+    )
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[IdentityRules, list[Link]]:
+    identifier = st.builds(
+        lambda type, value: f"{type}:{value}", st.sampled_from(TYPES), st.integers(1, draw(st.integers(1, 4)))
+    )
+    pairs = st.tuples(identifier, identifier, st.integers(1, draw(st.sampled_from([2, 9]))))
+    links = draw(st.lists(pairs.filter(lambda link: link[0] != link[1]), min_size=1, max_size=14))
+    return some_rules(draw), links
+
+
+def oracle(identity: IdentityRules, links: list[Link]) -> tuple[list[set[str]], dict[tuple[str, str], str]]:
+    """Persons and refused links, by sets that are rebuilt for every link."""
+
+    def rank(identifier: str) -> int:
+        return identity.types[split(identifier)[0]].rank
+
+    def shared(identifier: str) -> str:
+        return identity.types[split(identifier)[0]].shared
+
+    sightings: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for one, other, at in links:
+        a, b = sorted((one, other), key=lambda identifier: (rank(identifier), identifier))
+        sightings[a, b].append(at)
+    known = sorted({identifier for pair in sightings for identifier in pair})
+    owners = {b: {a for a, other in sightings if other == b and rank(a) < rank(b)} for b in known}
+    isolated = {b: f"hub: {identity.hub}" for b in known if identity.hub is not None and len(owners[b]) > identity.hub}
+
+    def when(pair: tuple[str, str]) -> tuple[int, int, str, str]:
+        a, b = pair
+        seen = -max(sightings[pair]) if shared(b) == "newest" else min(sightings[pair])
+        return rank(b), seen, a, b
+
+    while True:
+        people = [{identifier} for identifier in known]
+        refused: dict[tuple[str, str], str] = {}
+        found: dict[str, str] = {}
+        owned: set[str] = set()
+        for a, b in sorted(sightings, key=when):
+            hubs = [isolated[end] for end in (a, b) if isolated.get(end, "").startswith("hub")]
+            apart = hubs or [isolated[end] for end in (b, a) if end in isolated]
+            if apart:
+                refused[a, b] = apart[0]
+                continue
+            left = next(person for person in people if a in person)
+            right = next(person for person in people if b in person)
+            both = left | right
+            broken = [
+                f"{type.name} {type.limit}"
+                for type in sorted(identity.types.values(), key=lambda type: type.rank)
+                if type.limit is not None and sum(split(one)[0] == type.name for one in both) > type.limit
+            ]
+            if left is not right and broken:
+                policy = shared(b) if b in owned else "keep"
+                refused[a, b] = ("superseded: " if policy == "newest" else "limit: ") + broken[0]
+                if policy == "separate":
+                    found.setdefault(b, f"separate: {broken[0]}")
+                continue
+            owned.add(b)
+            people = [person for person in people if person is not left and person is not right] + [both]
+        if not found:
+            return sorted(people, key=sorted), refused
+        isolated |= found
+
+
+def derived_ids(identity: IdentityRules, links: list[Link], people: list[set[str]]) -> dict[str, str]:
+    """Person id of each identifier: that of the strongest, among equals the one seen first, then by value."""
+
+    def strength(identifier: str) -> tuple[int, int, str]:
+        seen = min(at for a, b, at in links if identifier in (a, b))
+        return identity.types[split(identifier)[0]].rank, seen, identifier
+
+    return {one: person_id(min(person, key=strength)) for person in people for one in person}
+
+
+def run(identity: IdentityRules, links: list[Link]) -> MemoryLine:
+    line = graph(identity)
+    for a, b, at in links:
+        link(line, a, b, at)
+    return line
+
+
+@given(cases(), st.randoms(use_true_random=False))
+@settings(max_examples=400, deadline=None)
+def test_any_order_of_arrival_gives_the_persons_ids_and_refusals_of_the_whole_set(case, random) -> None:  # type: ignore[no-untyped-def]
+    identity, links = case
+    people, refused = oracle(identity, links)
+    random.shuffle(links)
+    line = run(identity, links)
+    assert persons(line) == people
+    assert {one: found.periods[-1].person_id for one, found in assignments(line).items()} == derived_ids(
+        identity, links, people
+    )
+    assert refusals(line) == refused
+
+
+@given(cases())
+@settings(max_examples=200, deadline=None)
+def test_the_function_of_the_whole_set_agrees_with_the_oracle(case) -> None:  # type: ignore[no-untyped-def]
+    identity, links = case
+    people, refused = oracle(identity, links)
+    seen: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for one, other, at in links:
+        a, b = sorted((one, other), key=lambda end: (identity.types[split(end)[0]].rank, end))
+        seen[a, b].append(at)
+    joined = resolve([Edge(a, b, min(times), max(times)) for (a, b), times in seen.items()], identity)
+    assert sorted((set(group) for group in joined.members.values()), key=sorted) == people
+    assert joined.refused == refused
+
+
+@given(cases())
+@settings(max_examples=200, deadline=None)
+def test_without_limits_and_hubs_persons_are_the_connected_components(case) -> None:  # type: ignore[no-untyped-def]
+    _, links = case
+    components: list[set[str]] = []
+    for a, b, _ in links:
+        touched = [component for component in components if {a, b} & component]
+        components = [component for component in components if component not in touched]
+        components.append(set().union({a, b}, *touched))
+    line = run(rules(None, **{name: {} for name in TYPES}), links)
+    assert persons(line) == sorted(components, key=sorted)
+    assert refusals(line) == {}
+
+
+@given(cases())
+@settings(max_examples=300, deadline=None)
+def test_moves_follow_each_slot_from_its_derived_person_to_where_assignments_say(case) -> None:  # type: ignore[no-untyped-def]
+    identity, links = case
+    line = run(identity, links)
+    place: dict[str, tuple[str, int]] = {}
+    for envelope in moves(line):
+        assert envelope.move is not None
+        for slot in envelope.move.slots:
+            derived = person_id(slot.slot.rpartition("#")[0])
+            person, version = place.get(slot.slot, (derived, 1))
+            assert (person, version + 1) == (envelope.person_id, slot.version)
+            assert envelope.move.to != person
+            place[slot.slot] = (envelope.move.to, slot.version)
+    for identifier, assignment in assignments(line).items():
+        assert [period.since for period in assignment.periods] == sorted({p.since for p in assignment.periods})
+        for period in assignment.periods:
+            derived = (person_id(identifier), 1)
+            assert place.get(period.slot, derived) == (period.person_id, period.version)
+
+
+def test_each_step_sends_one_move_for_a_pair_of_persons() -> None:
+    line = run(
+        rules(None, user_id={"limit": 1}, email={}, anonymous_id={}),
+        [
+            ("email:a@x.com", "anonymous_id:1", 1),
+            ("email:a@x.com", "anonymous_id:2", 2),
+            ("user_id:1", "email:a@x.com", 3),
+        ],
+    )
+    last = moves(line)[-1].move
+    assert last is not None
+    assert (last.reason, last.to) == ("merge", person_id("user_id:1"))
+    assert [slot.slot for slot in last.slots] == ["anonymous_id:1#0", "anonymous_id:2#0", "email:a@x.com#0"]
+    assert len(moves(line)) == 3
+
+
+def test_equal_timestamps_are_decided_by_value_in_every_order() -> None:
+    links = [("user_id:1", "anonymous_id:k", 5), ("user_id:2", "anonymous_id:k", 5), ("user_id:3", "anonymous_id:k", 5)]
+    for order in permutations(links):
+        line = run(rules(None, user_id={"limit": 1}, anonymous_id={}), list(order))
+        assert persons(line) == [{"anonymous_id:k", "user_id:1"}, {"user_id:2"}, {"user_id:3"}]
+
+
+def test_what_is_known_already_changes_nothing() -> None:
+    line = run(rules(user_id={}, anonymous_id={}), [("user_id:1", "anonymous_id:k", 5)])
+    sent = {topic: len(records) for topic, records in line.outputs.items()}
+    nodes = dict(line.states("graph", NODES))
+    link(line, "user_id:1", "anonymous_id:k", 9)
+    assert {topic: len(records) for topic, records in line.outputs.items()} == {
+        **sent,
+        "identity.links": sent["identity.links"] + 1,
+    }
+    assert dict(line.states("graph", NODES)) == nodes
