@@ -39,7 +39,6 @@ class Settings(BaseSettings):
     public_url: str = Field("", description="Collector as people reach it, for links in messages; empty: no links.")
     secret: str = Field("", description="Signs links in messages; empty: a secret made once in home/secret.")
     write_keys: str = Field("", description="Write keys the collector accepts, separated by commas.")
-    smtp: str = Field("", description="Server for e-mail, smtp://[user:password@]host:port; empty: the mail catcher.")
     warehouse_password: str = Field("", description="Password (any user) of the embedded warehouse's HTTP endpoint.")
 
     @model_validator(mode="after")

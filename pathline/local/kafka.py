@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 import uuid
@@ -13,11 +14,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from pathline.local import jars, java, ports
-from pathline.local.children import die_with_parent
-from schemas.topics import INTERNAL_BYTES
+from pathline.local.children import die_with_parent, environment
+from schemas.kafka import MESSAGE_BYTES
 
-#: room for headers and batch framing around the largest record
-MESSAGE_BYTES = INTERNAL_BYTES + 1024 * 1024
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
@@ -67,14 +66,26 @@ logger.server.level=INFO
 class KafkaBroker:
     """One broker whose data, settings and log live in `folder`; a second start goes on with the same data.
 
-    `heap_mb` bounds the Java heap in MiB. Port 0 takes a free one at the first start and keeps it.
+    `heap_mb` bounds the Java heap in MiB. Port 0 takes a free one at the first start and keeps it. `home` is that of
+    the line it belongs to, if any. It is also a `Service` for the supervisor.
     """
 
-    def __init__(self, folder: Path, heap_mb: int = 512, port: int = 0, log: Path | None = None) -> None:
+    name = "kafka"
+    web_port = 0
+
+    def __init__(
+        self,
+        folder: Path,
+        heap_mb: int = 512,
+        port: int = 0,
+        log: Path | None = None,
+        home: Path | None = None,
+    ) -> None:
         self.folder = folder.absolute()
         self.heap_mb = heap_mb
         self.port = port
         self.log = log or self.folder / "kafka.log"
+        self.home = home or self.folder
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -83,18 +94,16 @@ class KafkaBroker:
         return f"127.0.0.1:{self.port}"
 
     @property
-    def pid(self) -> int:
-        """Process id; raises RuntimeError before the first start."""
-        if self._process is None:
-            raise RuntimeError("the broker was not started")
-        return self._process.pid
+    def pid(self) -> int | None:
+        """Process id, None before the first start."""
+        return self._process.pid if self._process else None
 
     def running(self) -> bool:
         """Whether the broker process is there."""
         return self._process is not None and self._process.poll() is None
 
     def launch(self, progress: Callable[[str], None] = lambda line: None) -> None:
-        """Start the process without waiting until it is ready."""
+        """Start the process without waiting until it is ready. Raises RuntimeError when it can't be started."""
         libraries = jars.fetch(progress)
         self.port = self.port or ports.free()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -108,13 +117,15 @@ class KafkaBroker:
             if not self._identity().exists():
                 cluster = urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_URL, str(self.folder)).bytes).decode().rstrip("=")
                 formatting = ["kafka.tools.StorageTool", "format", "--config", settings, "--cluster-id", cluster]
-                subprocess.run([*command, *formatting], stdout=log, stderr=log, check=True)
+                if subprocess.run([*command, *formatting], stdout=log, stderr=log).returncode:
+                    raise RuntimeError("\n".join([f"Kafka can't use {self.folder}:", *self._last_words()]))
             self._process = subprocess.Popen(
                 [*command, "kafka.Kafka", settings],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                preexec_fn=die_with_parent(),
+                env=environment(self.home),
+                preexec_fn=die_with_parent(signal.SIGTERM),
                 # Ctrl-C in a terminal is for the supervisor, which stops the broker last
                 start_new_session=True,
             )
@@ -148,13 +159,24 @@ class KafkaBroker:
 
     def stop(self) -> None:
         """End the broker in order, with everything on disk; kills it when that takes longer than 20 s."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        self.terminate()
+        if not self.wait(STOP_SECONDS):
             self.kill()
+
+    def terminate(self) -> None:
+        """Ask the broker to stop in order."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the broker has ended within that time."""
+        if self._process is None:
+            return True
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def kill(self) -> None:
         """End the broker at once, as a power cut would."""

@@ -59,6 +59,7 @@ def test_acknowledged_records_survive_a_kill_and_the_address_stays(broker: Kafka
 def test_stop_leaves_no_process(broker: KafkaBroker) -> None:
     pid = broker.pid
     broker.stop()
+    assert pid
     assert not psutil.pid_exists(pid)
 
 

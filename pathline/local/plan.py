@@ -1,0 +1,156 @@
+"""What a local line consists of: its ports, keys, settings and processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pathline.local import ports
+from pathline.local.home import Home, Line
+from pathline.local.kafka import KafkaBroker
+from pathline.local.services import PythonService
+from schemas.clock import ScaledClock
+from schemas.settings import Settings
+
+PROCESSORS = ("identity", "graph", "segments", "journeys")
+#: each has a dispatch process a lane
+SENDING_CHANNELS = ("email",)
+LANES = ("marketing", "transactional")
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Ports of a stack on the loopback address; 0 takes the one of last time, or a free one."""
+
+    kafka: int = 0
+    collector: int = 0
+    warehouse: int = 0
+    mailbox: int = 0
+    smtp: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked for. None and missing entries take the default: the wall clock, one worker a processor.
+
+    The partition count defaults to that of last time. The graph always has one worker. `heap_mb` bounds the broker's
+    Java heap in MiB.
+    """
+
+    home: Path
+    project: Path
+    partitions: int | None = None
+    clock: ScaledClock | None = None
+    workers: Mapping[str, int] = field(default_factory=dict)
+    ports: Ports = field(default_factory=Ports)
+    heap_mb: int = 512
+
+
+def prepare(plan: Plan, home: Home) -> Line:
+    """Choose ports and keys. Raises ValueError when a port asked for is taken or the settings don't go together."""
+    chosen = home.ports({name: getattr(plan.ports, name) for name in Ports.__slots__})
+    keys = home.keys()
+    base = Settings()
+    collector = f"http://{HOST}:{chosen['collector']}"
+    given: dict[str, Any] = {
+        "home": home.path,
+        "brokers": f"{HOST}:{chosen['kafka']}",
+        "partitions": home.partitions(plan.partitions, base.partitions),
+        "public_url": base.public_url or collector,
+        **keys,
+    }
+    if plan.clock is not None:
+        given |= {"clock": "scaled"}
+        given |= {f"clock_{name}": getattr(plan.clock, name) for name in ("start", "speed", "until", "started")}
+    settings = Settings.model_validate(base.model_dump() | given)
+    return Line(
+        home=str(home.path),
+        broker=settings.brokers,
+        collector=collector,
+        write_key=keys["write_keys"],
+        warehouse=settings.warehouse
+        or f"http://{HOST}:{chosen['warehouse']}/?user=pathline&password={keys['warehouse_password']}",
+        mailbox="" if smtp_server() else f"http://{HOST}:{chosen['mailbox']}",
+        project=str(plan.project.absolute()),
+        supervisor=os.getpid(),
+        ports=chosen,
+        settings=settings.model_dump(mode="json"),
+    )
+
+
+def broker(plan: Plan, line: Line, home: Home) -> KafkaBroker:
+    """The line's Kafka."""
+    return KafkaBroker(
+        home.path / "kafka", plan.heap_mb, line.ports["kafka"], log=home.logs / "kafka.log", home=home.path
+    )
+
+
+def services(plan: Plan, line: Line, home: Home) -> list[PythonService]:
+    """The line's Python processes, in the order in which events pass them."""
+    found: list[PythonService] = []
+
+    def add(
+        name: str,
+        *arguments: str,
+        worker: int = 0,
+        port: int = 0,
+        ready_path: str = "/ready",
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        web_port = port or ports.free()
+        found.append(
+            PythonService(
+                name=name,
+                arguments=arguments,
+                settings=environment({**line.settings, **(more or {}), "worker": worker, "web_port": web_port}),
+                home=home.path,
+                web_port=web_port,
+                log=home.logs / f"{name}.log",
+                ready_path=ready_path,
+            )
+        )
+
+    smtp: dict[str, str] = {}
+    if line.mailbox:
+        smtp = {"smtp_host": HOST, "smtp_port": str(line.ports["smtp"])}
+        web = line.ports["mailbox"]
+        add(
+            "mailbox", "mailbox", "--smtp-port", smtp["smtp_port"], "--port", str(web), port=web, ready_path="/messages"
+        )
+    collector, warehouse = line.ports["collector"], line.ports["warehouse"]
+    add("collector", "collect", "--port", str(collector), port=collector)
+    for processor in PROCESSORS:
+        for worker in range(1 if processor == "graph" else plan.workers.get(processor, 1)):
+            add(processor if worker == 0 else f"{processor}-{worker}", "process", processor, worker=worker)
+    for channel in SENDING_CHANNELS:
+        for lane in LANES:
+            name = f"dispatch-{channel}" if lane == "marketing" else f"dispatch-{channel}-{lane}"
+            add(name, "dispatch", channel, "--lane", lane, more=smtp)
+    add("sink", "sink", "--port", str(warehouse))
+    return found
+
+
+def smtp_server() -> str:
+    """The SMTP server that this environment names; empty: the mail catcher takes the line's e-mail."""
+    return os.environ.get("PATHLINE_SMTP_HOST", "")
+
+
+def stop_order() -> tuple[Callable[[str], bool], ...]:
+    """Which processes end together, by name: first what takes events in, last what the others need."""
+    late = ("sink", "mailbox", "kafka")
+    return (
+        lambda name: name == "collector",
+        lambda name: name not in late,
+        lambda name: name == "sink",
+        lambda name: name == "mailbox",
+        lambda name: True,
+    )
+
+
+def environment(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings as the environment variables they are read from."""
+    return {f"PATHLINE_{name.upper()}": str(value) for name, value in settings.items()}

@@ -1,0 +1,125 @@
+"""Keeps the processes of a line running: restarts with back-off, readiness, an orderly end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pathline.local.home import ProcessState
+from pathline.local.services import Service, rotate
+
+FIRST_DELAY_SECONDS = 0.5
+LONGEST_DELAY_SECONDS = 10.0
+#: who ran this long is no longer failing at its start
+STEADY_SECONDS = 30.0
+READY_CHECK_SECONDS = 2.0
+LOG_CHECK_SECONDS = 60.0
+STOP_SECONDS = 15.0
+
+
+@dataclass
+class _Watched:
+    service: Service
+    state: str = "starting"
+    restarts: int = 0
+    delay: float = FIRST_DELAY_SECONDS
+    launched: float = 0.0
+    restart_at: float = 0.0
+    check_at: float = 0.0
+
+
+class Supervisor:
+    """Runs services. All methods are called from one thread, which must live as long as the services.
+
+    `say` is told in one line about each unexpected end.
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._say = say
+        self._clock = clock
+        self._watched: list[_Watched] = []
+        self._logs_checked = clock()
+
+    def add(self, service: Service) -> None:
+        """Start a service and keep it running."""
+        watched = _Watched(service)
+        self._watched.append(watched)
+        self._launch(watched)
+
+    def tick(self) -> None:
+        """Look after every service once; call it several times a second."""
+        now = self._clock()
+        for watched in self._watched:
+            if watched.state == "waiting":
+                if now >= watched.restart_at:
+                    self._launch_again(watched)
+            elif not watched.service.running():
+                self._ended(watched)
+            elif now >= watched.check_at:
+                self._check(watched)
+        if now - self._logs_checked > LOG_CHECK_SECONDS:
+            self._logs_checked = now
+            for watched in self._watched:
+                rotate(watched.service.log)
+
+    def states(self) -> list[ProcessState]:
+        """What is known about each service."""
+        return [
+            ProcessState(
+                name=w.service.name,
+                pid=w.service.pid if w.state not in ("waiting", "stopped") else None,
+                state=w.state,
+                restarts=w.restarts,
+                web_port=w.service.web_port,
+                log=str(w.service.log),
+            )
+            for w in self._watched
+        ]
+
+    def stop(self, names: Callable[[str], bool] = lambda name: True) -> None:
+        """End the services with these names together; who does not end within 15 s is killed."""
+        chosen = [w for w in self._watched if names(w.service.name) and w.state != "stopped"]
+        for watched in chosen:
+            watched.service.terminate()
+        deadline = self._clock() + STOP_SECONDS
+        for watched in chosen:
+            if not watched.service.wait(max(0.0, deadline - self._clock())):
+                self._say(f"{watched.service.name} did not stop within {STOP_SECONDS:.0f} s and is killed")
+                watched.service.kill()
+            watched.state = "stopped"
+
+    def _launch(self, watched: _Watched) -> None:
+        watched.state = "starting"
+        watched.launched = self._clock()
+        watched.check_at = 0.0
+        watched.service.launch()
+
+    def _launch_again(self, watched: _Watched) -> None:
+        try:
+            self._launch(watched)
+        except (OSError, RuntimeError) as error:
+            self._say(f"{watched.service.name} could not be started: {error}")
+            self._ended(watched)
+
+    def _ended(self, watched: _Watched) -> None:
+        now = self._clock()
+        if now - watched.launched > STEADY_SECONDS:
+            watched.delay = FIRST_DELAY_SECONDS
+        watched.state = "waiting"
+        watched.restarts += 1
+        watched.restart_at = now + watched.delay
+        self._say(f"{watched.service.name} ended, starts again in {watched.delay:g} s; see {watched.service.log}")
+        watched.delay = min(2 * watched.delay, LONGEST_DELAY_SECONDS)
+
+    def _check(self, watched: _Watched) -> None:
+        if watched.service.ready():
+            watched.state = "ready"
+            watched.check_at = self._clock() + READY_CHECK_SECONDS
+        else:
+            watched.state = "starting" if watched.state == "starting" else "not ready"
+
+
+def all_ready(states: Sequence[ProcessState]) -> bool:
+    """Whether every process does its work."""
+    return all(state.state == "ready" for state in states)
