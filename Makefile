@@ -1,0 +1,35 @@
+# What a person does every day. `make demo` and `make test` set up what they need by themselves.
+PYTHON ?= python3
+RUN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint faults bench docs
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/ready ## Make .venv with the packages of requirements.lock
+
+.venv/ready: requirements.lock pyproject.toml scripts/setup.py
+	@$(PYTHON) scripts/setup.py
+
+demo: .venv/ready ## Real shop data through the whole line; KEEP=1 leaves it running, HOUSEHOLDS=300 takes fewer
+	@$(RUN)/pathline demo $(if $(KEEP),--keep) $(if $(HOUSEHOLDS),--households $(HOUSEHOLDS)) $(ARGS)
+
+test: .venv/ready ## All tests; ARGS="tests/segments -k window" for some
+	@$(RUN)/python -m pytest $(ARGS)
+
+lint: .venv/ready ## Style, formatting and types, as CI does
+	@$(RUN)/ruff check .
+	@$(RUN)/ruff format --check .
+	@$(RUN)/mypy
+
+faults: .venv/ready ## Kill each process in the middle of a run and compare
+	@$(RUN)/python -m pytest tests/faults $(ARGS)
+
+bench: .venv/ready ## Measure throughput and latency on this machine
+	@for bench in bench/[a-z]*.py; do echo "== $$bench"; $(RUN)/python $$bench $(ARGS) || exit 1; done
+
+docs: .venv/ready ## Write again what is generated in docs/
+	@$(RUN)/pathline schemas docs
