@@ -1,0 +1,130 @@
+"""Whether a condition holds of a person, until when that can't change by time alone, and why, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from processors.segments import traits
+from processors.segments.marks import tally
+from processors.segments.view import View
+from schemas.consent import allowed
+from schemas.definitions.durations import spoken
+from schemas.definitions.expressions import iso
+from schemas.definitions.model import (
+    All,
+    AnyOf,
+    Condition,
+    Did,
+    HasConsent,
+    InSegment,
+    Not,
+    Reachable,
+    TraitIs,
+    Window,
+)
+
+
+class Answer(NamedTuple):
+    """`until` is the first instant at which the answer may differ without an event; None when it can't."""
+
+    holds: bool
+    until: int | None = None
+
+
+def answer(condition: Condition, view: View, member: Mapping[str, int], now: int) -> Answer:
+    """Whether a condition holds at `now`; `member` are the segments the person is in at that instant."""
+    match condition:
+        case All(of):
+            return _all([answer(part, view, member, now) for part in of])
+        case AnyOf(of):
+            none = _all([_opposite(answer(part, view, member, now)) for part in of])
+            return _opposite(none)
+        case Not(of):
+            return _opposite(answer(of, view, member, now))
+        case Did():
+            _, holds, until = tally(view.spans(condition, now), condition, now)
+            return Answer(holds, until)
+        case InSegment(name):
+            return Answer(name in member)
+        case TraitIs(trait, "within", far):
+            return _near(view, trait, far, now)
+        case TraitIs(trait, op, wanted):
+            return Answer(traits.compare(op, traits.find(view.values, trait), wanted))
+        case HasConsent(channel, purpose):
+            return Answer(_consented(view, channel, purpose)[0])
+        case Reachable(channel):
+            return Answer(bool(view.reached_by(channel)))
+    raise ValueError(f"{type(condition).__name__} can't stand in a segment")
+
+
+def explain(condition: Condition, view: View, member: Mapping[str, int], now: int) -> str:
+    """Why a condition holds or does not, in words: the parts that decide it."""
+    match condition:
+        case All(of) | AnyOf(of):
+            parts = [(part, answer(part, view, member, now).holds) for part in of]
+            # all parts together make `all` true and `any` false; one alone decides the opposite
+            held = [holds for _, holds in parts]
+            together = all(held) if isinstance(condition, All) else not any(held)
+            decisive = [part for part, holds in parts if together or holds == isinstance(condition, AnyOf)]
+            return " and ".join(explain(part, view, member, now) for part in decisive[: None if together else 1])
+        case Not(of):
+            return explain(of, view, member, now)
+        case Did(events, where):
+            count, _, _ = tally(view.spans(condition, now), condition, now)
+            matching = f" where {where.source}" if where is not None else ""
+            return f"{' or '.join(events)}{matching}: {count} {_window(condition.window)}".rstrip()
+        case InSegment(name):
+            return f"in {name}" if name in member else f"not in {name}"
+        case TraitIs(trait, _, _):
+            value = traits.find(view.values, trait)
+            return f"no trait {trait}" if value is None else f"{trait} is {str(value)[:100]}"
+        case HasConsent(channel, purpose):
+            return f"consent: {_consented(view, channel, purpose)[1]}"
+        case Reachable(channel):
+            known = len(view.reached_by(channel))
+            return f"{known} address{'' if known == 1 else 'es'} for {channel}"
+    raise ValueError(f"{type(condition).__name__} can't stand in a segment")
+
+
+def _all(answers: Iterable[Answer]) -> Answer:
+    """All of these. While some are false, it stays false until the last of them may have turned."""
+    listed = list(answers)
+    false = [one.until for one in listed if not one.holds]
+    if not false:
+        return Answer(True, min((one.until for one in listed if one.until is not None), default=None))
+    return Answer(False, None if None in false else max(until for until in false if until is not None))
+
+
+def _opposite(one: Answer) -> Answer:
+    return Answer(not one.holds, one.until)
+
+
+def _near(view: View, trait: str, far: int, now: int) -> Answer:
+    span = traits.date_span(traits.find(view.values, trait), far, view.zone or view.plan.timezone)
+    if span is None:
+        return Answer(False)
+    start, end = span
+    if now < start:
+        return Answer(False, start)
+    return Answer(end is None or now < end, end if end is not None and now < end else None)
+
+
+def _consented(view: View, channel: str, purpose: str) -> tuple[bool, str]:
+    """By any of the addresses; by the person's own choice when none is known."""
+    known = view.plan.channels.get(channel)
+    policy = known.consent if known is not None else "opt_in"
+    answers = [allowed(view.consents, policy, channel, purpose, a) for a in view.reached_by(channel) or [""]]
+    return next((one for one in answers if one[0]), answers[0])
+
+
+def _window(window: Window) -> str:
+    if window.since is not None or window.until is not None:
+        since = f"from {iso(window.since)}" if window.since is not None else ""
+        until = f"until {iso(window.until)}" if window.until is not None else ""
+        return f"{since} {until}".strip()
+    if window.far is None:
+        return f"earlier than {spoken(window.near)} ago" if window.near else ""
+    if window.near:
+        return f"between {spoken(window.far)} and {spoken(window.near)} ago"
+    return f"within {spoken(window.far)}"

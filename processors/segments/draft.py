@@ -1,0 +1,217 @@
+"""One person while a turn changes it: memberships follow slots and time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from heapq import heapify, heappop, heappush
+from typing import TypeVar
+
+import msgspec
+
+from processors.runtime.slots import Slot, Slots
+from processors.segments.conditions import answer, explain
+from processors.segments.fold import fold
+from processors.segments.model import Person, State
+from processors.segments.plan import Plan
+from processors.segments.profile import digest, profile
+from processors.segments.view import View
+from schemas.definitions.model import Segment
+from schemas.records import Change, Event
+
+V = TypeVar("V")
+
+#: Half a merge must not look like "did not buy": for so long changes wait for state that is on its way, line time.
+PATIENCE_MS = 30_000
+
+
+class Draft:
+    """A person in one turn. Every method that takes an instant leaves the person at it; instants never go back."""
+
+    def __init__(self, person_id: str, person: Person, plan: Plan) -> None:
+        self.person_id = person_id
+        self.plan = plan
+        self.last = person.last
+        self.hold = person.hold
+        self.parts = person.parts
+        self.asked = person.asked
+        self.version = person.version
+        self._slots = person.slots
+        self._member = dict(person.member)
+        self._due = dict(person.due)
+        self._profile = person.profile
+        self._changed = False
+        self._view: View | None = None
+
+    @property
+    def slots(self) -> Slots[State]:
+        return self._slots
+
+    @slots.setter
+    def slots(self, slots: Slots[State]) -> None:
+        self._slots, self._view = slots, None
+
+    @property
+    def view(self) -> View:
+        """The person as the fold of its slots, as they are now."""
+        if self._view is None:
+            states = [slot.state for slot in self._slots.held.values() if slot.state is not None]
+            self._view = View(states, self.plan)
+        return self._view
+
+    @property
+    def exists(self) -> bool:
+        return self.view.exists
+
+    def reach(self, instant: int) -> int:
+        """Go on to an instant; a person never goes back in time, so it may be later than asked for."""
+        self.last = max(self.last, instant)
+        return self.last
+
+    def apply(self, slot: str, event: Event, now: int) -> list[Change]:
+        """Fold an event into a slot that is held here, and what is entered and left because of it."""
+        new = not self.exists
+        known = self._slots.held[slot]
+        folded = fold(known.state, event, now, self.view.addresses, self.plan)
+        held = {**self._slots.held, slot: Slot(known.version, known.complete, folded.state)}
+        self.slots = Slots(held, self._slots.redirects)
+        self._changed |= folded.profile
+        if new:
+            return self.settle(now, "event", event.name)
+        positions = {position for key in folded.keys for position in self.plan.readers.get(key, ())}
+        return self.settle(now, "event", event.name, positions)
+
+    def wait(self, now: int, before: Slots[State]) -> bool:
+        """Begin, go on with or end waiting for state on its way here; whether it ended just now.
+
+        `before` are the slots before this turn: each further slot that is incomplete is worth waiting for.
+        """
+        if self._slots.complete and not self.parts:
+            ended, self.hold = self.hold is not None, None
+            return ended
+        missing = {name for name, slot in self._slots.held.items() if not slot.complete}
+        waiting = self.parts and self.hold is None
+        if waiting or missing - {name for name, slot in before.held.items() if not slot.complete}:
+            self.hold = now + PATIENCE_MS
+        return False
+
+    def next_instant(self) -> int | None:
+        """When something may happen here by time alone."""
+        return self.hold if self.hold is not None else min(self._due.values(), default=None)
+
+    def pass_time(self, instant: int) -> list[Change]:
+        """What is entered and left at an instant that `next_instant` gave."""
+        self.reach(instant)
+        if self.hold is not None:
+            self.hold, self.parts = None, ""
+            return self.settle(instant, "merge", "what was on its way here did not come in time")
+        positions = [self.plan.positions[name] for name, due in self._due.items() if due <= instant]
+        return self.settle(instant, "timer", "", positions)
+
+    def adopt(self, plan: Plan, now: int) -> list[Change]:
+        """Go over to another version of the definitions: state that it does not need is dropped, what it asks anew
+        starts empty, segments it does not have are left."""
+        self.plan, self.version = plan, plan.version
+        held = {
+            name: msgspec.structs.replace(slot, state=_needed(slot.state, plan))
+            for name, slot in self._slots.held.items()
+        }
+        self.slots = Slots(held, self._slots.redirects)
+        self._changed = True
+        return self.settle(now, "definition", "definitions changed")
+
+    def settle(self, now: int, cause: str, why: str, positions: Iterable[int] | None = None) -> list[Change]:
+        """Changes of these segments, and of those that refer to one that changed; None looks at all.
+
+        Nothing changes while state is on its way here. Segments are taken in an order in which each stands after
+        those it refers to, so each is looked at once.
+        """
+        if self.hold is not None and (self.exists or not self._member):
+            return []
+        plan, changes = self.plan, list[Change]()
+        if positions is None:
+            self._due.clear()
+            changes += [self._leave(name, now, "definition", "not defined any more") for name in self._unknown()]
+        queue = list(set(range(len(plan.segments)) if positions is None else positions))
+        heapify(queue)
+        queued = set(queue)
+        while queue:
+            segment = plan.segments[heappop(queue)]
+            change = self._look(segment, now, cause, why)
+            if change is None:
+                continue
+            changes.append(change)
+            for position in plan.readers.get(f"in:{segment.name}", ()):
+                if position not in queued:
+                    queued.add(position)
+                    heappush(queue, position)
+        return changes
+
+    def publishable(self, always: bool = False) -> bytes | None:
+        """The profile if it is another than the one published last, or `always`."""
+        if not self.exists and not self._profile:
+            return None
+        if not (always or self._changed or not self._profile):
+            return None
+        data = profile(self.person_id, self.view, self._member)
+        known, self._profile, self._changed = self._profile, digest(data), False
+        return data if always or known != self._profile else None
+
+    def person(self) -> Person:
+        """The state to keep."""
+        return Person(
+            slots=self._slots,
+            member=self._member,
+            due=self._due,
+            last=self.last,
+            asked=self.asked,
+            hold=self.hold,
+            parts=self.parts,
+            version=self.version,
+            profile=self._profile,
+        )
+
+    def touch(self) -> None:
+        """Slots came or went: the profile may be another."""
+        self._changed = True
+
+    def _look(self, segment: Segment, now: int, cause: str, why: str) -> Change | None:
+        """The change of one segment, if it changes."""
+        name, condition = segment.name, segment.when
+        holds, until = answer(condition, self.view, self._member, now) if self.exists else (False, None)
+        if until is None:
+            self._due.pop(name, None)
+        else:
+            self._due[name] = until
+        if holds == (name in self._member):
+            return None
+        reason = explain(condition, self.view, self._member, now) if self.exists else "nothing left here"
+        reason = f"{why}; {reason}" if why else reason
+        if not holds:
+            return self._leave(name, now, cause, reason)
+        self._member[name] = now
+        self._changed = True
+        return Change(segment=name, change="entered", cause=cause, reason=reason, at=now)
+
+    def _leave(self, name: str, now: int, cause: str, reason: str) -> Change:
+        del self._member[name]
+        self._changed = True
+        return Change(segment=name, change="left", cause=cause, reason=reason, at=now)
+
+    def _unknown(self) -> list[str]:
+        return sorted(name for name in self._member if name not in self.plan.positions)
+
+
+def _needed(state: State | None, plan: Plan) -> State | None:
+    if state is None:
+        return None
+    keys = {counter.key for counters in plan.counters.values() for counter in counters}
+    return msgspec.structs.replace(
+        state,
+        counted=_only(state.counted, keys),
+        occurrences=_only(state.occurrences, plan.rules.keys()),
+    )
+
+
+def _only(mapping: Mapping[str, V], keys: Iterable[str]) -> dict[str, V]:
+    wanted = set(keys)
+    return {key: value for key, value in mapping.items() if key in wanted}

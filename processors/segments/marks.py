@@ -1,0 +1,89 @@
+"""Counting within windows: which marks decide an answer, what it is at an instant, and when it changes by itself.
+
+A mark at `t` counts at `now` while `t + near <= now < t + far`: a window of length w holds what happened less than w
+ago, so an event leaves it at exactly `t + w`, and one from the future enters it when its time comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from processors.segments.model import Mark, joined_marks
+from processors.segments.plan import Counter
+from schemas.definitions.expressions import lookup
+from schemas.definitions.model import Did, Window
+
+#: From when on a mark counts, and from when on no more (None: for ever).
+Span = tuple[int, int | None]
+
+
+def within(window: Window, at: int) -> bool:
+    """Whether something at this time can count at any instant."""
+    return (window.since is None or window.since <= at) and (window.until is None or at < window.until)
+
+
+def span(window: Window, at: int, gone: int | None = None) -> Span:
+    """When something that happened at `at` counts; `gone` is when it was taken back."""
+    ends = [end for end in (None if window.far is None else at + window.far, gone) if end is not None]
+    return at + window.near, min(ends) if ends else None
+
+
+def matches(did: Did, event_id: str, document: dict[str, Any]) -> list[int]:
+    """Names of what counts in an event or occurrence: itself, or with `each` its lines."""
+    lines = [None] if did.each is None else lookup(document, did.each)
+    if not isinstance(lines, list):
+        return []
+    return [
+        _name(event_id if did.each is None else f"{event_id} {number}")
+        for number, line in enumerate(lines)
+        if did.where is None or did.where.holds({"event": document, "item": line})
+    ]
+
+
+def trimmed(marks: Sequence[Mark], new: Sequence[Mark], counter: Counter, now: int) -> tuple[Mark, ...]:
+    """Marks that can still decide the answer at `now` or later.
+
+    Older than the newest `need` that are old enough for the window, a mark is never decisive: whenever it counts, they
+    do. Those too new for the window (or from the future) are kept beside them.
+    """
+    window, room, kept = counter.did.window, counter.need, list[Mark]()
+    for at, name in reversed(joined_marks(tuple(marks), tuple(new))):
+        if window.far is not None and now - at >= window.far:
+            break
+        if now - at >= window.near:
+            if room == 0:
+                break
+            room -= 1
+        kept.append((at, name))
+    return tuple(reversed(kept))
+
+
+def tally(spans: Iterable[Span], did: Did, now: int) -> tuple[int, bool, int | None]:
+    """(count at `now`, whether it is within the bounds, the first later instant at which that is different)."""
+    count, steps = 0, dict[int, int]()
+    for start, end in spans:
+        if end is not None and (end <= start or end <= now):
+            continue
+        if start <= now:
+            count += 1
+        else:
+            steps[start] = steps.get(start, 0) + 1
+        if end is not None:
+            steps[end] = steps.get(end, 0) - 1
+    holds = _bounded(count, did)
+    later = count
+    for instant in sorted(steps):
+        later += steps[instant]
+        if _bounded(later, did) != holds:
+            return count, holds, instant
+    return count, holds, None
+
+
+def _bounded(count: int, did: Did) -> bool:
+    return count >= did.at_least and (did.at_most is None or count <= did.at_most)
+
+
+def _name(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) >> 1

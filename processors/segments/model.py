@@ -1,0 +1,170 @@
+"""State of the segments stage: what each slot knows, what each person is in, and how states join.
+
+Only what the definitions in force need is kept. `join` is commutative, associative and idempotent, so it does not
+matter in which order slots meet. All instants are milliseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+import orjson
+
+from processors.runtime.contract import Table
+from processors.runtime.slots import Slots
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+#: An occurrence that counts: (when it happened, what it is called among those of its condition).
+Mark = tuple[int, int]
+#: What a choice is about: (address or "" for the person, channel or "" for all, purpose or "" for all).
+Subject = tuple[str, str, str]
+
+
+class Trait(msgspec.Struct, frozen=True, array_like=True):
+    """A trait, by the newest event that set it; a null value is a trait taken back."""
+
+    value: Any
+    at: int
+    source: str = ""
+
+
+class Choice(msgspec.Struct, frozen=True, array_like=True):
+    """A consent given or refused."""
+
+    granted: bool
+    at: int
+    source: str = ""
+
+
+class Report(msgspec.Struct, frozen=True, array_like=True):
+    """One event that reported an occurrence; `document` is the JSON of what expressions see of it."""
+
+    at: int
+    event_id: str
+    document: bytes
+
+
+class Undone(msgspec.Struct, frozen=True, array_like=True):
+    """An event that took an occurrence back, by an amount; None is all of it."""
+
+    at: int
+    amount: float | None = None
+
+
+class Occurrence(msgspec.Struct, frozen=True, array_like=True):
+    """What several events may report, for example one order from the site and from the till (`same` in events.yaml).
+
+    `at` is the earliest report's; None when only an undo has been seen. Reports are in order of time.
+    """
+
+    at: int | None = None
+    reports: tuple[Report, ...] = ()
+    undone: dict[str, Undone] = {}
+
+
+class State(msgspec.Struct, frozen=True, array_like=True):
+    """What one slot contributed. `used` is when the person last used an identifier itself (0: only told by receipts);
+    `suppressed` is the scope by address; `zone` the newest time zone of a context. `counted` has the marks by counting
+    condition, `occurrences` those of events with `same` by event name and value."""
+
+    first_seen: int
+    traits: dict[str, Trait] = {}
+    choices: dict[Subject, Choice] = {}
+    used: dict[str, int] = {}
+    suppressed: dict[str, str] = {}
+    zone: Trait | None = None
+    counted: dict[str, tuple[Mark, ...]] = {}
+    occurrences: dict[str, dict[str, Occurrence]] = {}
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A person: the slots, and what follows from them taken together.
+
+    `member` is since when, by segment; `due` the next instant at which a segment may change by time alone. `last` is
+    the last instant applied; `asked` the earliest wake under way. While `hold` is set, state is known to be on its way
+    here and no change is published, until that instant at the latest; `parts` names a handoff of which parts are
+    missing. `version` is that of the definitions applied last, `profile` a digest of the profile published last.
+    """
+
+    slots: Slots[State] = Slots()
+    member: dict[str, int] = {}
+    due: dict[str, int] = {}
+    last: int = 0
+    asked: int | None = None
+    hold: int | None = None
+    parts: str = ""
+    version: str = ""
+    profile: bytes = b""
+
+
+class InForce(msgspec.Struct, frozen=True):
+    """The version of the definitions in force in this partition, from an instant on."""
+
+    version: str
+    at: int
+
+
+PEOPLE = Table("person", Person)
+IN_FORCE = Table("in-force", InForce)
+
+
+def join(a: State, b: State) -> State:
+    """Both states of one slot, or two slots of one person, as one."""
+    return State(
+        first_seen=min(a.first_seen, b.first_seen),
+        traits=merged(a.traits, b.traits, newer_trait),
+        choices=merged(a.choices, b.choices, newer_choice),
+        used=merged(a.used, b.used, max),
+        suppressed=merged(a.suppressed, b.suppressed, wider_scope),
+        zone=a.zone if b.zone is None else b.zone if a.zone is None else newer_trait(a.zone, b.zone),
+        counted=merged(a.counted, b.counted, joined_marks),
+        occurrences=merged(a.occurrences, b.occurrences, lambda x, y: merged(x, y, joined_occurrence)),
+    )
+
+
+def merged(a: Mapping[K, V], b: Mapping[K, V], both: Callable[[V, V], V]) -> dict[K, V]:
+    """Entries of two mappings; `both` decides where a key is in both."""
+    result = dict(a)
+    for key, value in b.items():
+        result[key] = both(result[key], value) if key in result else value
+    return result
+
+
+def newer_trait(a: Trait, b: Trait) -> Trait:
+    """The newer one; at equal times by value, so that the order of arrival does not matter."""
+    if a.at != b.at:
+        return a if a.at > b.at else b
+    return max(a, b, key=lambda trait: (orjson.dumps(trait.value, option=orjson.OPT_SORT_KEYS), trait.source))
+
+
+def newer_choice(a: Choice, b: Choice) -> Choice:
+    """The newer one; at equal times the refusal."""
+    return max(a, b, key=lambda choice: (choice.at, not choice.granted, choice.source))
+
+
+def wider_scope(a: str, b: str) -> str:
+    """Suppressed for all is more than for marketing."""
+    return "all" if "all" in (a, b) else a
+
+
+def joined_marks(a: tuple[Mark, ...], b: tuple[Mark, ...]) -> tuple[Mark, ...]:
+    """Marks of both in order of time, each name once, at its earliest."""
+    first: dict[int, int] = {}
+    for at, name in (*a, *b):
+        first[name] = min(at, first.get(name, at))
+    return tuple(sorted((at, name) for name, at in first.items()))
+
+
+def joined_occurrence(a: Occurrence, b: Occurrence) -> Occurrence:
+    """All that is known of one occurrence."""
+    times = [at for at in (a.at, b.at) if at is not None]
+    reports = {report.event_id: report for report in (*a.reports, *b.reports)}
+    return Occurrence(
+        at=min(times) if times else None,
+        reports=tuple(sorted(reports.values(), key=lambda report: (report.at, report.event_id))),
+        undone={**a.undone, **b.undone},
+    )

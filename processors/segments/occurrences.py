@@ -1,0 +1,131 @@
+"""One occurrence, several reports: `same` and `undo` of events.yaml.
+
+The same order from site, order system and till counts once, at the time of its first report; later reports fill what
+is missing in it. An undo lowers its amount and, when nothing is left, removes it from then on. All reports that add
+something are kept as long as a window can hold the occurrence, so any order of arrival and any spread over slots gives
+the same answer; afterwards only its name and time stay, so that a very late report is not taken for a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from processors.segments.marks import Span, matches, span, within
+from processors.segments.model import Occurrence, Report, Undone, joined_occurrence
+from processors.segments.plan import Plan
+from schemas.definitions.expressions import lookup
+from schemas.definitions.model import Did, EventRule
+from schemas.records import Event
+
+#: Amounts closer than this are equal: they are sums of decimal fractions.
+_PENNY = 1e-6
+
+
+def name_of(document: Mapping[str, Any], rule: EventRule) -> str | None:
+    """What names the occurrence in an event; None when the event does not carry it. 7 and "7" are one name."""
+    value = lookup(document, rule.same) if rule.same else None
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def concerned(event: Event, document: Mapping[str, Any], plan: Plan) -> Iterator[tuple[str, str]]:
+    """(event name, occurrence) that an event reports or undoes."""
+    rules = [plan.rules[event.name]] if event.name in plan.rules else []
+    for rule in [*rules, *plan.undoes.get(event.name, ())]:
+        key = name_of(document, rule)
+        if key is not None:
+            yield rule.name, key
+
+
+def told(known: Occurrence | None, name: str, event: Event, document: dict[str, Any], plan: Plan) -> Occurrence:
+    """The occurrence of event `name` after an event that reports or undoes it."""
+    known = known or Occurrence()
+    if event.name == name:
+        report = Report(event.occurred_at, event.event_id, msgspec.json.encode(document))
+        new = Occurrence(at=event.occurred_at, reports=(report,))
+    else:
+        amount = _amount(document, plan.rules[name])
+        new = Occurrence(undone={event.event_id: Undone(event.occurred_at, amount)})
+    both = joined_occurrence(known, new)
+    return Occurrence(both.at, _telling(both.reports), both.undone)
+
+
+def pruned(by_key: Mapping[str, Occurrence], horizon: int | None, now: int) -> dict[str, Occurrence]:
+    """Without what no window can hold any more."""
+    if horizon is None:
+        return dict(by_key)
+    return {
+        key: Occurrence(at=one.at) if one.at is not None and now - one.at >= horizon else one
+        for key, one in by_key.items()
+    }
+
+
+def spans(did: Did, name: str, by_key: Mapping[str, Occurrence], plan: Plan, now: int) -> Iterator[Span]:
+    """When the matching occurrences of an event count."""
+    rule = plan.rules[name]
+    for one in by_key.values():
+        if one.at is None or not one.reports or not within(did.window, one.at):
+            continue
+        start, end = span(did.window, one.at, _gone(one, rule))
+        if end is not None and end <= now:
+            continue
+        for _ in range(_matching(did, one.reports)):
+            yield start, end
+
+
+def _telling(reports: tuple[Report, ...]) -> tuple[Report, ...]:
+    """Reports that fill a property the earlier ones left open; the others can never matter."""
+    known, kept = set[str](), list[Report]()
+    for report in reports:
+        properties = msgspec.json.decode(report.document)["properties"]
+        filled = {name for name, value in properties.items() if value is not None} - known
+        if filled or not kept:
+            kept.append(report)
+            known |= filled
+    return tuple(kept)
+
+
+@lru_cache(maxsize=100_000)
+def _whole(reports: tuple[Report, ...]) -> dict[str, Any]:
+    """The occurrence as expressions see it: its first report, completed by the later ones."""
+    documents = [msgspec.json.decode(report.document) for report in reports]
+    properties: dict[str, Any] = {}
+    for document in documents:
+        for name, value in document["properties"].items():
+            if properties.get(name) is None:
+                properties[name] = value
+    return {**documents[0], "properties": properties}
+
+
+@lru_cache(maxsize=100_000)
+def _matching(did: Did, reports: tuple[Report, ...]) -> int:
+    """How often the occurrence counts; remembered, as expressions cost far more than all else here."""
+    return len(matches(did, reports[0].event_id, _whole(reports)))
+
+
+def _gone(one: Occurrence, rule: EventRule) -> int | None:
+    """When nothing was left of it; None while something is."""
+    if not one.undone:
+        return None
+    worth, taken = _amount(_whole(one.reports), rule), 0.0
+    for _, undone in sorted(one.undone.items(), key=lambda item: (item[1].at, item[0])):
+        if worth is None or undone.amount is None:
+            return undone.at
+        taken += undone.amount
+        if taken >= worth - _PENNY:
+            return undone.at
+    return None
+
+
+def _amount(document: Mapping[str, Any], rule: EventRule) -> float | None:
+    """Revenue of an occurrence, or what an undo takes off it; None when the event does not say."""
+    for path in (rule.revenue, "properties.revenue", "properties.total"):
+        value = lookup(document, path) if path else None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return abs(float(value))
+    return None

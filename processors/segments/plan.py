@@ -1,0 +1,159 @@
+"""A project made ready for the stream: what each event can change, found by the event's name.
+
+An event is folded only into the conditions that count it, and only segments that depend on what it changed are looked
+at again, so that a thousand segments cost little more than the few that matter.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from schemas.definitions.model import (
+    All,
+    AnyOf,
+    Channel,
+    Condition,
+    Did,
+    EventRule,
+    HasConsent,
+    IdentityRules,
+    InSegment,
+    Not,
+    Project,
+    Reachable,
+    Segment,
+    TraitIs,
+)
+
+#: Keys of what a condition reads beside counters (`did:`), traits (`trait:`) and segments (`in:`).
+CONSENT = "consent"
+ADDRESS = "address"
+ZONE = "zone"
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A counting condition: `key` names its state, the same in every version that has it; `need` is how many of the
+    newest marks decide its answer."""
+
+    key: str
+    did: Did
+    need: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the stage needs of a project. Positions are indexes into `segments`, each after those it refers to.
+
+    `readers` gives the positions that depend on a key; `counters` and `rules` are by event name, `undoes` the rules
+    whose occurrences an event takes back. `horizons` is how long occurrences of an event matter, None for ever.
+    """
+
+    version: str
+    timezone: str
+    identity: IdentityRules
+    channels: Mapping[str, Channel]
+    segments: tuple[Segment, ...]
+    readers: Mapping[str, tuple[int, ...]]
+    keys: Mapping[Did, str]
+    counters: Mapping[str, tuple[Counter, ...]]
+    rules: Mapping[str, EventRule]
+    undoes: Mapping[str, tuple[EventRule, ...]]
+    horizons: Mapping[str, int | None]
+    positions: Mapping[str, int]
+
+
+def prepare(project: Project) -> Plan:
+    """The plan of a project. Raises ValueError for a condition that has no meaning in a segment."""
+    segments = tuple(project.segments.values())
+    readers: dict[str, list[int]] = defaultdict(list)
+    counters: dict[str, dict[str, Counter]] = defaultdict(dict)
+    keys: dict[Did, str] = {}
+    horizons: dict[str, int | None] = {}
+    for position, segment in enumerate(segments):
+        for condition in _leaves(segment.when):
+            for key in _reads(condition):
+                if position not in readers[key][-1:]:
+                    readers[key].append(position)
+            if isinstance(condition, Did):
+                counter = _counter(condition)
+                keys[condition] = counter.key
+                for name in condition.events:
+                    counters[name][counter.key] = counter
+                    horizons[name] = _longer(horizons.get(name, 0), condition)
+    rules = {name: rule for name, rule in project.events.items() if rule.same is not None and name in counters}
+    undoes: dict[str, list[EventRule]] = defaultdict(list)
+    for rule in rules.values():
+        for name in rule.undo:
+            undoes[name].append(rule)
+    return Plan(
+        version=project.version,
+        timezone=project.timezone,
+        identity=project.identity,
+        channels=project.channels,
+        segments=segments,
+        readers={key: tuple(positions) for key, positions in readers.items()},
+        keys=keys,
+        counters={name: tuple(by_key.values()) for name, by_key in counters.items()},
+        rules=rules,
+        undoes={name: tuple(found) for name, found in undoes.items()},
+        horizons=horizons,
+        positions={segment.name: position for position, segment in enumerate(segments)},
+    )
+
+
+#: The plan of a line to which nothing was published yet: events pass through, nobody is in anything.
+NOTHING = Plan("", "UTC", IdentityRules({}, frozenset()), {}, (), {}, {}, {}, {}, {}, {}, {})
+
+
+def fingerprint(did: Did) -> str:
+    """Name of a counting condition, by its meaning: state under it lives as long as some version has it."""
+    window = did.window
+    meaning = (
+        sorted(did.events),
+        did.where.source if did.where else None,
+        did.each,
+        (window.near, window.far, window.since, window.until),
+        (did.at_least, did.at_most),
+    )
+    return blake2b(repr(meaning).encode(), digest_size=6).hexdigest()
+
+
+def _counter(did: Did) -> Counter:
+    return Counter(fingerprint(did), did, max(did.at_least, 0 if did.at_most is None else did.at_most + 1))
+
+
+def _longer(horizon: int | None, did: Did) -> int | None:
+    far = did.window.far
+    return None if horizon is None or far is None else max(horizon, far)
+
+
+def _leaves(condition: Condition) -> Iterator[Condition]:
+    match condition:
+        case All(of) | AnyOf(of):
+            for part in of:
+                yield from _leaves(part)
+        case Not(of):
+            yield from _leaves(of)
+        case _:
+            yield condition
+
+
+def _reads(condition: Condition) -> tuple[str, ...]:
+    match condition:
+        case Did():
+            return (f"did:{fingerprint(condition)}",)
+        case TraitIs(trait, op, _):
+            names = {trait, trait.split(".")[0]}
+            return (*(f"trait:{name}" for name in sorted(names)), *((ZONE,) if op == "within" else ()))
+        case InSegment(name):
+            return (f"in:{name}",)
+        case HasConsent():
+            return CONSENT, ADDRESS
+        case Reachable():
+            return (ADDRESS,)
+        case _:
+            raise ValueError(f"{type(condition).__name__} can't stand in a segment")

@@ -1,0 +1,32 @@
+"""The profile that travels in updates: JSON, and the same bytes for the same profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+import orjson
+
+from processors.segments.view import View
+
+
+def profile(person_id: str, view: View, segments: Iterable[str]) -> bytes:
+    """The profile of a person: traits, segments, consents, addresses, suppressions, time zone, first event."""
+    return orjson.dumps(
+        {
+            "person_id": person_id,
+            "traits": view.values,
+            "segments": sorted(segments),
+            "consents": view.consents,
+            "addresses": view.addresses,
+            "suppressed": view.suppressed,
+            "timezone": view.zone,
+            "first_seen": view.first_seen,
+        },
+        option=orjson.OPT_SORT_KEYS,
+    )
+
+
+def digest(data: bytes) -> bytes:
+    """Short, to tell whether a profile changed."""
+    return blake2b(data, digest_size=8).digest()

@@ -1,0 +1,244 @@
+"""The segments stage: what happens to a person becomes a profile and what was entered and left because of it.
+
+One update per record, plus one per instant at which time alone changed something. Whatever came first in the partition
+is applied first; before an event at instant A everything that time changed before A is published with its own instant,
+so the answer of a person does not depend on when the worker got to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import structlog
+
+from processors.runtime.contract import BadRecord, Record, Turn
+from processors.runtime.definitions import DefinitionsSource
+from processors.runtime.slots import Handed, Slots, arrive, join, leave, redirect_of
+from processors.segments import model
+from processors.segments.draft import Draft
+from processors.segments.model import IN_FORCE, PEOPLE, InForce, Person, State
+from processors.segments.plan import NOTHING, Plan, prepare
+from schemas import topics
+from schemas.codec import Codec
+from schemas.records import Change, Erasure, Event, HandedSlot, Handoff, Marker, Move, PersonEnvelope, Update
+
+#: A handoff above this size travels in parts: records are limited to `topics.INTERNAL_BYTES`.
+PART_BYTES = topics.INTERNAL_BYTES // 2
+
+_log = structlog.get_logger(__name__)
+
+
+class SegmentsStage:
+    """Keeps the profile of every person and the segments it is in."""
+
+    app = "segments"
+    inputs = (topics.PEOPLE, topics.SEGMENTS_HANDOFF)
+
+    def __init__(self, rules_source: DefinitionsSource, codec: Codec) -> None:
+        self._source = rules_source
+        self._codec = codec
+        self._plans: dict[str, Plan] = {}
+
+    def on_record(self, record: Record, turn: Turn) -> None:
+        if record.topic == topics.SEGMENTS_HANDOFF:
+            self._handoff(self._codec.decode(Handoff, record.value), turn)
+            return
+        envelope = self._codec.decode(PersonEnvelope, record.value)
+        match envelope:
+            case PersonEnvelope(kind="event", event=bytes()):
+                self._event(envelope, turn)
+            case PersonEnvelope(kind="move", move=Move() as move):
+                self._move(envelope.person_id, move, turn)
+            case PersonEnvelope(kind="erasure", erasure=Erasure() as erasure):
+                self._erasure(envelope.person_id, erasure, turn)
+            case PersonEnvelope(kind="marker", marker=Marker() as marker):
+                self._marker(marker, turn)
+            case _:
+                raise BadRecord(f"a record of kind {envelope.kind!r} without what belongs to it")
+
+    def on_wake(self, key: str, due: int, turn: Turn) -> None:
+        person = turn.get(PEOPLE, key)
+        if person is None:
+            return
+        if person.asked is not None and person.asked <= due:
+            person = msgspec.structs.replace(person, asked=None)
+        draft = self._open(key, person, turn, due + 1)
+        self._close(draft, turn)
+
+    def on_assigned(self, turn: Turn) -> None:
+        """Nothing to find again: wakes are durable."""
+
+    def _event(self, envelope: PersonEnvelope, turn: Turn) -> None:
+        key = envelope.person_id
+        person = turn.get(PEOPLE, key) or Person()
+        redirect = redirect_of(person.slots, envelope.slot, envelope.version)
+        if redirect is not None:
+            forwarded = msgspec.structs.replace(envelope, person_id=redirect.to, version=redirect.version)
+            turn.send(topics.PEOPLE, redirect.to, self._codec.encode(forwarded))
+            return
+        event = self._codec.decode(Event, envelope.event)
+        draft = self._open(key, person, turn, event.received_at)
+        now, before = draft.reach(event.received_at), draft.slots
+        draft.slots = arrive(before, envelope.slot, envelope.version)
+        draft.wait(now, before)
+        changes = draft.apply(envelope.slot, event, now)
+        update = Update(
+            kind="event",
+            person_id=key,
+            slot=envelope.slot,
+            version=envelope.version,
+            at=now,
+            changes=changes,
+            event=envelope.event,
+            profile=draft.publishable(),
+        )
+        self._publish(update, turn)
+        self._close(draft, turn)
+
+    def _move(self, key: str, move: Move, turn: Turn) -> None:
+        draft = self._open(key, turn.get(PEOPLE, key) or Person(), turn, move.at)
+        now, before = draft.reach(move.at), draft.slots
+        draft.slots, handed = leave(before, move.to, move.slots)
+        changes = self._rearranged(draft, before, now, move.reason)
+        profile = draft.publishable()
+        self._publish(Update(kind="move", person_id=key, at=now, changes=changes, move=move, profile=profile), turn)
+        self._hand(handed, key, move.reason, now, turn)
+        self._close(draft, turn)
+
+    def _handoff(self, handoff: Handoff, turn: Turn) -> None:
+        key = handoff.person_id
+        draft = self._open(key, turn.get(PEOPLE, key) or Person(), turn, handoff.at)
+        now, before = draft.reach(handoff.at), draft.slots
+        slots, onwards = before, list[Handed[State]]()
+        for handed in handoff.slots:
+            state = _state(handed.state)
+            slots, further = join(slots, handed.slot, handed.version, handed.complete, state, model.join)
+            onwards += [further] if further is not None else []
+        draft.slots = slots
+        draft.parts = f"{handoff.origin} {handoff.at}" if handoff.part < handoff.parts else ""
+        for to in dict.fromkeys(handed.to for handed in onwards):
+            self._hand([h for h in onwards if h.to == to], handoff.origin, handoff.reason, now, turn)
+        if len(onwards) < len(handoff.slots):
+            changes = self._rearranged(draft, before, now, handoff.reason)
+            profile = draft.publishable(always=True) if draft.exists else None
+            self._publish(Update(kind="handoff", person_id=key, at=now, changes=changes, profile=profile), turn)
+        self._close(draft, turn)
+
+    def _erasure(self, key: str, erasure: Erasure, turn: Turn) -> None:
+        """Forget these slots, and the person with the last of them; nothing is said of what it was in."""
+        self._publish(Update(kind="erasure", person_id=key, at=erasure.at, erasure=erasure), turn)
+        person = turn.get(PEOPLE, key)
+        if person is None:
+            return
+        gone = set(erasure.slots)
+        held = {name: slot for name, slot in person.slots.held.items() if name not in gone}
+        redirects = {name: redirect for name, redirect in person.slots.redirects.items() if name not in gone}
+        if not held and not redirects:
+            turn.put(PEOPLE, key, None)
+            return
+        draft = self._open(key, msgspec.structs.replace(person, slots=Slots(held, redirects)), turn, 0)
+        draft.touch()
+        now = draft.reach(erasure.at)
+        changes = draft.settle(now, "event", "erasure")
+        update = Update(kind="timer", person_id=key, at=now, changes=changes, profile=draft.publishable())
+        self._publish(update, turn)
+        self._close(draft, turn)
+
+    def _marker(self, marker: Marker, turn: Turn) -> None:
+        """From here on this version is in force in the partition; persons follow at their next turn."""
+        turn.put(IN_FORCE, "", InForce(marker.version, marker.at))
+        update = Update(kind="marker", person_id="", at=marker.at, marker=marker)
+        turn.send(topics.UPDATES, "", self._codec.encode(update), turn.partition)
+
+    def _open(self, key: str, person: Person, turn: Turn, before: int) -> Draft:
+        """The person just before an instant: what time changed until then is published, and the definitions are those
+        in force, taken up at the instant of their marker."""
+        force = turn.get(IN_FORCE, "")
+        plan = self._plan(force.version) if force is not None else self._latest()
+        if not person.slots.held and not person.member:
+            return Draft(key, msgspec.structs.replace(person, version=plan.version), plan)
+        if person.version == plan.version:
+            draft = Draft(key, person, plan)
+        else:
+            draft = Draft(key, person, self._plan(person.version))
+            since = draft.last if force is None else max(force.at, draft.last)
+            self._pass_time(draft, since, turn)
+            at = draft.reach(since)
+            self._tell(draft, at, draft.adopt(plan, at), turn)
+        self._pass_time(draft, before, turn)
+        return draft
+
+    def _pass_time(self, draft: Draft, before: int, turn: Turn) -> None:
+        while (instant := draft.next_instant()) is not None and instant < before:
+            if draft.hold is not None:
+                _log.warning("state on its way did not come in time", person=draft.person_id, at=instant)
+            self._tell(draft, instant, draft.pass_time(instant), turn)
+
+    def _tell(self, draft: Draft, at: int, changes: list[Change], turn: Turn) -> None:
+        if changes:
+            profile = draft.publishable()
+            self._publish(
+                Update(kind="timer", person_id=draft.person_id, at=at, changes=changes, profile=profile), turn
+            )
+
+    def _rearranged(self, draft: Draft, before: Slots[State], now: int, reason: str) -> list[Change]:
+        """What a move or its arrival changes."""
+        draft.wait(now, before)
+        draft.touch()
+        return draft.settle(now, reason, "joined" if reason == "merge" else "separated")
+
+    def _hand(self, handed: list[Handed[State]], origin: str, reason: str, at: int, turn: Turn) -> None:
+        """Send slots to the person they went to, all to one, in parts when they are large."""
+        parts = list(_parts([_handed(one) for one in handed]))
+        for number, slots in enumerate(parts, 1):
+            to = handed[0].to
+            record = Handoff(
+                person_id=to, origin=origin, reason=reason, at=at, slots=slots, part=number, parts=len(parts)
+            )
+            turn.send(topics.SEGMENTS_HANDOFF, to, self._codec.encode(record))
+
+    def _publish(self, update: Update, turn: Turn) -> None:
+        turn.send(topics.UPDATES, update.person_id, self._codec.encode(update))
+
+    def _close(self, draft: Draft, turn: Turn) -> None:
+        """Keep the person, and be woken when something may change by time alone: one wake under way is enough."""
+        due = draft.next_instant()
+        if due is not None and (draft.asked is None or due < draft.asked):
+            turn.wake(draft.person_id, due)
+            draft.asked = due
+        turn.put(PEOPLE, draft.person_id, draft.person())
+
+    def _latest(self) -> Plan:
+        project = self._source.latest()
+        return NOTHING if project is None else self._plan(project.version)
+
+    def _plan(self, version: str) -> Plan:
+        if version not in self._plans:
+            self._plans[version] = prepare(self._source.project(version)) if version else NOTHING
+        return self._plans[version]
+
+
+def _state(data: bytes | None) -> State | None:
+    try:
+        return None if data is None else msgspec.msgpack.decode(data, type=State)
+    except msgspec.DecodeError as error:
+        raise BadRecord(f"not the state of a slot: {error}") from error
+
+
+def _handed(one: Handed[State]) -> HandedSlot:
+    state = None if one.state is None else msgspec.msgpack.encode(one.state)
+    return HandedSlot(slot=one.slot, version=one.version, complete=one.complete, state=state)
+
+
+def _parts(slots: list[HandedSlot]) -> Iterator[list[HandedSlot]]:
+    part, size = list[HandedSlot](), 0
+    for slot in slots:
+        weight = len(slot.slot) + len(slot.state or b"") + 64
+        if part and size + weight > PART_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(slot)
+        size += weight
+    if part:
+        yield part

@@ -1,0 +1,120 @@
+"""A person as the fold of its slots, each aspect joined when it is asked for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, reduce
+from typing import Any
+from zoneinfo import available_timezones
+
+from processors.segments import occurrences
+from processors.segments.marks import Span, span
+from processors.segments.model import (
+    Choice,
+    Mark,
+    State,
+    Subject,
+    Trait,
+    joined_marks,
+    joined_occurrence,
+    merged,
+    newer_choice,
+    newer_trait,
+    wider_scope,
+)
+from processors.segments.plan import Plan
+from schemas.definitions.model import Did
+from schemas.identifiers import split
+
+ZONES = frozenset(available_timezones())
+
+
+class View:
+    """What all slots of a person say together; `states` are those that hold anything."""
+
+    def __init__(self, states: Sequence[State], plan: Plan) -> None:
+        self._states = states
+        self.plan = plan
+
+    @property
+    def exists(self) -> bool:
+        """A person exists from the first event on."""
+        return bool(self._states)
+
+    @cached_property
+    def first_seen(self) -> int:
+        """Milliseconds since 1970 UTC; 0 for a person whose slots have all left."""
+        return min((state.first_seen for state in self._states), default=0)
+
+    @cached_property
+    def traits(self) -> Mapping[str, Trait]:
+        """By name; those taken back have the value None."""
+        return reduce(lambda a, b: merged(a, b, newer_trait), (s.traits for s in self._states), dict[str, Trait]())
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """Values of the traits that there are."""
+        return {name: trait.value for name, trait in self.traits.items() if trait.value is not None}
+
+    @cached_property
+    def zone(self) -> str | None:
+        """Time zone: the trait, else the newest a context told; None when neither is a known zone."""
+        trait = self.values.get("timezone")
+        if isinstance(trait, str) and trait in ZONES:
+            return trait
+        told = [state.zone for state in self._states if state.zone is not None]
+        return str(reduce(newer_trait, told).value) if told else None
+
+    @cached_property
+    def choices(self) -> Mapping[Subject, Choice]:
+        """Consents by what they are about."""
+        return reduce(
+            lambda a, b: merged(a, b, newer_choice), (s.choices for s in self._states), dict[Subject, Choice]()
+        )
+
+    @cached_property
+    def consents(self) -> list[dict[str, Any]]:
+        """Consents as in the profile, in a fixed order."""
+        return [
+            {"address": address, "channel": channel, "purpose": purpose, **_choice(choice)}
+            for (address, channel, purpose), choice in sorted(self.choices.items())
+        ]
+
+    @cached_property
+    def addresses(self) -> Mapping[str, list[str]]:
+        """Values by identifier type, the one the person used last first."""
+        used = reduce(lambda a, b: merged(a, b, max), (s.used for s in self._states), dict[str, int]())
+        found: dict[str, list[str]] = defaultdict(list)
+        for identifier, _ in sorted(used.items(), key=lambda item: (-item[1], item[0])):
+            type, value = split(identifier)
+            found[type].append(value)
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def suppressed(self) -> Mapping[str, str]:
+        """Scope by address: marketing or all."""
+        return reduce(lambda a, b: merged(a, b, wider_scope), (s.suppressed for s in self._states), dict[str, str]())
+
+    def reached_by(self, channel: str) -> list[str]:
+        """Addresses of a channel."""
+        known = self.plan.channels.get(channel)
+        return [] if known is None else [a for type in known.identifiers for a in self.addresses.get(type, ())]
+
+    def spans(self, did: Did, now: int) -> Iterator[Span]:
+        """When what a condition counts counts."""
+        key = self.plan.keys[did]
+        marks = [state.counted[key] for state in self._states if key in state.counted]
+        for at, _ in marks[0] if len(marks) == 1 else reduce(joined_marks, marks, tuple[Mark, ...]()):
+            yield span(did.window, at)
+        for name in did.events:
+            if name not in self.plan.rules:
+                continue
+            reported = [state.occurrences[name] for state in self._states if name in state.occurrences]
+            if reported:
+                together = reduce(lambda a, b: merged(a, b, joined_occurrence), reported)
+                yield from occurrences.spans(did, name, together, self.plan, now)
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    return {"granted": choice.granted, "at": choice.at, "source": choice.source}

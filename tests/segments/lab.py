@@ -1,0 +1,155 @@
+"""Projects made by hand and a line that consists of the segments stage alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+import orjson
+
+from processors.runtime.definitions import FixedDefinitions
+from processors.runtime.memory import MemoryLine
+from processors.segments.model import PEOPLE, Person
+from processors.segments.step import SegmentsStage
+from schemas import topics
+from schemas.clock import VirtualClock
+from schemas.codec import Codec
+from schemas.definitions.model import (
+    Channel,
+    Condition,
+    EventRule,
+    IdentifierType,
+    IdentityRules,
+    Project,
+    Segment,
+)
+from schemas.records import Change, Event, Marker, Move, PersonEnvelope, SlotVersion, Update
+
+S = 1_000
+H = 3_600 * S
+D = 24 * H
+
+IDENTITY = IdentityRules(
+    types={
+        "user_id": IdentifierType("user_id", 0, 1),
+        "email": IdentifierType("email", 1, 5, normalize="email"),
+        "phone": IdentifierType("phone", 2, 5, normalize="phone", region="UA"),
+        "anonymous_id": IdentifierType("anonymous_id", 3),
+    },
+    blocked=frozenset(),
+)
+CHANNELS = {
+    "email": Channel("email", consent="opt_in", identifiers=("email",)),
+    "sms": Channel("sms", consent="opt_in", identifiers=("phone",)),
+    "push": Channel("push", consent="opt_out", identifiers=("push",)),
+    "web": Channel("web", kind="session"),
+}
+
+
+def project(
+    segments: Mapping[str, Condition], events: Iterable[EventRule] = (), version: str = "v1", timezone: str = "UTC"
+) -> Project:
+    """A project with these segments, in an order in which each stands after those it refers to."""
+    return Project(
+        name="shop",
+        timezone=timezone,
+        currency="UAH",
+        holdout=None,
+        identity=IDENTITY,
+        events={rule.name: rule for rule in events},
+        channels=CHANNELS,
+        segments={name: Segment(name, condition) for name, condition in segments.items()},
+        journeys={},
+        templates={},
+        version=version,
+        files={},
+    )
+
+
+def event(name: str, at: int, *, received_at: int | None = None, **more: Any) -> Event:
+    """An event of user u1; `traits`, `properties`, `context` are objects."""
+    parts = {part: orjson.dumps(more.pop(part, {})) for part in ("properties", "traits", "context")}
+    seed = f"{name} {at} {sorted(more.items())} {sorted(parts.items())}"
+    fields = {
+        "message_id": seed,
+        "event_id": str(uuid5(NAMESPACE_OID, seed)),
+        "type": "track",
+        "channel": "web",
+        "identifiers": ["user_id:u1"],
+        "source": "test",
+        **more,
+        **parts,
+    }
+    return Event(name=name, occurred_at=at, received_at=at if received_at is None else received_at, **fields)
+
+
+def identify(at: int, **more: Any) -> Event:
+    return event("Identify", at, type="identify", **more)
+
+
+class Line:
+    """The stage on an in-memory broker; times are moved by `until`."""
+
+    def __init__(self, *projects: Project, partitions: int = 1) -> None:
+        self.source = FixedDefinitions(*projects)
+        self.codec = Codec()
+        self.line = MemoryLine([SegmentsStage(self.source, self.codec)], VirtualClock(), partitions)
+        self._read = 0
+
+    def happen(self, *events: Event, person: str = "P", slot: str = "user_id:u1#0", version: int = 1) -> None:
+        """Events at their time of receipt; timers that are due before come first."""
+        for one in events:
+            self.until(one.received_at - 1)
+            self.line.clock.at = max(self.line.clock.at, one.received_at)
+            envelope = PersonEnvelope(
+                kind="event", person_id=person, slot=slot, version=version, event=self.codec.encode(one)
+            )
+            self.publish(envelope)
+
+    def move(self, origin: str, to: str, slots: Mapping[str, int], at: int, reason: str = "merge") -> None:
+        """A move record at the person the slots leave."""
+        self.line.clock.at = max(self.line.clock.at, at)
+        versions = [SlotVersion(slot=slot, version=version) for slot, version in slots.items()]
+        move = Move(to=to, slots=versions, reason=reason, at=at)
+        self.publish(PersonEnvelope(kind="move", person_id=origin, move=move))
+
+    def mark(self, version: str, at: int) -> None:
+        """A version is in force from here on, in all partitions."""
+        self.line.clock.at = max(self.line.clock.at, at)
+        self.publish(PersonEnvelope(kind="marker", person_id="", marker=Marker(version=version, at=at)))
+
+    def publish(self, envelope: PersonEnvelope) -> None:
+        self.line.publish(topics.PEOPLE, envelope.person_id, self.codec.encode(envelope))
+        self.line.drain()
+
+    def until(self, at: int) -> None:
+        if at >= self.line.clock.at:
+            self.line.advance(at)
+
+    @property
+    def updates(self) -> list[Update]:
+        return [self.codec.decode(Update, record.value) for record in self.line.outputs[topics.UPDATES]]
+
+    def updates_since(self) -> list[Update]:
+        """Updates since this was last asked."""
+        seen, self._read = self._read, len(self.line.outputs[topics.UPDATES])
+        return self.updates[seen:]
+
+    @property
+    def changes(self) -> list[tuple[str, Change]]:
+        """(person, change) in the order of publication."""
+        return [(update.person_id, change) for update in self.updates for change in update.changes]
+
+    def story(self, segment: str, person: str = "P") -> list[tuple[int, str, str]]:
+        """(at, change, cause) of a segment."""
+        return [(c.at, c.change, c.cause) for who, c in self.changes if (who, c.segment) == (person, segment)]
+
+    def profile(self, person: str = "P") -> dict[str, Any]:
+        """The profile published last."""
+        return [orjson.loads(u.profile) for u in self.updates if u.profile is not None and u.person_id == person][-1]
+
+    def person(self, person: str = "P") -> Person:
+        found = self.line.state("segments", PEOPLE, person)
+        assert found is not None
+        return found
