@@ -1,0 +1,96 @@
+"""The process `pathline sink`: writes the warehouse, and lets others read the embedded one over HTTP."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from schemas.codec import Codec
+from schemas.settings import Settings
+from sinks.clickhouse import http
+from sinks.clickhouse.engine import Warehouse, open_embedded, open_server
+from sinks.clickhouse.writer import Writer
+
+HOST = "127.0.0.1"
+
+log = structlog.get_logger("sink")
+
+
+def run(settings: Settings, http_port: int = 0) -> None:
+    """Write until SIGTERM or SIGINT. `http_port` is that of the query endpoint, 0 picks a free one; with a ClickHouse
+    server configured there is none.
+
+    Raises what stops the writer: the supervisor starts it again, and nothing is lost or doubled.
+    """
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    warehouse = open_warehouse(settings)
+    try:
+        writer = Writer(settings, warehouse, Codec(), settings.make_clock(), stopping.is_set)
+        with serving(operations(lambda: writer.ready), settings.web_port, "metrics"):
+            if warehouse.path is None:
+                writer.run()
+            else:
+                endpoint = http.application(warehouse.path, settings.warehouse_password)
+                with serving(endpoint, http_port, "warehouse"):
+                    writer.run()
+    finally:
+        warehouse.close()
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """The line's warehouse, for the process that writes it. Raises WarehouseError."""
+    if settings.warehouse:
+        return open_server(settings.warehouse)
+    return open_embedded(folder(settings.home))
+
+
+def folder(home: Path) -> Path:
+    """Where the embedded warehouse of a line keeps its files."""
+    return home / "warehouse"
+
+
+def operations(ready: Callable[[], bool]) -> Starlette:
+    """Readiness and metrics of the process."""
+
+    async def readiness(request: Request) -> Response:
+        return PlainTextResponse("ready\n" if ready() else "not ready\n", status_code=200 if ready() else 503)
+
+    async def metrics(request: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return Starlette(routes=[Route("/ready", readiness), Route("/metrics", metrics)])
+
+
+@contextmanager
+def serving(application: ASGIApp, port: int, name: str) -> Iterator[int]:
+    """Serve on the loopback address in a thread; gives the port."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    bound = int(listener.getsockname()[1])
+    config = uvicorn.Config(application, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name=name, daemon=True)
+    thread.start()
+    log.info("listening", what=name, url=f"http://{HOST}:{bound}/")
+    try:
+        yield bound
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()

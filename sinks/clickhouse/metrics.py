@@ -1,0 +1,15 @@
+"""What the sink tells Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+RECORDS = Counter("pathline_sink_records", "Records whose batch was committed.", ["topic"])
+ROWS = Counter("pathline_sink_rows", "Rows inserted, repeated ones included.", ["table"])
+DEAD_LETTERS = Counter("pathline_sink_dead_letters", "Records that could not be used.", ["topic"])
+FLUSH_SECONDS = Histogram(
+    "pathline_sink_flush_seconds",
+    "Time of one flush: write-ahead, inserts, commit.",
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3),
+)
+QUERIES = Counter("pathline_sink_queries", "Queries answered over HTTP.", ["outcome"])

@@ -1,0 +1,228 @@
+"""A record of the line as rows of the warehouse: pure functions, one per kind of record.
+
+Whatever a column could refuse is refused here, record by record, so that no bad record can block the batch it is in.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import orjson
+
+from schemas.codec import BadRecord, Codec
+from schemas.records import Assignment, Decision, Event, LedgerEntry, Refusal, SendCommand, Update
+from schemas.topics import ASSIGNMENTS, DECISIONS, REFUSALS, UPDATES
+from sinks.clickhouse.tables import Origin, Row
+
+Rows = list[tuple[str, Row]]  # (table, row)
+
+# what DateTime64(3) holds: 1900-01-01 to 2299-12-31 UTC
+_EARLIEST, _LATEST = -2_208_988_800_000, 10_413_791_999_999
+_MOST_OFFSETS = 2**32 - 1
+
+
+def rows_of(codec: Codec, origin: Origin, value: bytes | None) -> Rows:
+    """The rows a record leaves. Raises BadRecord when it can't be used."""
+    topic = origin.topic
+    if topic == UPDATES:
+        return update_rows(codec, codec.decode(Update, value), origin)
+    if topic == ASSIGNMENTS:
+        # a tombstone of the compacted topic: the identifier was erased
+        return [] if value is None else assignment_rows(codec.decode(Assignment, value), origin)
+    if topic == REFUSALS:
+        return [("refusals", refusal_row(codec.decode(Refusal, value), origin))]
+    if topic == DECISIONS:
+        return [("decisions", decision_row(codec.decode(Decision, value), origin))]
+    if topic.startswith("outbound."):
+        return [("sends_raw", send_row(codec.decode(SendCommand, value), origin))]
+    if topic.endswith(".ledger"):
+        return [] if value is None else [("ledger", ledger_row(codec.decode(LedgerEntry, value), origin))]
+    raise BadRecord(f"records of topic {topic} have no table")
+
+
+def update_rows(codec: Codec, update: Update, origin: Origin) -> Rows:
+    """The event, the membership changes, the profile and the moved slots of an update."""
+    if update.kind == "marker":
+        return []
+    person = _uuid("person_id", update.person_id)
+    at = _instant("at", update.at)
+    rows: Rows = []
+    if update.event is not None:
+        event = codec.decode(Event, update.event)
+        rows.append(("events_raw", event_row(event, person, update.slot, update.version, origin)))
+    for ordinal, change in enumerate(update.changes):
+        changed = _instant("change at", change.at)
+        membership = (changed, person, change.segment, change.change, change.cause, change.reason, ordinal, *origin)
+        rows.append(("memberships", membership))
+    if update.move is not None:
+        to = _uuid("move to", update.move.to)
+        moved_at = _instant("move at", update.move.at)
+        rows += [
+            ("moves", (moved_at, person, to, moved.slot, moved.version, update.move.reason, *origin))
+            for moved in update.move.slots
+        ]
+    if update.profile is not None:
+        profile = _object("profile", update.profile)
+        identifiers = [f"{kind}:{value}" for kind, values in profile.get("addresses", {}).items() for value in values]
+        segments = [name for name in profile.get("segments", []) if not name.startswith("~")]
+        # everyone alive used at least one identifier
+        row = (person, at, not identifiers, identifiers, segments, update.profile.decode(), *origin)
+        rows.append(("profiles", row))
+    return rows
+
+
+def event_row(event: Event, person: bytes, slot: str, version: int, origin: Origin) -> Row:
+    """Row of `events_raw`; `person` is the UUID's 16 bytes."""
+    return (
+        _uuid("event_id", event.event_id),
+        event.message_id,
+        event.type,
+        event.name,
+        event.channel,
+        event.source,
+        _instant("occurred_at", event.occurred_at),
+        _instant("received_at", event.received_at),
+        event.historical,
+        person,
+        slot,
+        _count("version", version),
+        event.identifiers,
+        event.send_id,
+        revenue(_object("properties", event.properties)),
+        _text("properties", event.properties),
+        _text("traits", event.traits),
+        _text("context", event.context),
+        *origin,
+    )
+
+
+def assignment_rows(assignment: Assignment, origin: Origin) -> Rows:
+    """One row per period, and the owner of each slot that was moved (version 1 is the derived owner)."""
+    rows: Rows = []
+    version = _count("version", assignment.version)
+    generation = _count("generation", assignment.generation)
+    for period in assignment.periods:
+        person = _uuid("person_id", period.person_id)
+        since = _instant("since", max(period.since, _EARLIEST))
+        placed = _count("slot version", period.version)
+        row = (assignment.identifier, version, since, person, period.slot, placed, generation, *origin)
+        rows.append(("assignments", row))
+        if placed > 1:
+            rows.append(("slot_owners", (period.slot, placed, person, *origin)))
+    return rows
+
+
+def refusal_row(refusal: Refusal, origin: Origin) -> Row:
+    at = _instant("at", refusal.at)
+    return (at, refusal.a, refusal.b, refusal.reason, refusal.source, refusal.refused, *origin)
+
+
+def decision_row(decision: Decision, origin: Origin) -> Row:
+    return (
+        _instant("at", decision.at),
+        decision.decision_id,
+        _uuid("person_id", decision.person_id),
+        decision.journey,
+        decision.step,
+        decision.channel,
+        decision.reason,
+        decision.detail,
+        decision.instance_id,
+        decision.send_id,
+        *origin,
+    )
+
+
+def send_row(send: SendCommand, origin: Origin) -> Row:
+    return (
+        send.send_id,
+        _instant("at", send.at),
+        _uuid("person_id", send.person_id),
+        send.journey,
+        send.version,
+        send.instance_id,
+        send.step,
+        send.channel,
+        send.category,
+        send.purpose,
+        send.template,
+        send.to,
+        send.identifier,
+        send.intent,
+        *origin,
+    )
+
+
+def ledger_row(entry: LedgerEntry, origin: Origin) -> Row:
+    return (
+        _instant("at", entry.at),
+        entry.send_id,
+        _uuid("person_id", entry.person_id),
+        entry.channel,
+        entry.state,
+        entry.provider_id,
+        entry.detail,
+        _count("attempts", entry.attempts),
+        *origin,
+    )
+
+
+def revenue(properties: dict[str, Any]) -> float | None:
+    """`properties.revenue`, else `properties.total`; numbers in text count too. None when neither is a number."""
+    for name in ("revenue", "total"):
+        value = properties.get(name)
+        if isinstance(value, str):
+            try:
+                value = float(value)
+            except ValueError:
+                continue
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    return None
+
+
+def uuid_bytes(text: str) -> bytes | None:
+    """The 16 bytes of a UUID in its usual form, None when it is not one."""
+    if len(text) != 36:
+        return None
+    try:
+        return bytes.fromhex(text.replace("-", ""))
+    except ValueError:
+        return None
+
+
+def _uuid(field: str, text: str) -> bytes:
+    value = uuid_bytes(text)
+    if value is None or len(value) != 16:
+        raise BadRecord(f"{field} is not a UUID: {text[:80]!r}")
+    return value
+
+
+def _instant(field: str, at: int) -> int:
+    if not _EARLIEST <= at <= _LATEST:
+        raise BadRecord(f"{field} is outside the years 1900 to 2299: {at} ms")
+    return at
+
+
+def _count(field: str, value: int) -> int:
+    if not 0 <= value <= _MOST_OFFSETS:
+        raise BadRecord(f"{field} is not between 0 and {_MOST_OFFSETS}: {value}")
+    return value
+
+
+def _text(field: str, data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise BadRecord(f"{field} is not UTF-8: {error}") from error
+
+
+def _object(field: str, data: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise BadRecord(f"{field} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise BadRecord(f"{field} is not a JSON object")
+    return value

@@ -1,0 +1,146 @@
+"""The rows the sink writes: one typed record per table, and their Arrow form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+_INSTANT = pa.timestamp("ms", tz="UTC")
+_UUID = pa.binary(16)
+
+
+class Origin(NamedTuple):
+    """The record a row came from; the last three columns of every table."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+_ORIGIN = {"topic": pa.string(), "partition": pa.uint32(), "offset": pa.uint64()}
+
+#: columns of each table in the order of its rows; instants are milliseconds since 1970 UTC, UUIDs 16 bytes
+COLUMNS: dict[str, dict[str, pa.DataType]] = {
+    "events_raw": {
+        "event_id": _UUID,
+        "message_id": pa.string(),
+        "type": pa.string(),
+        "name": pa.string(),
+        "channel": pa.string(),
+        "source": pa.string(),
+        "occurred_at": _INSTANT,
+        "received_at": _INSTANT,
+        "historical": pa.bool_(),
+        "person_at": _UUID,
+        "slot": pa.string(),
+        "version": pa.uint32(),
+        "identifiers": pa.list_(pa.string()),
+        "send_id": pa.string(),
+        "revenue": pa.float64(),
+        "properties": pa.string(),
+        "traits": pa.string(),
+        "context": pa.string(),
+        **_ORIGIN,
+    },
+    "memberships": {
+        "at": _INSTANT,
+        "person_id": _UUID,
+        "segment": pa.string(),
+        "change": pa.string(),
+        "cause": pa.string(),
+        "reason": pa.string(),
+        "ordinal": pa.uint32(),
+        **_ORIGIN,
+    },
+    "profiles": {
+        "person_id": _UUID,
+        "at": _INSTANT,
+        "gone": pa.bool_(),
+        "identifiers": pa.list_(pa.string()),
+        "segments": pa.list_(pa.string()),
+        "profile": pa.string(),
+        **_ORIGIN,
+    },
+    "moves": {
+        "at": _INSTANT,
+        "from_person": _UUID,
+        "to_person": _UUID,
+        "slot": pa.string(),
+        "version": pa.uint32(),
+        "reason": pa.string(),
+        **_ORIGIN,
+    },
+    "assignments": {
+        "identifier": pa.string(),
+        "version": pa.uint32(),
+        "since": _INSTANT,
+        "person_id": _UUID,
+        "slot": pa.string(),
+        "slot_version": pa.uint32(),
+        "generation": pa.uint32(),
+        **_ORIGIN,
+    },
+    "slot_owners": {"slot": pa.string(), "version": pa.uint32(), "person_id": _UUID, **_ORIGIN},
+    "refusals": {
+        "at": _INSTANT,
+        "a": pa.string(),
+        "b": pa.string(),
+        "reason": pa.string(),
+        "source": pa.string(),
+        "refused": pa.bool_(),
+        **_ORIGIN,
+    },
+    "decisions": {
+        "at": _INSTANT,
+        "decision_id": pa.string(),
+        "person_id": _UUID,
+        "journey": pa.string(),
+        "step": pa.string(),
+        "channel": pa.string(),
+        "reason": pa.string(),
+        "detail": pa.string(),
+        "instance_id": pa.string(),
+        "send_id": pa.string(),
+        **_ORIGIN,
+    },
+    "sends_raw": {
+        "send_id": pa.string(),
+        "at": _INSTANT,
+        "person_at": _UUID,
+        "journey": pa.string(),
+        "journey_version": pa.string(),
+        "instance_id": pa.string(),
+        "step": pa.string(),
+        "channel": pa.string(),
+        "category": pa.string(),
+        "purpose": pa.string(),
+        "template": pa.string(),
+        "address": pa.string(),
+        "identifier": pa.string(),
+        "intent": pa.string(),
+        **_ORIGIN,
+    },
+    "ledger": {
+        "at": _INSTANT,
+        "send_id": pa.string(),
+        "person_id": _UUID,
+        "channel": pa.string(),
+        "state": pa.string(),
+        "provider_id": pa.string(),
+        "detail": pa.string(),
+        "attempts": pa.uint32(),
+        **_ORIGIN,
+    },
+}
+
+Row = tuple[Any, ...]
+
+
+def arrow(table: str, rows: Sequence[Row]) -> pa.Table:
+    """Rows of one table as an Arrow table. Raises pyarrow.ArrowInvalid when a value does not fit its column."""
+    columns = COLUMNS[table]
+    values = zip(*rows, strict=True) if rows else ((),) * len(columns)
+    arrays = [pa.array(column, type=type_) for column, type_ in zip(values, columns.values(), strict=True)]
+    return pa.Table.from_arrays(arrays, names=list(columns))

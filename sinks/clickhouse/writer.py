@@ -1,0 +1,275 @@
+"""Committed records into the warehouse, each exactly once.
+
+Per flush: (1) the range of each partition's batch is committed to Kafka as the metadata of its old offset; (2) the rows
+are inserted under a token made of that range; (3) the new offsets are committed together with the dead letters. A crash
+before (1) repeats nothing that was inserted; between (1) and (3) the same range is built and inserted again and
+ClickHouse drops what it has. Both commits are Kafka transactions with the group's generation of the assignment, so that
+a writer that lost its partitions can't commit for them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from schemas.clock import Clock
+from schemas.codec import BadRecord, Codec
+from schemas.kafka import consumer_config, producer_config
+from schemas.settings import Settings
+from schemas.topics import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, REFUSALS, UPDATES
+from sinks.clickhouse import metrics
+from sinks.clickhouse.batches import Batch, Partition, Refused, written_ahead
+from sinks.clickhouse.crash import crash_point
+from sinks.clickhouse.deadletters import Limit, headers_of
+from sinks.clickhouse.engine import Warehouse, transient
+from sinks.clickhouse.rows import rows_of
+from sinks.clickhouse.tables import Origin, arrow
+
+GROUP = "sink"
+TOPICS = [UPDATES, ASSIGNMENTS, REFUSALS, DECISIONS, r"^outbound\..*", r"^.*\.ledger$"]
+#: a batch is inserted when it has so many records or bytes, at the latest this long after the one before
+MOST_RECORDS = 20_000
+MOST_BYTES = 32 * 1024 * 1024
+PAUSE_SECONDS = 1.0
+#: lets the records of one transaction upstream arrive together
+LINGER_SECONDS = 0.05
+_POLL_RECORDS = 5_000
+_POLL_SECONDS = 0.1
+_TIMEOUT_SECONDS = 30.0
+#: how long a server that is down or has too many parts is waited for, and so how long a poll may be away
+_PATIENCE_SECONDS = 480.0
+
+log = structlog.get_logger("sink")
+
+
+@dataclass(frozen=True, slots=True)
+class _Assignment:
+    """What was assigned: the batches, and the group metadata of just that assignment."""
+
+    batches: dict[Partition, Batch]
+    metadata: Any
+
+
+class Writer:
+    """Reads the line's topics and writes the warehouse until told to stop. For one thread."""
+
+    def __init__(
+        self, settings: Settings, warehouse: Warehouse, codec: Codec, clock: Clock, stopping: Callable[[], bool]
+    ) -> None:
+        self._settings = settings
+        self._warehouse = warehouse
+        self._codec = codec
+        self._clock = clock
+        self._stopping = stopping
+        self._limit = Limit(settings.dead_letter_ratio, settings.dead_letter_run)
+        self._assigned = _Assignment({}, None)
+        self._flushed = 0.0
+        self._waiting_since: float | None = None
+        self.ready = False
+        self._consumer = Consumer(
+            consumer_config(settings.brokers, GROUP)
+            | {
+                "session.timeout.ms": settings.session_timeout_ms,
+                "max.poll.interval.ms": int(_PATIENCE_SECONDS * 1000) + 120_000,
+                "partition.assignment.strategy": "range",
+                "enable.partition.eof": True,
+                # a channel's topics appear when it is first configured
+                "topic.metadata.refresh.interval.ms": 10_000,
+            }
+        )
+        self._producer = Producer(
+            producer_config(settings.brokers)
+            | {
+                "transactional.id": f"{GROUP}-{settings.worker}",
+                "transaction.timeout.ms": settings.transaction_timeout_ms,
+            }
+        )
+
+    def run(self) -> None:
+        """Write until stopped. Raises on anything but a bad record: start again then, nothing is lost or doubled."""
+        self._producer.init_transactions(_TIMEOUT_SECONDS)
+        self._consumer.subscribe(TOPICS, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
+        try:
+            while not self._stopping():
+                self._read()
+                if batches := self._due():
+                    self._flush(batches)
+            self._flush([batch for batch in self._assigned.batches.values() if batch.complete])
+        finally:
+            self.ready = False
+            self._consumer.close()
+
+    # --- assignment ------------------------------------------------------------------------------------------------
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # the generation is that of this assignment: read later, it could be another member's turn already
+        metadata = consumer.consumer_group_metadata()
+        batches, starts = {}, []
+        for committed in consumer.committed(partitions, timeout=_TIMEOUT_SECONDS):
+            if committed.error is not None:
+                raise KafkaException(committed.error)
+            repeat = written_ahead(committed.metadata)
+            batches[committed.topic, committed.partition] = Batch((committed.topic, committed.partition), repeat)
+            start = committed.offset if committed.offset >= 0 else OFFSET_BEGINNING
+            starts.append(TopicPartition(committed.topic, committed.partition, start))
+            if repeat is not None:
+                log.info("repeating a batch", topic=committed.topic, partition=committed.partition, range=repeat)
+        self._assigned = _Assignment(batches, metadata)
+        consumer.assign(starts)
+        self.ready = True
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # not written ahead yet: whoever owns the partitions next reads it again
+        self._assigned = _Assignment({}, None)
+        self._waiting_since = None
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        # consume waits for all records asked for: wait for the first only, then take what is there
+        first = self._consumer.poll(_POLL_SECONDS)
+        if first is None:
+            return
+        for message in [first, *self._consumer.consume(_POLL_RECORDS, 0)]:
+            self._take(message)
+
+    def _take(self, message: Message) -> None:
+        error = message.error()
+        batch = self._assigned.batches.get((message.topic() or "", message.partition() or 0))
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF:
+                if batch is not None:
+                    batch.reach(message.offset() or 0)
+                return
+            if error.retriable() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                log.warning("waiting for Kafka", error=str(error))
+                return
+            raise KafkaException(error)
+        offset = message.offset() or 0
+        if batch is None:
+            return  # of an assignment that is over
+        if not batch.wants(offset):
+            # behind the end of a batch that is repeated first
+            self._flush([batch])
+            batch = self._assigned.batches[batch.partition]
+        self._use(batch, message, offset)
+        if self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+
+    def _use(self, batch: Batch, message: Message, offset: int) -> None:
+        topic, partition = batch.partition
+        value = message.value()
+        try:
+            batch.add(offset, len(value or b""), rows_of(self._codec, Origin(topic, partition, offset), value))
+            self._limit.used()
+        except BadRecord as error:
+            # past the limit nothing is committed: better to stop than to bury a topic in dead letters
+            self._limit.refused(str(error))
+            batch.refuse(
+                Refused(
+                    offset,
+                    message.timestamp()[1],
+                    message.key(),
+                    value,
+                    tuple((name, data or b"") for name, data in message.headers() or ()),
+                    str(error),
+                )
+            )
+            log.warning("dead letter", topic=topic, partition=partition, offset=offset, reason=str(error))
+
+    def _due(self) -> list[Batch]:
+        batches = [batch for batch in self._assigned.batches.values() if batch.complete]
+        if any(b.records >= MOST_RECORDS or b.size >= MOST_BYTES or b.repeat is not None for b in batches):
+            return batches
+        now = time.monotonic()
+        rested = now - self._flushed >= PAUSE_SECONDS
+        gathered = self._waiting_since is not None and now - self._waiting_since >= LINGER_SECONDS
+        return batches if rested and gathered else []
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    def _flush(self, batches: list[Batch]) -> None:
+        if not batches:
+            return
+        began = time.monotonic()
+        ahead = [
+            TopicPartition(*batch.partition, range_.first, range_.metadata)
+            for batch in batches
+            if batch.repeat is None and (range_ := batch.range) is not None
+        ]
+        if ahead:
+            self._commit(ahead, [])
+        crash_point("sink.written-ahead")
+        for batch in batches:
+            self._insert(batch)
+        crash_point("sink.inserted")
+        refused = [(batch.partition, record) for batch in batches for record in batch.refused]
+        after = [
+            TopicPartition(*batch.partition, range_.last + 1)
+            for batch in batches
+            if (range_ := batch.range) is not None
+        ]
+        self._commit(after, refused)
+        crash_point("sink.committed")
+        for batch in batches:
+            self._assigned.batches[batch.partition] = Batch(batch.partition)
+            metrics.RECORDS.labels(batch.partition[0]).inc(batch.records)
+            metrics.DEAD_LETTERS.labels(batch.partition[0]).inc(len(batch.refused))
+        self._flushed = time.monotonic()
+        self._waiting_since = None if not self._any_waiting() else self._flushed
+        metrics.FLUSH_SECONDS.observe(self._flushed - began)
+
+    def _any_waiting(self) -> bool:
+        return any(batch.records for batch in self._assigned.batches.values())
+
+    def _insert(self, batch: Batch) -> None:
+        range_ = batch.range
+        if range_ is None:
+            return
+        for table, rows in batch.rows.items():
+            self._patiently(table, arrow(table, rows), range_.token(batch.partition))
+            metrics.ROWS.labels(table).inc(len(rows))
+        if "slot_owners" in batch.rows:
+            # dictionaries of the embedded engine never refresh by themselves
+            self._warehouse.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
+
+    def _patiently(self, table: str, data: Any, token: str) -> None:
+        """Insert; a server that is away or overloaded is waited for, the token makes repeating harmless."""
+        give_up, pause = time.monotonic() + _PATIENCE_SECONDS, 0.5
+        while True:
+            try:
+                self._warehouse.insert(table, data, token)
+                return
+            except Exception as error:
+                if not transient(error) or time.monotonic() > give_up:
+                    raise
+                log.warning("waiting for the warehouse", table=table, error=str(error), seconds=pause)
+                time.sleep(pause)
+                pause = min(2 * pause, 10.0)
+
+    def _commit(self, offsets: list[TopicPartition], refused: list[tuple[Partition, Refused]]) -> None:
+        self._producer.begin_transaction()
+        at = self._clock.now()
+        for partition, record in refused:
+            self._producer.produce(
+                DEAD_LETTERS, record.value, record.key, headers=headers_of(partition, record, GROUP, at)
+            )
+        metadata = self._assigned.metadata
+        _insist(lambda: self._producer.send_offsets_to_transaction(offsets, metadata, _TIMEOUT_SECONDS))
+        _insist(lambda: self._producer.commit_transaction(_TIMEOUT_SECONDS))
+
+
+def _insist(call: Callable[[], None]) -> None:
+    """Make a transaction call until it succeeds or fails for good; any failure but a retriable one ends the process."""
+    while True:
+        try:
+            return call()
+        except KafkaException as error:
+            reason = error.args[0]
+            if not (isinstance(reason, KafkaError) and reason.retriable()):
+                raise
