@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, str | bytes]]
 _LONGEST_MESSAGE = 2_000
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from time import sleep
 
+from connectors.inbound.deadletters import Headers
 from schemas.definitions.model import IdentifierType, IdentityRules
 
 NOW = 1_700_000_000_000  # 2023-11-14T22:13:20Z
@@ -53,13 +54,15 @@ class KeepingProducer:
         *,
         value: bytes,
         key: bytes | None,
-        headers: list[tuple[str, bytes]],
+        headers: Headers,
         on_delivery: Callable[[object, object], None],
     ) -> None:
         with self._lock:
             if len(self._waiting) >= self.room:
                 raise BufferError("queue full")
-            self.kept.append(Kept(topic, key, value, {name: text.decode() for name, text in headers}))
+            self.kept.append(
+                Kept(topic, key, value, {name: text.decode() for name, text in headers if isinstance(text, bytes)})
+            )
             self._waiting.append(on_delivery)
 
     def poll(self, timeout: float) -> int:

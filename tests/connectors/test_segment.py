@@ -179,14 +179,14 @@ json_values = st.recursive(
     max_leaves=8,
 )
 fields = ["event", "userId", "anonymousId", "previousId", "messageId", "timestamp", "sentAt", "properties", "traits"]
+messages = st.dictionaries(st.sampled_from([*fields, "context"]), json_values)
 
 
-@given(st.sampled_from(["track", "identify", "alias", "page", "group"]), st.dictionaries(st.sampled_from([*fields, "context"]), json_values))
+@given(st.sampled_from(["track", "identify", "alias", "page", "group"]), messages)
 def test_whatever_is_in_a_message_it_becomes_an_event_or_is_refused(kind: str, message: dict[str, Any]) -> None:
     try:
         made = to_event({"type": kind} | message, RULES, received_at=NOW, source="test")
-    except Rejected as refused:
-        assert str(refused)
-    else:
-        assert made.identifiers
-        assert orjson.loads(made.context) == (message.get("context") or {})
+    except Rejected:
+        return
+    assert made.identifiers
+    assert orjson.loads(made.context) == (message.get("context") or {})

@@ -261,4 +261,4 @@ _BODY_OF_BATCH = {
         }
     },
 }
-_SECURITY = [{SCHEME: []}]
+_SECURITY: list[dict[str, list[str]]] = [{SCHEME: []}]

@@ -26,7 +26,7 @@ class RejectedMessage(BaseModel):
     """A message that was not accepted; its bytes are in `dead-letters`."""
 
     index: int = Field(description="Place in the batch, from 0.")
-    messageId: str | None = Field(description="The message's own id, null when it has none.")  # noqa: N815
+    messageId: str | None = Field(description="The message's own id, null when it has none.")
     reason: str
 
 

@@ -19,7 +19,9 @@ class Metrics:
         self._answers = Counter(
             "pathline_collector_requests", "Requests answered.", ["call", "status"], registry=self._registry
         )
-        self._messages = Counter("pathline_collector_messages", "Messages judged.", ["outcome"], registry=self._registry)
+        self._messages = Counter(
+            "pathline_collector_messages", "Messages judged.", ["outcome"], registry=self._registry
+        )
         self._seconds = Histogram(
             "pathline_collector_acknowledge_seconds",
             "From a parsed request to Kafka's acknowledgement, in seconds.",

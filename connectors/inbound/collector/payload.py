@@ -46,9 +46,9 @@ class Posted:
 
 class _Batch(msgspec.Struct):
     batch: list[msgspec.Raw]
-    sentAt: Any = None  # noqa: N815 - the names of the Segment spec
+    sentAt: Any = None
     context: Any = None
-    writeKey: Any = None  # noqa: N815
+    writeKey: Any = None
 
 
 async def read(stream: AsyncIterator[bytes], limit: int) -> bytes:

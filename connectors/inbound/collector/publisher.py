@@ -6,7 +6,9 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
+
+from connectors.inbound.deadletters import Headers
 
 
 class Busy(Exception):
@@ -24,7 +26,7 @@ class Outgoing:
     topic: str
     key: bytes | None
     value: bytes
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    headers: Headers = field(default_factory=list)
 
 
 class Producer(Protocol):
@@ -36,8 +38,8 @@ class Producer(Protocol):
         *,
         value: bytes,
         key: bytes | None,
-        headers: list[tuple[str, bytes]],
-        on_delivery: Callable[[object, object], None],
+        headers: Headers,
+        on_delivery: Callable[[Any, Any], None],
     ) -> None:
         """Queue a record. Raises BufferError when the queue is full, KafkaException otherwise."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import KafkaException
 
 from schemas.codec import BadRecord, Codec
 from schemas.definitions import Invalid, parse
 from schemas.definitions.model import IdentityRules
+from schemas.kafka import Whole
 from schemas.records import Definitions
-from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
 
 log = structlog.get_logger()
@@ -20,20 +20,11 @@ log = structlog.get_logger()
 class PublishedRules:
     """Follows the topic `definitions` in a thread; `current()` is None until a project was read."""
 
-    def __init__(self, settings: Settings, codec: Codec) -> None:
+    def __init__(self, brokers: str, codec: Codec) -> None:
         self._codec = codec
         self._rules: IdentityRules | None = None
         self._stopping = threading.Event()
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": settings.brokers,
-                "group.id": "collector-definitions",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "topic.metadata.refresh.interval.ms": 5_000,
-            }
-        )
-        self._consumer.assign([TopicPartition(DEFINITIONS, 0, OFFSET_BEGINNING)])
+        self._topic = Whole(brokers, DEFINITIONS)
         self._thread = threading.Thread(target=self._follow, name="definitions", daemon=True)
         self._thread.start()
 
@@ -43,21 +34,19 @@ class PublishedRules:
     def close(self) -> None:
         self._stopping.set()
         self._thread.join(5)
-        self._consumer.close()
+        self._topic.close()
 
     def _follow(self) -> None:
         while not self._stopping.is_set():
-            message = self._consumer.poll(0.5)
-            if message is None:
-                continue
-            error = message.error()
-            if error is not None:
-                if error.code() != KafkaError._ALL_BROKERS_DOWN:
-                    log.warning("definitions can't be read", error=str(error))
-                continue
-            value = message.value()
-            if value is not None:
-                self._take(value)
+            try:
+                for message in self._topic.new(0.5):
+                    value = message.value()
+                    if value is not None:
+                        self._take(value)
+            except KafkaException as error:
+                # the broker is away, or the topic is not created yet: the consumer goes on by itself
+                log.warning("definitions can't be read", error=str(error))
+                self._stopping.wait(1)
 
     def _take(self, value: bytes) -> None:
         try:

@@ -43,10 +43,10 @@ def run(
     """
     codec = Codec()
     producer = KafkaProducer(
-        producer_config(settings) | {"linger.ms": LINGER_MS, "delivery.timeout.ms": DELIVERY_MS, "compression.type": "lz4"}
+        producer_config(settings.brokers) | {"linger.ms": LINGER_MS, "delivery.timeout.ms": DELIVERY_MS}
     )
     publisher = Publisher(producer, timeout=DELIVERY_MS / 1000 + 2)
-    published = None if rules is not None else PublishedRules(settings, codec)
+    published = None if rules is not None else PublishedRules(settings.brokers, codec)
     current: Callable[[], IdentityRules | None] = (lambda: rules) if published is None else published.current
 
     async def ready() -> str | None:

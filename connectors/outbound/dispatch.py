@@ -1,0 +1,224 @@
+"""Dispatch: commands to a provider, once.
+
+One transaction moves a command to `handed over` in the ledger and commits its offset; only then is the provider called;
+a second transaction writes what became of it and the receipt. What is found `handed over` after a crash is ambiguous:
+marketing is not repeated (`unknown`), transactional is. No more than `at_once` sends of a partition are handed over at
+a time, the others wait in state, so a crash leaves few in doubt. Consent and suppression are checked again at each
+hand-over against the newest profile.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import orjson
+
+from connectors.outbound.channel import Channel, Outcome
+from connectors.outbound.receipts import receipt
+from connectors.outbound.state import ALLOWED, DONE, OPEN, Allowed, Done, Open
+from processors.runtime.contract import Record, Turn
+from processors.runtime.definitions import DefinitionsSource
+from schemas import consent, topics
+from schemas.codec import Codec
+from schemas.definitions.model import Project
+from schemas.records import LedgerEntry, SendCommand, Update
+
+#: wall seconds between the tries of a send that is certainly not taken; after the last it has failed
+BACK_OFF = (5, 15, 60, 300, 900, 3_600, 10_800, 21_600, 43_200)
+#: repeated commands are known for this long, milliseconds of line time
+KEEP_DONE_MS = 30 * topics.DAY_MS
+AT_ONCE = 20
+
+_RETRY, _EXPIRE = "retry:", "expire:"
+
+
+class DispatchStage:
+    """Sends the commands of one channel and lane; it is also `Calling`.
+
+    `pace` is line milliseconds per wall millisecond: providers recover in wall time, wakes are in line time.
+    """
+
+    def __init__(
+        self,
+        definitions: DefinitionsSource,
+        codec: Codec,
+        channel: Channel,
+        *,
+        transactional: bool = False,
+        pace: float = 1.0,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        self.app = topics.dispatch_apps(channel.name)[transactional]
+        self._commands = topics.outbound(channel.name, transactional)
+        self._ledger = topics.ledger(channel.name)
+        self.inputs = (self._commands, topics.UPDATES)
+        self._definitions = definitions
+        self._codec = codec
+        self._channel = channel
+        self._repeat = transactional
+        self._pace = pace
+        self._at_once = at_once
+        # what the open sends of a partition in state amount to, rebuilt at each assignment
+        self._queued: dict[int, deque[str]] = {}
+        self._handed: dict[int, int] = {}
+
+    # --- turns
+
+    def on_assigned(self, turn: Turn) -> None:
+        self._queued[turn.partition] = deque()
+        self._handed[turn.partition] = 0
+        found = sorted(turn.scan(OPEN), key=lambda item: (item[1].at, item[0]))
+        for send_id, send in found:
+            if send.phase == "handed":
+                detail = "in doubt: the process ended while the message was at the provider"
+                self._settle(turn, send_id, send, Outcome("ambiguous", detail))
+        self._queued[turn.partition].extend(send_id for send_id, send in found if send.phase == "queued")
+        self._fill(turn)
+
+    def on_record(self, record: Record, turn: Turn) -> None:
+        if record.topic == topics.UPDATES:
+            self._follow(self._codec.decode(Update, record.value), turn)
+            return
+        command = self._codec.decode(SendCommand, record.value)
+        if turn.get(OPEN, command.send_id) is not None or turn.get(DONE, command.send_id) is not None:
+            return
+        assert record.value is not None
+        turn.put(OPEN, command.send_id, Open(record.value, command.at, "queued"))
+        self._queued[turn.partition].append(command.send_id)
+        self._fill(turn)
+
+    def on_wake(self, key: str, due: int, turn: Turn) -> None:
+        if key.startswith(_EXPIRE):
+            send_id = key.removeprefix(_EXPIRE)
+            done = turn.get(DONE, send_id)
+            if done is not None and done.expires <= due:
+                turn.put(DONE, send_id, None)
+            return
+        send_id = key.removeprefix(_RETRY)
+        send = turn.get(OPEN, send_id)
+        if send is not None and send.phase == "waiting":
+            turn.put(OPEN, send_id, msgspec.structs.replace(send, phase="queued"))
+            self._queued[turn.partition].append(send_id)
+            self._fill(turn)
+
+    async def perform(self, request: Any) -> Outcome:
+        command: SendCommand = request
+        return await self._channel.hand_over(command)
+
+    def on_result(self, key: str, result: Any, turn: Turn) -> None:
+        send = turn.get(OPEN, key)
+        if send is None or send.phase != "handed":
+            return
+        self._handed[turn.partition] -= 1
+        self._settle(turn, key, send, result)
+        self._fill(turn)
+
+    # --- one send
+
+    def _fill(self, turn: Turn) -> None:
+        """Hand over what waits while there are free places."""
+        queued = self._queued[turn.partition]
+        while queued and self._handed[turn.partition] < self._at_once:
+            send_id = queued.popleft()
+            send = turn.get(OPEN, send_id)
+            if send is not None and send.phase == "queued":
+                self._hand_over(turn, send_id, send)
+
+    def _hand_over(self, turn: Turn, send_id: str, send: Open) -> None:
+        command = self._codec.decode(SendCommand, send.command)
+        forbidden = self._forbidden(turn, command)
+        if forbidden:
+            self._finish(turn, command, "withheld", forbidden, send.attempts)
+            return
+        attempts = send.attempts + 1
+        turn.put(OPEN, send_id, msgspec.structs.replace(send, phase="handed", attempts=attempts))
+        self._write(turn, command, "handed over", "", attempts)
+        self._handed[turn.partition] += 1
+        turn.call(send_id, command)
+
+    def _settle(self, turn: Turn, send_id: str, send: Open, outcome: Outcome) -> None:
+        """Write what became of a hand-over."""
+        command = self._codec.decode(SendCommand, send.command)
+        if outcome.kind == "temporary" or (outcome.kind == "ambiguous" and self._repeat):
+            if send.attempts <= len(BACK_OFF):
+                self._wait(turn, command, send, outcome)
+                return
+            outcome = Outcome("failed", f"given up after {send.attempts} attempts: {outcome.detail}", bounce="soft")
+        state = "unknown" if outcome.kind == "ambiguous" else outcome.kind
+        self._finish(turn, command, state, outcome.detail, send.attempts, outcome.provider_id)
+        if outcome.kind == "accepted" or outcome.bounce:
+            event = receipt(self._channel.noun, command, outcome, turn.now)
+            turn.send(topics.EVENTS, event.identifiers[0], self._codec.encode(event))
+
+    def _wait(self, turn: Turn, command: SendCommand, send: Open, outcome: Outcome) -> None:
+        pause = int(BACK_OFF[send.attempts - 1] * 1000 * self._pace)
+        turn.put(OPEN, command.send_id, msgspec.structs.replace(send, phase="waiting"))
+        self._write(turn, command, "deferred", outcome.detail, send.attempts)
+        turn.wake(_RETRY + command.send_id, turn.now + pause)
+
+    def _finish(
+        self, turn: Turn, command: SendCommand, state: str, detail: str, attempts: int, provider_id: str = ""
+    ) -> None:
+        expires = turn.now + KEEP_DONE_MS
+        turn.put(OPEN, command.send_id, None)
+        turn.put(DONE, command.send_id, Done(state, expires))
+        turn.wake(_EXPIRE + command.send_id, expires)
+        self._write(turn, command, state, detail, attempts, provider_id)
+
+    def _write(
+        self, turn: Turn, command: SendCommand, state: str, detail: str, attempts: int, provider_id: str = ""
+    ) -> None:
+        entry = LedgerEntry(
+            send_id=command.send_id,
+            person_id=command.person_id,
+            channel=command.channel,
+            state=state,
+            at=turn.now,
+            provider_id=provider_id,
+            detail=detail,
+            attempts=attempts,
+        )
+        turn.send(self._ledger, command.send_id, self._codec.encode(entry), partition=turn.partition)
+
+    # --- what people allow
+
+    def _follow(self, update: Update, turn: Turn) -> None:
+        if update.kind == "erasure":
+            turn.put(ALLOWED, update.person_id, None)
+            return
+        # at a move the profile goes to another person; what was known here stays the measure for what is on its way
+        if update.profile is None or update.kind == "move":
+            return
+        profile = orjson.loads(update.profile)
+        allowed = Allowed(profile.get("consents") or [], profile.get("suppressed") or {})
+        if turn.get(ALLOWED, update.person_id) != allowed:
+            turn.put(ALLOWED, update.person_id, allowed)
+
+    def _forbidden(self, turn: Turn, command: SendCommand) -> str:
+        """Why the message may not go now, empty when it may. Without a profile the decision of the journey stands."""
+        known = turn.get(ALLOWED, command.person_id)
+        if known is None:
+            return ""
+        if consent.suppression(known.suppressed, command.to, command.category):
+            return f"suppressed: {command.to} for {known.suppressed[command.to]}"
+        policy = "none" if command.category == "transactional" else self._policy(command)
+        may, why = consent.allowed(known.consents, policy, command.channel, command.purpose, command.to)
+        return "" if may else f"no consent: {why}"
+
+    def _policy(self, command: SendCommand) -> str:
+        """What silence means for the channel, by the version the command was decided under, else by the latest."""
+        for project in self._projects(command.version):
+            if command.channel in project.channels:
+                return project.channels[command.channel].consent
+        return "opt_in"
+
+    def _projects(self, version: str) -> Iterator[Project]:
+        with suppress(LookupError):
+            yield self._definitions.project(version)
+        latest = self._definitions.latest()
+        if latest is not None:
+            yield latest

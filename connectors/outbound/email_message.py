@@ -1,0 +1,80 @@
+"""A send command as a MIME message."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from typing import Any
+
+import orjson
+
+from connectors.outbound.settings import SmtpSettings
+from connectors.unsubscribe import Choice, token
+from schemas.records import SendCommand
+
+SEND_ID_HEADER = "X-Pathline-Send-Id"
+#: templates write this where the unsubscribe link belongs
+UNSUBSCRIBE_PLACE = "%unsubscribe_url%"
+
+
+def email_message(command: SendCommand, settings: SmtpSettings, secret: bytes, public_url: str) -> EmailMessage:
+    """The message of a command: text and HTML, a Message-ID made of the send id, and for marketing the List-Unsubscribe
+    headers of RFC 2369 and RFC 8058. Raises ValueError when the content can't be a message."""
+    parts = _parts(command)
+    text, html = parts.get("text", ""), parts.get("html", "")
+    if not text.strip() and not html.strip():
+        raise ValueError("the template gave neither text nor html")
+    link = _unsubscribe_link(command, secret, public_url)
+    sender = parts.get("from") or settings.sender
+    name, address = parseaddr(sender)
+    if "@" not in address:
+        raise ValueError(f"sender {sender!r} is no e-mail address")
+    message = EmailMessage(SMTP)
+    message["From"] = Address(name, addr_spec=address)
+    message["To"] = Address(addr_spec=command.to)
+    message["Subject"] = " ".join(parts.get("subject", "").split())
+    message["Date"] = format_datetime(datetime.fromtimestamp(command.at / 1000, UTC))
+    message["Message-ID"] = f"<{command.send_id}@{address.rpartition('@')[2]}>"
+    message[SEND_ID_HEADER] = command.send_id
+    message["X-Pathline-Journey"] = " ".join(command.journey.split())
+    if parts.get("reply_to"):
+        message["Reply-To"] = " ".join(parts["reply_to"].split())
+    if command.category == "marketing":
+        _add_list_unsubscribe(message, link, settings.unsubscribe_mailto, command.send_id)
+    if text.strip():
+        message.set_content(text.replace(UNSUBSCRIBE_PLACE, link), cte="quoted-printable")
+        if html.strip():
+            message.add_alternative(html.replace(UNSUBSCRIBE_PLACE, link), subtype="html", cte="quoted-printable")
+    else:
+        message.set_content(html.replace(UNSUBSCRIBE_PLACE, link), subtype="html", cte="quoted-printable")
+    return message
+
+
+def _parts(command: SendCommand) -> dict[str, str]:
+    try:
+        parts: Any = orjson.loads(command.content)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"content is not JSON: {error}") from None
+    if not isinstance(parts, dict):
+        raise ValueError("content is not an object of rendered parts")
+    return {name: text for name, text in parts.items() if isinstance(text, str)}
+
+
+def _unsubscribe_link(command: SendCommand, secret: bytes, public_url: str) -> str:
+    if not public_url:
+        return ""
+    asked = Choice(command.send_id, command.identifier, command.channel, command.purpose)
+    return f"{public_url.rstrip('/')}/unsubscribe/{token(secret, asked)}"
+
+
+def _add_list_unsubscribe(message: EmailMessage, link: str, mailto: str, send_id: str) -> None:
+    ways = [f"<{link}>"] if link else []
+    if mailto:
+        ways.append(f"<mailto:{mailto}?subject=unsubscribe%20{send_id}>")
+    if ways:
+        message["List-Unsubscribe"] = ", ".join(ways)
+    if link:
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"

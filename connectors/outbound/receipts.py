@@ -1,0 +1,48 @@
+"""Receipts of dispatch: what a provider said at once, as an ordinary event of the person.
+
+Named as in Segment's e-mail spec, with `<noun> Sent` for what a provider accepted: delivery is more than that and is
+only told by the provider later.
+"""
+
+from __future__ import annotations
+
+from uuid import NAMESPACE_URL, uuid5
+
+import orjson
+
+from connectors.outbound.channel import Outcome
+from schemas.records import Event, SendCommand
+
+_NAMESPACE = uuid5(NAMESPACE_URL, "pathline:receipt")
+
+
+def receipt(noun: str, command: SendCommand, outcome: Outcome, at: int) -> Event:
+    """`Email Sent` or `Email Bounced` at line time `at`; keyed by the identifier the command went to."""
+    name = f"{noun} {'Sent' if outcome.kind == 'accepted' else 'Bounced'}"
+    source = f"dispatch:{command.channel}"
+    message_id = f"{command.send_id}:{name.rpartition(' ')[2].lower()}"
+    properties = {
+        "send_id": command.send_id,
+        "channel": command.channel,
+        "address": command.to,
+        "journey": command.journey,
+        "step": command.step,
+        "template": command.template,
+    }
+    if outcome.bounce:
+        properties |= {"bounce_type": outcome.bounce, "reason": outcome.detail}
+    return Event(
+        message_id=message_id,
+        event_id=str(uuid5(_NAMESPACE, message_id)),
+        type="track",
+        name=name,
+        channel=command.channel,
+        identifiers=[command.identifier],
+        occurred_at=at,
+        received_at=at,
+        source=source,
+        send_id=command.send_id,
+        properties=orjson.dumps(properties),
+        traits=b"{}",
+        context=b"{}",
+    )

@@ -1,0 +1,43 @@
+"""What dispatch remembers: sends that are not finished, sends that are, and what people allow."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from processors.runtime.contract import Table
+
+Phase = Literal["queued", "handed", "waiting"]
+
+
+class Open(msgspec.Struct, frozen=True):
+    """A send without a final state.
+
+    `queued` waits for a free place; `handed` was committed to be given to the provider, which after a crash may or may
+    not have happened; `waiting` was certainly not taken and is tried again at a wake. `attempts` counts hand-overs.
+    """
+
+    command: bytes
+    at: int
+    phase: Phase
+    attempts: int = 0
+
+
+class Done(msgspec.Struct, frozen=True):
+    """A send with a final state, kept against repeated commands until `expires` (milliseconds UTC)."""
+
+    state: str
+    expires: int
+
+
+class Allowed(msgspec.Struct, frozen=True):
+    """The part of a person's profile that decides whether a message may go: see `schemas.consent`."""
+
+    consents: list[dict[str, Any]]
+    suppressed: dict[str, str]
+
+
+OPEN = Table("open", Open)
+DONE = Table("done", Done)
+ALLOWED = Table("allowed", Allowed)
