@@ -67,7 +67,7 @@ def arrive(slots: Slots[S], slot: str, version: int) -> Slots[S]:
     """An event of this slot and version is applied here: the slot exists from now on. Call after `redirect_of`."""
     known = slots.held.get(slot)
     if known is None:
-        held = Slot[S](version=version, complete=version == 1)
+        held: Slot[S] = Slot(version=version, complete=version == 1)
     elif version > known.version:
         held = Slot(version=version, complete=known.complete, state=known.state)
     elif slot in slots.redirects:
@@ -85,7 +85,8 @@ def with_state(slots: Slots[S], slot: str, state: S) -> Slots[S]:
 
 def leave(slots: Slots[S], to: str, moved: list[SlotVersion]) -> tuple[Slots[S], list[Handed[S]]]:
     """A move record: what stays, and what is handed to `to` (an empty state too, so that the receiver knows)."""
-    held, redirects, handed = dict(slots.held), dict(slots.redirects), []
+    held, redirects = dict(slots.held), dict(slots.redirects)
+    handed: list[Handed[S]] = []
     for move in moved:
         known, redirect = held.get(move.slot), redirects.get(move.slot)
         if known is not None and known.version >= move.version:
@@ -96,7 +97,7 @@ def leave(slots: Slots[S], to: str, moved: list[SlotVersion]) -> tuple[Slots[S],
             continue
         if known is None:
             # nothing was here: true absence only if nothing can still be on its way to this person
-            handed.append(Handed[S](to, move.slot, move.version, move.version == 2 and redirect is None, None))
+            handed.append(Handed(to, move.slot, move.version, move.version == 2 and redirect is None, None))
         else:
             handed.append(Handed(to, move.slot, move.version, known.complete, known.state))
             del held[move.slot]
