@@ -18,10 +18,11 @@ def duration(text: str) -> int:
     """Milliseconds of `30s`, `5m`, `6h`, `1d`, `2w`, or several together such as `1h30m`. Raises ValueError."""
     written = text.strip() if isinstance(text, str) else ""
     if not _DURATION.fullmatch(written):
-        raise ValueError(f"{text!r} is not a duration; write for example 30s, 5m, 6h, 1d or 2w")
+        given = f"{text!r} is not a duration" if isinstance(text, str) else "a duration is expected"
+        raise ValueError(f"{given}; write for example 30s, 5m, 6h, 1d or 2w")
     total = sum(int(count) * UNITS[unit] for count, unit in _PART.findall(written[:40]))
-    if not 0 < total <= MAX_MS or len(written) > 40:
-        raise ValueError(f"{text!r} is not a usable duration; between 1s and 5218w are allowed")
+    if total > MAX_MS or len(written) > 40:
+        raise ValueError(f"{text!r} is too long; at most 5218w (100 years) are allowed")
     return total
 
 

@@ -1,0 +1,125 @@
+"""Conditions as written to conditions as evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from schemas.definitions.grammar import conditions as written
+from schemas.definitions.grammar.base import Findings, Part
+from schemas.definitions.model import (
+    All,
+    AnyOf,
+    Condition,
+    Did,
+    HasConsent,
+    Holds,
+    InSegment,
+    Not,
+    Reachable,
+    TraitIs,
+    Window,
+)
+from schemas.definitions.names import Names, expression, refer
+from schemas.definitions.yaml12 import Mark
+
+#: Stands where a condition could not be built; the project is refused then anyway.
+_NOTHING = All(())
+#: Names that `where` of a counted event may use: history is counted once, so only what the event itself holds.
+_COUNTED = ("event",)
+
+
+class ConditionBuilder:
+    """Builds conditions of one file. `cel` are the names a `cel:` condition may use, None where there is none."""
+
+    def __init__(self, names: Names, findings: Findings, cel: Collection[str] | None = None) -> None:
+        self._names = names
+        self._findings = findings
+        self._cel = cel
+
+    def build(self, part: Part) -> Condition:
+        """The condition; problems go to the findings."""
+        match part:
+            case written.AllOf():
+                return All(tuple(self.build(inner) for inner in part.all))
+            case written.AnyOf():
+                return AnyOf(tuple(self.build(inner) for inner in part.any))
+            case written.NotThis():
+                return Not(self.build(part.not_))
+            case written.DidThis():
+                return self._did(part)
+            case written.TraitIs():
+                compared = tuple(TraitIs(part.trait, operator, _plain(value)) for operator, value in part.operators())
+                return compared[0] if len(compared) == 1 else All(compared)
+            case written.InThis():
+                return self._in(part)
+            case written.Consent():
+                return self._consent(part)
+            case written.ReachableBy():
+                refer("channel", part.reachable, self._names.channels, self._findings, part.at("reachable"))
+                return Reachable(part.reachable)
+            case written.CelHolds():
+                return self._holds(part)
+            case _:
+                raise AssertionError(f"no such condition: {part!r}")
+
+    def _did(self, part: written.DidThis) -> Condition:
+        where = None
+        if part.where is not None:
+            where = expression(part.where, _COUNTED, self._findings, part.at("where"))
+        at_least, at_most = 1, None
+        if part.count is not None:
+            exactly = part.count.exactly
+            at_most = part.count.at_most if exactly is None else exactly
+            at_least = (part.count.at_least or 0) if exactly is None else exactly
+        window = Window()
+        if part.within is not None:
+            window = Window(0, part.within)
+        elif part.between is not None:
+            window = Window(near=part.between[1], far=part.between[0])
+        elif part.from_ is not None or part.to is not None:
+            window = Window(since=self._instant(part, "from"), until=self._instant(part, "to"))
+            if window.since is not None and window.until is not None and window.since >= window.until:
+                self._findings.add(part.at("to"), "to is not later than from")
+        return Did(tuple(dict.fromkeys(part.did)), where, at_least, at_most, window)
+
+    def _instant(self, part: written.DidThis, key: str) -> int | None:
+        text = part.from_ if key == "from" else part.to
+        if text is None:
+            return None
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            self._findings.add(part.at(key), f"{text!r} is not a date", "write 2024-05-01 or 2024-05-01T12:00:00Z")
+            return None
+        if at.tzinfo is None:
+            at = at.replace(tzinfo=ZoneInfo(self._names.timezone))
+        return round(at.timestamp() * 1000)
+
+    def _in(self, part: written.InThis) -> Condition:
+        mark: Mark = part.at("in")
+        if part.in_.startswith("list:"):
+            self._findings.add(mark, "not supported yet: in: list:NAME")
+        else:
+            refer("segment", part.in_, self._names.segments, self._findings, mark)
+        return InSegment(part.in_)
+
+    def _consent(self, part: written.Consent) -> Condition:
+        if isinstance(part.consent, str):
+            channel, purpose, mark = part.consent, "", part.at("consent")
+        else:
+            channel, purpose, mark = part.consent.channel, part.consent.purpose, part.consent.at("channel")
+        refer("channel", channel, self._names.channels, self._findings, mark)
+        return HasConsent(channel, purpose)
+
+    def _holds(self, part: written.CelHolds) -> Condition:
+        if self._cel is None:
+            self._findings.add(part.at("cel"), "cel has no place in a segment", "use did with where, or trait")
+            return _NOTHING
+        compiled = expression(part.cel, self._cel, self._findings, part.at("cel"))
+        return _NOTHING if compiled is None else Holds(compiled)
+
+
+def _plain(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,282 @@
+"""Journeys as written to journeys as run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from schemas.definitions import durations
+from schemas.definitions.build_conditions import ConditionBuilder
+from schemas.definitions.expressions import Expression
+from schemas.definitions.grammar import journeys as written
+from schemas.definitions.grammar.base import Findings, Part
+from schemas.definitions.hoisting import Hoist
+from schemas.definitions.liquid_check import check_liquid
+from schemas.definitions.model import (
+    Arm,
+    Branch,
+    Entry,
+    Exit,
+    Goal,
+    Journey,
+    Segment,
+    Send,
+    Split,
+    Step,
+    Trigger,
+    UpdateTraits,
+    Wait,
+    WaitFor,
+)
+from schemas.definitions.names import JOURNEY_NAMES, Names, bindable, event_path, expression, refer
+from schemas.definitions.problems import nearest
+from schemas.definitions.yaml12 import Mark
+
+_TIME = re.compile(r"\d{1,2}:\d\d")
+_NAMES_AT_RUN = JOURNEY_NAMES - {"item"}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A template used by a send: by which channels it may go, and the names its journey has."""
+
+    template: str
+    channels: tuple[str, ...]
+    names: frozenset[str]
+    file: str
+    mark: Mark
+
+
+@dataclass(slots=True)
+class Built:
+    """A journey, the hidden segments that answer its questions about history, and the templates it uses."""
+
+    journey: Journey
+    hidden: list[Segment] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
+
+
+class JourneyBuilder:
+    """Builds the journey of one file."""
+
+    def __init__(self, file: str, names: Names, findings: Findings) -> None:
+        self._file = file
+        self._names = names
+        self._findings = findings
+        self._ids: dict[str, Mark] = {}
+        self._caught: frozenset[str] = frozenset()
+        self._uses: list[Use] = []
+
+    def build(self, name: str, part: written.JourneyFile) -> Built:
+        """The journey; problems go to the findings."""
+        self._caught = frozenset(self._catches(part))
+        self._conditions = ConditionBuilder(self._names, self._findings, self._names_at_run)
+        self._hoist = Hoist(name, self._file)
+        if part.intent:
+            check_liquid(part.intent, self._names_at_run | {"item"}, self._findings, part.at("intent"))
+        journey = Journey(
+            name=name,
+            enter=self._enter(part.enter),
+            steps=self._steps(part.steps, ""),
+            exit=self._triggers(part.exit) if part.exit is not None else (),
+            goal=self._goal(part.goal) if part.goal is not None else None,
+            priority=part.priority,
+            category=part.category,
+            purpose=part.purpose,
+            intent=part.intent,
+            path=self._file,
+        )
+        return Built(journey, self._hoist.segments, self._uses)
+
+    @property
+    def _names_at_run(self) -> frozenset[str]:
+        return _NAMES_AT_RUN | self._caught
+
+    def _catches(self, part: Part) -> list[str]:
+        """Names given by `as:` anywhere in the journey."""
+        found: list[str] = []
+        caught = part.as_ if isinstance(part, written.EventTrigger | written.EventEntry) else None
+        if caught is not None and bindable(caught, self._findings, part.at("as")):
+            found.append(caught)
+        for field_name in type(part).model_fields:
+            value = getattr(part, field_name)
+            inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+            for item in inner:
+                for one in item if isinstance(item, list) else [item]:
+                    if isinstance(one, Part):
+                        found += self._catches(one)
+        return found
+
+    # --- what starts, ends and satisfies -------------------------------------------------------------------------
+
+    def _enter(self, part: written.EventEntry | written.SegmentEntry | written.LeftEntry) -> Entry:
+        key = max_age = None
+        existing = False
+        if isinstance(part, written.EventEntry):
+            trigger = Trigger(tuple(part.event), self._where(part, part.where), name=part.as_ or "")
+            key, max_age = part.key, part.max_age
+            if key is not None:
+                event_path(key, self._findings, part.at("key"))
+        else:
+            existing = part.existing
+            trigger = self._segment_trigger(part)
+        return Entry(trigger, existing, key, part.at_most_every, part.once, part.on_repeat, max_age)
+
+    def _triggers(self, part: Part | Sequence[Part]) -> tuple[Trigger, ...]:
+        return tuple(self._trigger(one) for one in ([part] if isinstance(part, Part) else part))
+
+    def _trigger(self, part: Part) -> Trigger:
+        if isinstance(part, written.EventTrigger):
+            return Trigger(tuple(part.event), self._where(part, part.where), name=part.as_ or "")
+        return self._segment_trigger(part)
+
+    def _segment_trigger(self, part: Part) -> Trigger:
+        left = isinstance(part, written.LeftTrigger | written.LeftEntry)
+        name: str = getattr(part, "left" if left else "segment")
+        refer("segment", name, self._names.segments, self._findings, part.at("left" if left else "segment"))
+        return Trigger(segment=name, change="left" if left else "entered")
+
+    def _where(self, part: Part, source: str | None) -> Expression | None:
+        if source is None:
+            return None
+        return expression(source, self._names_at_run, self._findings, part.at("where"))
+
+    def _goal(self, part: written.Goal) -> Goal:
+        if part.segment is not None:
+            refer("segment", part.segment, self._names.segments, self._findings, part.at("segment"))
+            return Goal(Trigger(segment=part.segment), part.within)
+        return Goal(Trigger(tuple(part.event or ()), self._where(part, part.where)), part.within)
+
+    # --- steps ---------------------------------------------------------------------------------------------------
+
+    def _steps(self, parts: Sequence[written.Step], within: str) -> tuple[Step, ...]:
+        return tuple(self._step(part, f"{within}{number}") for number, part in enumerate(parts, 1))
+
+    def _step(self, part: written.Step, path: str) -> Step:
+        step_id = part.id or path
+        if step_id in self._ids:
+            mark = part.at("id")
+            self._findings.add(mark, f"step id {step_id!r} stands here twice, first in line {self._ids[step_id].line}")
+        self._ids.setdefault(step_id, part.at("id"))
+        match part:
+            case written.WaitStep():
+                return self._wait(part, step_id)
+            case written.WaitForStep():
+                return WaitFor(
+                    step_id,
+                    self._triggers(part.wait_for),
+                    part.timeout,
+                    self._steps(part.then, f"{path}.then."),
+                    self._steps(part.on_timeout, f"{path}.on_timeout."),
+                )
+            case written.BranchStep():
+                return self._branch(part, step_id, path)
+            case written.SendStep():
+                return self._send(part.send, step_id)
+            case written.SplitStep():
+                return self._split(part, step_id, path)
+            case written.UpdateStep():
+                return self._update(part, step_id)
+            case written.ExitStep():
+                return Exit(step_id, part.exit or "")
+            case _:
+                raise AssertionError(f"no such step: {part!r}")
+
+    def _wait(self, part: written.WaitStep, step_id: str) -> Wait:
+        restart_on = tuple(part.restart_on or ())
+        if isinstance(part.wait, int):
+            return Wait(step_id, duration=part.wait, restart_on=restart_on)
+        wait = part.wait
+        if wait.until is None:
+            if wait.days or wait.before is not None or wait.after is not None:
+                self._findings.add(wait.at(), "days, before and after belong to until")
+            return Wait(step_id, duration=wait.for_, restart_on=restart_on)
+        days = frozenset(written.DAYS.index(day) for day in wait.days or ())
+        offset = (wait.before or 0) - (wait.after or 0)
+        if _TIME.fullmatch(wait.until):
+            if offset:
+                self._findings.add(wait.at(), "before and after belong to a date (traits.x or properties.x)")
+            return Wait(step_id, until=self._time(wait.until, wait.at("until")), days=days, restart_on=restart_on)
+        path = wait.until.removeprefix("person.").removeprefix("entry.")
+        if path.split(".")[0] not in ("traits", "properties") or not all(path.split(".")[1:]) or "." not in path:
+            self._findings.add(
+                wait.at("until"),
+                f"{wait.until!r} is neither a time of day nor a date",
+                'write "09:00", traits.NAME or properties.NAME',
+            )
+        if days:
+            self._findings.add(wait.at("days"), "days belong to a time of day")
+        return Wait(step_id, until_path=path, before=offset, restart_on=restart_on)
+
+    def _time(self, text: str, mark: Mark) -> int:
+        try:
+            return durations.time_of_day(text)
+        except ValueError as error:
+            self._findings.add(mark, str(error))
+            return 0
+
+    def _branch(self, part: written.BranchStep, step_id: str, path: str) -> Branch:
+        arms: list[Arm] = []
+        for number, arm in enumerate(part.branch, 1):
+            if isinstance(arm, written.OtherwiseArm):
+                if number < len(part.branch):
+                    self._findings.add(arm.at("otherwise"), "otherwise comes last")
+                arms.append(Arm(None, self._steps(arm.otherwise, f"{path}.otherwise.")))
+            else:
+                condition = self._hoist.without_history(self._conditions.build(arm.when), step_id, str(number))
+                arms.append(Arm(condition, self._steps(arm.steps, f"{path}.{number}.")))
+        if all(arm.when is None for arm in arms):
+            self._findings.add(part.at("branch"), "a branch needs at least one arm with when")
+        return Branch(step_id, tuple(arms))
+
+    def _send(self, part: written.SendOver, step_id: str) -> Send:
+        refer("template", part.template, self._names.templates, self._findings, part.at("template"))
+        mark = part.at("channels") if part.has("channels") else part.at()
+        sending = [name for name, channel in self._names.channels.items() if channel.kind == "send"]
+        channels: tuple[str, ...] = ()
+        choice = "order"
+        if isinstance(part.channels, list):
+            channels = tuple(dict.fromkeys(part.channels))
+        elif part.channels in written.CHOICES:
+            choice = part.channels
+        elif part.channels in written.LATER_CHOICES:
+            self._findings.add(mark, f"not supported yet: channels: {part.channels}")
+        elif part.channels in self._names.channels:
+            channels = (part.channels,)
+        else:
+            allowed = {*written.CHOICES, *sending}
+            self._findings.add(mark, f"there is no channel {part.channels!r}", nearest(part.channels, allowed))
+        for channel in channels:
+            if channel in self._names.channels and self._names.channels[channel].kind == "session":
+                self._findings.add(mark, f"{channel!r} is a channel people visit, nothing can be sent over it")
+            elif isinstance(part.channels, list):
+                refer("channel", channel, self._names.channels, self._findings, mark)
+        used = channels or tuple(sending)
+        names = self._names_at_run | {"item"}
+        self._uses.append(Use(part.template, used, names, self._file, part.at("template")))
+        return Send(step_id, part.template, channels, choice, part.until, part.within)  # type: ignore[arg-type]
+
+    def _split(self, part: written.SplitStep, step_id: str, path: str) -> Split:
+        total = sum(part.split.values())
+        if abs(total - 100) > 1e-6:
+            self._findings.add(part.at("split"), f"the shares add up to {total:g}, 100 is expected")
+        for name in part.split:
+            if name in ("id", "split"):
+                self._findings.add(part.at("split"), f"an arm can't be named {name!r}")
+            elif name == "holdout" and part.arms.get(name):
+                self._findings.add(part.at(name), "holdout gets nothing, so it has no steps")
+            elif name != "holdout" and name not in part.arms:
+                self._findings.add(part.at("split"), f"arm {name!r} has no steps", f"write {name}: [...] beside split")
+        arms = ((name, share, part.arms.get(name, [])) for name, share in part.split.items())
+        return Split(step_id, tuple((name, share, self._steps(s, f"{path}.{name}.")) for name, share, s in arms))
+
+    def _update(self, part: written.UpdateStep, step_id: str) -> UpdateTraits:
+        traits: dict[str, object] = {}
+        for path, value in part.update.items():
+            if not path.startswith("traits.") or not all(path.split(".")[1:]):
+                self._findings.add(part.at("update"), f"{path!r} can't be set", f"write traits.{path}: ...")
+            if isinstance(value, str):
+                check_liquid(value, self._names_at_run | {"item"}, self._findings, part.at("update"))
+            traits[path.removeprefix("traits.")] = value
+        return UpdateTraits(step_id, traits)

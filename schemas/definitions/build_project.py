@@ -1,0 +1,120 @@
+"""The files beside segments and journeys, as typed values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import phonenumbers
+
+from schemas.definitions import defaults, durations
+from schemas.definitions.grammar import project as written
+from schemas.definitions.grammar.base import Findings
+from schemas.definitions.model import Cap, Channel, EventRule, Holdout, IdentifierType, IdentityRules
+from schemas.definitions.names import event_path
+from schemas.definitions.problems import nearest
+from schemas.definitions.yaml12 import Mapping as Located
+
+
+def timezone(part: written.ProjectFile, findings: Findings) -> str:
+    """The project's time zone; UTC with a problem if there is none of that name."""
+    try:
+        ZoneInfo(part.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        findings.add(part.at("timezone"), f"there is no time zone {part.timezone!r}", "IANA names, such as Europe/Kyiv")
+        return "UTC"
+    return part.timezone
+
+
+def holdout(part: written.ProjectFile) -> Holdout | None:
+    """The global control group."""
+    if part.holdout is None:
+        return None
+    exempt = part.holdout.except_
+    return Holdout(part.holdout.share, frozenset([exempt] if isinstance(exempt, str) else exempt))
+
+
+def identity(part: written.IdentityFile, raw: Located, findings: Findings) -> IdentityRules:
+    """Identity rules; `raw` is the file as read, for places."""
+    types = {}
+    for rank, (name, type_) in enumerate(part.identifiers.items()):
+        if type_.per is not None and type_.limit is None:
+            findings.add(type_.at("per"), "per belongs to a limit")
+        if type_.region is not None and type_.normalize != "phone":
+            findings.add(type_.at("region"), "region belongs to normalize: phone")
+        if type_.region is not None and not _is_region(type_.region):
+            findings.add(type_.at("region"), f"there is no region {type_.region!r}", "two letters, such as UA or US")
+        types[name] = IdentifierType(name, rank, type_.limit, type_.per, type_.normalize, type_.region, type_.shared)
+    if part.blocked is None:
+        blocked, patterns = defaults.BLOCKED, defaults.BLOCKED_PATTERNS
+    else:
+        blocked, patterns = _blocked(part.blocked, raw, findings)
+    rules = IdentityRules(types, blocked, patterns, part.hub)
+    if part.remember_messages is None:
+        return rules
+    return IdentityRules(types, blocked, patterns, part.hub, part.remember_messages)
+
+
+def events(part: written.EventsFile, findings: Findings) -> dict[str, EventRule]:
+    """Rules of events by name."""
+    rules = {}
+    for name, rule in part.root.items():
+        for key, path in (("same", rule.same), ("revenue", rule.revenue)):
+            if path is not None:
+                event_path(path, findings, rule.at(key))
+        if rule.undo and name in rule.undo:
+            findings.add(rule.at("undo"), f"{name!r} can't undo itself")
+        rules[name] = EventRule(name, rule.same, rule.revenue, tuple(rule.undo or ()))
+    return rules
+
+
+def channels(part: written.ChannelsFile, types: Mapping[str, IdentifierType], findings: Findings) -> dict[str, Channel]:
+    """Channels by name; `types` are the identifier types of the project."""
+    built = {}
+    for name, rules in part.root.items():
+        quiet = None
+        if rules.quiet is not None:
+            try:
+                quiet = durations.day_span(rules.quiet)
+            except ValueError as error:
+                findings.add(rules.at("quiet"), str(error))
+        for identifier in rules.identifiers or ():
+            if identifier not in types:
+                hint = nearest(identifier, types)
+                findings.add(rules.at("identifiers"), f"there is no identifier type {identifier!r}", hint)
+        addresses = tuple(rules.identifiers) if rules.identifiers else defaults.addresses(name, types)
+        caps = tuple(Cap(cap.at_most, cap.per) for cap in rules.caps)
+        built[name] = Channel(
+            name,
+            rules.cost,
+            rules.connector,
+            rules.consent,
+            caps,
+            quiet,
+            rules.kind,
+            () if rules.kind == "session" else addresses,
+        )
+    return built
+
+
+def _blocked(values: Sequence[object], raw: Located, findings: Findings) -> tuple[frozenset[str], tuple[str, ...]]:
+    exact: set[str] = set()
+    patterns: list[str] = []
+    for number, value in enumerate(values):
+        text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        if len(text) > 1 and text.startswith("/") and text.endswith("/"):
+            try:
+                re.compile(text[1:-1])
+            except (re.error, RecursionError, OverflowError) as error:
+                mark = raw["blocked"].items_at[number]
+                findings.add(mark, f"{text} is not a regular expression: {error}")
+            else:
+                patterns.append(text[1:-1])
+        else:
+            exact.add(text)
+    return frozenset(exact), tuple(patterns)
+
+
+def _is_region(region: str) -> bool:
+    return region in phonenumbers.SUPPORTED_REGIONS

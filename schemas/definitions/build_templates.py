@@ -1,0 +1,110 @@
+"""Templates as written to templates as rendered, and whether they fit the sends that use them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from schemas.definitions.build_journeys import Use
+from schemas.definitions.checking import checked
+from schemas.definitions.grammar.base import Findings
+from schemas.definitions.grammar.project import TemplateParts
+from schemas.definitions.liquid_check import check_syntax, inside, variables
+from schemas.definitions.model import Template
+from schemas.definitions.names import JOURNEY_NAMES, readable
+from schemas.definitions.problems import nearest
+from schemas.definitions.templates import is_html, parts_for
+from schemas.definitions.yaml12 import Mapping as Located
+from schemas.definitions.yaml12 import Mark
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
+_PARTS = TemplateParts.names()
+
+
+class TemplateFile:
+    """One file in templates/: the template, and where each source stands."""
+
+    def __init__(self, file: str, name: str, raw: Any, channels: Collection[str], findings: Findings) -> None:
+        self.file = file
+        self._findings = findings
+        self._channels = channels
+        #: (source, place) of all parts and variants
+        self.sources: list[tuple[str, Mark]] = []
+        self.template = Template(name, {})
+        if not isinstance(raw, Located):
+            findings.add(Mark(1, 1), "a mapping is expected, with subject, body and what differs by channel")
+            return
+        parts: dict[str, str] = {}
+        variants: dict[str, Mapping[str, str]] = {}
+        for key, value in raw.items():
+            if key == "name":
+                if value != name:
+                    findings.add(raw.at(key), f"the name of a template is the name of its file, {name!r}")
+            elif key in _PARTS:
+                parts.update(self._parts(_only(raw, [key])))
+            elif key in channels or _LANGUAGE.fullmatch(key):
+                self._variant(key, value, raw, variants)
+            else:
+                known = {*_PARTS, *channels}
+                findings.add(raw.keys_at[key], f"unknown part, channel or language {key!r}", nearest(key, known))
+        if not parts and not variants:
+            findings.add(raw.mark, "the template has no parts", nearest("", _PARTS))
+        self.template = Template(name, parts, variants)
+
+    def _variant(self, key: str, value: Any, raw: Located, variants: dict[str, Mapping[str, str]]) -> None:
+        if not isinstance(value, Located):
+            self._findings.add(raw.at(key), f"{key!r} is a mapping of parts, such as {{body: ...}}")
+            return
+        languages = [k for k in value if k not in _PARTS and key in self._channels and _LANGUAGE.fullmatch(k)]
+        own = self._parts(_only(value, [k for k in value if k not in languages]))
+        if own:
+            variants[key] = own
+        for language in languages:
+            if isinstance(value[language], Located):
+                variants[f"{key}.{language}"] = self._parts(value[language])
+            else:
+                self._findings.add(value.at(language), f"{language!r} is a mapping of parts, such as {{body: ...}}")
+
+    def _parts(self, raw: Located) -> dict[str, str]:
+        part = checked(TemplateParts, raw, self._findings)
+        if part is None:
+            return {}
+        found = {name: getattr(part, name) for name in _PARTS if getattr(part, name) is not None}
+        for name, source in found.items():
+            if check_syntax(source, self._findings, raw.at(name)):
+                self.sources.append((source, raw.at(name)))
+        return found
+
+
+def check_uses(files: Mapping[str, TemplateFile], uses: Iterable[Use], findings: Mapping[str, Findings]) -> None:
+    """Report variables a template shows that its journeys do not have, and parts its channels lack."""
+    used: dict[str, list[Use]] = {}
+    for use in uses:
+        used.setdefault(use.template, []).append(use)
+    for name, file in files.items():
+        own = findings[file.file]
+        allowed = [use.names for use in used.get(name, [])] or [frozenset(JOURNEY_NAMES)]
+        common = frozenset.intersection(*allowed)
+        for source, mark in file.sources:
+            for path, index in variables(source):
+                readable(path, common, own, inside(mark, source, index))
+        for use in used.get(name, []):
+            for channel in use.channels:
+                _check_parts(file.template, channel, use, findings[use.file])
+
+
+def _check_parts(template: Template, channel: str, use: Use, findings: Findings) -> None:
+    parts = parts_for(template, channel)
+    if not {"body", "text"} & parts.keys() and template.parts.keys() | template.variants.keys():
+        findings.add(use.mark, f"template {template.name!r} has no body for {channel}")
+    if is_html(channel) and "subject" not in parts:
+        findings.add(use.mark, f"template {template.name!r} has no subject, which {channel} needs")
+
+
+def _only(raw: Located, keys: Iterable[str]) -> Located:
+    chosen = Located(raw.mark)
+    for key in keys:
+        chosen[key] = raw[key]
+        chosen.keys_at[key], chosen.values_at[key] = raw.keys_at[key], raw.values_at[key]
+    return chosen

@@ -1,0 +1,172 @@
+"""The segment language: what may stand after `when:`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, Tag, model_validator
+
+from schemas.definitions.grammar.base import Cel, Duration, EventNames, Name, Part, Span, by_key, by_shape
+
+Value = str | int | float | bool
+
+KINDS = ("all", "any", "not", "did", "trait", "in", "consent", "reachable", "cel")
+LATER = (
+    *("did_in_order", "sum", "average", "min", "max", "distinct", "first", "last", "most_frequent"),
+    *("prefers", "rfm", "predicts", "percentage", "time_of_day", "day_of_week"),
+)
+OPERATORS = ("equals", "not_equals", "one_of", "at_least", "at_most", "exists", "contains", "within", "held_for")
+
+
+class AllOf(Part):
+    """True when every condition is."""
+
+    all: list[Condition] = Field(min_length=1)
+
+
+class AnyOf(Part):
+    """True when at least one condition is."""
+
+    any: list[Condition] = Field(min_length=1)
+
+
+class NotThis(Part):
+    """True when the condition is not."""
+
+    not_: Condition = Field(alias="not")
+
+
+class Count(Part):
+    """How many events; without it at least 1."""
+
+    at_least: int | None = Field(None, ge=0)
+    at_most: int | None = Field(None, ge=0)
+    exactly: int | None = Field(None, ge=0)
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Count:
+        written = {key for key in ("at_least", "at_most", "exactly") if getattr(self, key) is not None}
+        if not written:
+            raise ValueError("say at_least, at_most or exactly")
+        if "exactly" in written and len(written) > 1:
+            raise ValueError("exactly stands alone, without at_least or at_most")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"nothing is at least {self.at_least} and at most {self.at_most}")
+        return self
+
+
+class DidThis(Part):
+    """Events of these names happened, counted in a window."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"each", "same"})
+
+    did: EventNames = Field(description="The name of an event, or a list: any of them.")
+    where: Cel | None = None
+    count: Count | None = None
+    within: Span | None = Field(None, description="Not longer ago than this.")
+    between: list[Duration] | None = Field(
+        None, min_length=2, max_length=2, description="[far, near]: not longer ago than far, at least near ago."
+    )
+    from_: str | None = Field(None, alias="from", description="Date or instant from which on events count.")
+    to: str | None = Field(None, description="Date or instant before which events count.")
+
+    @model_validator(mode="after")
+    def _window(self) -> DidThis:
+        written = [
+            name
+            for name, value in (("within", self.within), ("between", self.between), ("from/to", self.from_ or self.to))
+            if value is not None
+        ]
+        if len(written) > 1:
+            raise ValueError(f"one window only, not {' and '.join(written)}")
+        if self.between is not None and self.between[0] <= self.between[1]:
+            raise ValueError("between is [far, near], the longer duration first")
+        return self
+
+
+class TraitIs(Part):
+    """A trait of the person, compared; several operators must all hold."""
+
+    trait: str = Field(min_length=1)
+    equals: Value | None = None
+    not_equals: Value | None = None
+    one_of: list[Value] | None = Field(None, min_length=1)
+    at_least: int | float | str | None = None
+    at_most: int | float | str | None = None
+    exists: bool | None = None
+    contains: Value | None = None
+    within: Span | None = Field(None, description="The trait is a date less than this away from now, before or after.")
+    held_for: Span | None = Field(None, description="The trait has had its value for at least this long.")
+
+    @model_validator(mode="after")
+    def _operator(self) -> TraitIs:
+        if not self.operators():
+            raise ValueError(f"say how the trait compares: {', '.join(OPERATORS)}")
+        return self
+
+    def operators(self) -> list[tuple[str, Any]]:
+        """(operator, value) of those that were written."""
+        found = [(name, getattr(self, name)) for name in OPERATORS]
+        return [(name, value) for name, value in found if value is not None]
+
+
+class InThis(Part):
+    """The person is in another segment."""
+
+    in_: str = Field(alias="in")
+
+
+class ConsentTo(Part):
+    """A channel, and a purpose of messages if it matters."""
+
+    channel: Name
+    purpose: str = ""
+
+
+class Consent(Part):
+    """The person may be contacted."""
+
+    consent: Annotated[
+        Annotated[Name, Tag("<text>")] | Annotated[ConsentTo, Tag("<mapping>")],
+        by_shape("a channel or {channel, purpose} is expected", "text", "mapping"),
+    ]
+
+
+class ReachableBy(Part):
+    """An address for the channel is known."""
+
+    reachable: Name
+
+
+class CelHolds(Part):
+    """A CEL condition; in journeys only."""
+
+    cel: Cel
+
+
+Condition = Annotated[
+    Annotated[AllOf, Tag("<all>")]
+    | Annotated[AnyOf, Tag("<any>")]
+    | Annotated[NotThis, Tag("<not>")]
+    | Annotated[DidThis, Tag("<did>")]
+    | Annotated[TraitIs, Tag("<trait>")]
+    | Annotated[InThis, Tag("<in>")]
+    | Annotated[Consent, Tag("<consent>")]
+    | Annotated[ReachableBy, Tag("<reachable>")]
+    | Annotated[CelHolds, Tag("<cel>")],
+    by_key("a condition is expected", KINDS, LATER),
+]
+
+
+class SegmentFile(Part):
+    """A file in segments/: people for whom a condition holds right now."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"sync"})
+
+    name: Name | None = Field(None, description="Default: the name of the file.")
+    description: str = ""
+    when: Condition
+
+
+for _part in (AllOf, AnyOf, NotThis, SegmentFile):
+    _part.model_rebuild()

@@ -1,0 +1,289 @@
+"""The journey language: what may stand in a file in journeys/."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, Tag, model_validator
+
+from schemas.definitions.grammar.base import (
+    Cel,
+    Duration,
+    EventName,
+    EventNames,
+    EventPath,
+    Findings,
+    Name,
+    Part,
+    Span,
+    by_key,
+    by_shape,
+)
+from schemas.definitions.grammar.conditions import Condition, Value
+from schemas.definitions.problems import nearest
+from schemas.definitions.yaml12 import Mapping
+
+STEPS = ("wait", "wait_for", "branch", "send", "split", "update", "exit")
+LATER_STEPS = ("emit", "call", "task", "start", "repeat", "add_to", "remove_from")
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+CHOICES = ("cheapest", "all")
+LATER_CHOICES = ("preferred", "best")
+RECEIPTS = ("delivered", "opened", "clicked")
+
+
+class EventTrigger(Part):
+    """An event happens."""
+
+    event: EventNames
+    where: Cel | None = None
+    as_: Name | None = Field(None, alias="as", description="The name under which CEL and Liquid see the event.")
+
+
+class SegmentTrigger(Part):
+    """The person enters a segment."""
+
+    segment: Name
+
+
+class LeftTrigger(Part):
+    """The person leaves a segment."""
+
+    left: Name
+
+
+Trigger = Annotated[
+    Annotated[EventTrigger, Tag("<event>")]
+    | Annotated[SegmentTrigger, Tag("<segment>")]
+    | Annotated[LeftTrigger, Tag("<left>")],
+    by_key("what happens is expected", ("event", "segment", "left")),
+]
+Triggers = Annotated[
+    Annotated[list[Trigger], Tag("<list>")] | Annotated[Trigger, Tag("<mapping>")],
+    by_shape("an event or a segment, or a list of them, is expected", "list", "mapping"),
+]
+
+
+class Limits(Part):
+    at_most_every: Span | None = Field(None, description="Counted per person.")
+    once: bool = Field(False, description="A person enters once in all time.")
+    on_repeat: Literal["ignore", "restart", "parallel"] = Field("ignore", description="A further entry while inside.")
+
+
+class EventEntry(Limits):
+    """The journey starts with an event."""
+
+    event: EventNames
+    where: Cel | None = None
+    key: EventPath | None = Field(None, description="One instance for each value of this property.")
+    max_age: Span | None = Field(None, description="An event older than this starts nothing.")
+    as_: Name | None = Field(None, alias="as", description="A further name for the entry event.")
+
+
+class SegmentEntry(Limits):
+    """The journey starts when the person enters a segment."""
+
+    segment: Name
+    existing: bool = Field(False, description="Also when a merge, a split or a new definition causes it.")
+
+
+class LeftEntry(Limits):
+    """The journey starts when the person leaves a segment."""
+
+    left: Name
+    existing: bool = False
+
+
+Enter = Annotated[
+    Annotated[EventEntry, Tag("<event>")]
+    | Annotated[SegmentEntry, Tag("<segment>")]
+    | Annotated[LeftEntry, Tag("<left>")],
+    by_key("what starts the journey is expected", ("event", "segment", "left"), ("schedule", "date", "api")),
+]
+
+
+class Goal(Part):
+    """What the journey wants: counted, and a message of it not needed any more."""
+
+    event: EventNames | None = None
+    where: Cel | None = None
+    segment: Name | None = None
+    within: Span | None = Field(None, description="Counted from the entry.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Goal:
+        if (self.event is None) == (self.segment is None):
+            raise ValueError("a goal is an event or a segment")
+        if self.segment is not None and self.where is not None:
+            raise ValueError("where belongs to an event")
+        return self
+
+
+class Step(Part):
+    id: Name | None = Field(None, description="Default: the path of the step, for example 2 or 3.a.1.")
+
+    @classmethod
+    def judge_key(cls, key: str, data: Mapping, findings: Findings) -> None:
+        if key in STEPS and key not in cls.names():
+            findings.add(data.keys_at[key], f"{key!r} is a step of its own", "begin it with '- '")
+        else:
+            super().judge_key(key, data, findings)
+
+
+class WaitUntil(Part):
+    """A time of day, or a date that a trait or a property of the entry event holds."""
+
+    for_: Duration | None = Field(None, alias="for")
+    until: str | None = Field(None, description='"09:00", or traits.x or properties.x.')
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] | None = Field(None, min_length=1)
+    before: Duration | None = Field(None, description="This much earlier than the date.")
+    after: Duration | None = Field(None, description="This much later than the date.")
+
+    @model_validator(mode="after")
+    def _one(self) -> WaitUntil:
+        if (self.for_ is None) == (self.until is None):
+            raise ValueError("a duration (for) or a time (until) is expected")
+        if self.before is not None and self.after is not None:
+            raise ValueError("before or after, not both")
+        return self
+
+
+class WaitStep(Step):
+    """Waits for a while or until a time."""
+
+    wait: Annotated[
+        Annotated[Duration, Tag("<text>")] | Annotated[WaitUntil, Tag("<mapping>")],
+        by_shape("a duration or {until: ...} is expected", "text", "mapping"),
+    ]
+    restart_on: EventNames | None = Field(None, description="Events that start the wait again.")
+
+
+class WaitForStep(Step):
+    """Waits for one of several things to happen."""
+
+    wait_for: Triggers
+    timeout: Span | None = None
+    then: list[AnyStep] = Field(default_factory=list)
+    on_timeout: list[AnyStep] = Field(default_factory=list)
+
+
+class WhenArm(Part):
+    """These steps if the condition holds."""
+
+    when: Condition
+    steps: list[AnyStep]
+
+
+class OtherwiseArm(Part):
+    """These steps if no condition held."""
+
+    otherwise: list[AnyStep]
+
+
+Arm = Annotated[
+    Annotated[WhenArm, Tag("<when>")] | Annotated[OtherwiseArm, Tag("<otherwise>")],
+    by_key("an arm is {when, steps} or {otherwise}", ("when", "otherwise")),
+]
+
+
+class BranchStep(Step):
+    """The first arm whose condition holds."""
+
+    branch: list[Arm] = Field(min_length=1)
+
+
+class SendOver(Part):
+    """A message, and the channels it may take."""
+
+    template: Name
+    channels: Annotated[
+        Annotated[str, Tag("<text>")] | Annotated[list[Name], Tag("<list>"), Field(min_length=1)],
+        by_shape(f"a list of channels or one of {', '.join(CHOICES)} is expected", "text", "list"),
+    ] = Field("cheapest", description="Channels in order, or cheapest, or all.")
+    until: Literal["delivered", "opened", "clicked"] | None = Field(
+        None, description="Goes on to the next channel when this receipt did not come."
+    )
+    within: Span | None = Field(None, description="How long to wait for the receipt.")
+
+    @model_validator(mode="after")
+    def _cascade(self) -> SendOver:
+        if (self.until is None) != (self.within is None):
+            raise ValueError("until and within go together")
+        return self
+
+
+class SendStep(Step):
+    """Sends a message."""
+
+    send: SendOver
+
+
+class SplitStep(Step):
+    """Divides people by chance, for good: shares in percent; every arm but holdout has a list of steps by its name."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": {"type": "array"}})
+    split: dict[Name, Annotated[float, Field(gt=0, le=100)]] = Field(min_length=2)
+    arms: dict[str, list[AnyStep]] = Field(default_factory=dict, exclude=True)
+
+    @classmethod
+    def prepared(cls, data: Mapping) -> dict[str, Any]:
+        # the arms are keys beside `split:`; as a field of their own they are checked like any other steps
+        shares = data["split"] if isinstance(data.get("split"), dict) else {}
+        arms = {key: value for key, value in data.items() if key in shares and key not in _RESERVED}
+        return {**{key: data[key] for key in _RESERVED if key in data}, "arms": arms}
+
+    @classmethod
+    def judge_key(cls, key: str, data: Mapping, findings: Findings) -> None:
+        shares = data["split"] if isinstance(data.get("split"), dict) else {}
+        allowed = {*_RESERVED, *shares} - {"holdout"}
+        if key not in allowed:
+            findings.add(data.keys_at[key], f"unknown key {key!r}", nearest(key, allowed))
+
+
+_RESERVED = frozenset({"id", "split"})
+
+
+class UpdateStep(Step):
+    """Sets traits of the person; text is a Liquid template."""
+
+    update: dict[str, Value | None] = Field(min_length=1, description="traits.NAME: value")
+
+
+class ExitStep(Step):
+    """Ends the journey for this person."""
+
+    exit: str | None = Field(None, description="The reason.")
+
+
+AnyStep = Annotated[
+    Annotated[WaitStep, Tag("<wait>")]
+    | Annotated[WaitForStep, Tag("<wait_for>")]
+    | Annotated[BranchStep, Tag("<branch>")]
+    | Annotated[SendStep, Tag("<send>")]
+    | Annotated[SplitStep, Tag("<split>")]
+    | Annotated[UpdateStep, Tag("<update>")]
+    | Annotated[ExitStep, Tag("<exit>")],
+    by_key("a step is expected", STEPS, LATER_STEPS),
+]
+
+
+class JourneyFile(Part):
+    """A file in journeys/: what happens to people, step by step."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"holdout", "winner"})
+
+    name: Name | None = Field(None, description="Default: the name of the file.")
+    description: str = ""
+    enter: Enter
+    exit: Triggers | None = Field(None, description="What ends it at once, also inside a wait.")
+    goal: Goal | None = None
+    priority: int = Field(50, ge=0, le=1000, description="Of two sends at one instant the higher goes first.")
+    category: Literal["marketing", "transactional"] = "marketing"
+    purpose: str = Field("", description="What the messages are for, as people consented to it.")
+    intent: str = Field("", description="A Liquid template: no second message with the same result.")
+    steps: list[AnyStep] = Field(min_length=1)
+
+
+for _part in (WaitForStep, WhenArm, OtherwiseArm, BranchStep, SplitStep, JourneyFile):
+    _part.model_rebuild()
+
+__all__ = ["AnyStep", "EventName", "JourneyFile"]

@@ -1,0 +1,128 @@
+"""The files beside segments and journeys: project, identity, events, channels, templates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, RootModel, Tag
+
+from schemas.definitions.grammar.base import (
+    Duration,
+    EventName,
+    EventNames,
+    EventPath,
+    Name,
+    Part,
+    Span,
+    by_shape,
+    span,
+)
+
+
+class Holdout(Part):
+    """People who get nothing, so that the effect of all journeys together can be measured."""
+
+    share: float = Field(gt=0, lt=100, description="Percent of all people.")
+    except_: Annotated[
+        Annotated[str, Tag("<text>")] | Annotated[list[str], Tag("<list>")],
+        by_shape("a category or a list of categories is expected", "text", "list"),
+    ] = Field(default_factory=list, alias="except", description="Categories or journeys that everyone gets.")
+
+
+class ProjectFile(Part):
+    """project.yaml"""
+
+    name: Name = "project"
+    description: str = ""
+    timezone: str = Field("UTC", description="IANA name, for people whose own zone is not known.")
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="ISO 4217.")
+    holdout: Holdout | None = None
+
+
+class IdentifierRules(Part):
+    """One type of identifier."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"hash"})
+
+    limit: int | None = Field(None, ge=1, description="How many of them one person may have.")
+    per: Span | None = Field(None, description="The limit counts within this time; without it for ever.")
+    normalize: Literal["email", "phone"] | None = None
+    region: str | None = Field(None, pattern=r"^[A-Z]{2}$", description="Country of phone numbers without a +.")
+    shared: Literal["keep", "newest", "separate"] = Field(
+        "keep", description="Who owns a shared one: the first owner, the newest, or a person of its own."
+    )
+
+
+def _empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+class IdentityFile(Part):
+    """identity.yaml"""
+
+    identifiers: dict[
+        Name, Annotated[IdentifierRules, BeforeValidator(_empty, json_schema_input_type=IdentifierRules | None)]
+    ] = Field(min_length=1, description="Types of identifiers, the strongest first.")
+    blocked: list[str | int | float | bool | None] | None = Field(
+        None, description="Values that identify nobody: exact, or /regular expression/."
+    )
+    hub: int | None = Field(None, ge=1, description="An identifier linked to more stronger ones than this is isolated.")
+    remember_messages: Duration | None = Field(None, description="How long a message id is known as a duplicate.")
+
+
+class EventRules(Part):
+    """What is known about an event by its name."""
+
+    same: EventPath | None = Field(None, description="Events with the same value here are one occurrence.")
+    revenue: EventPath | None = Field(None, description="Where its amount stands.")
+    undo: EventNames | None = Field(None, description="Events that take it back.")
+
+
+class EventsFile(RootModel[dict[EventName, EventRules]]):
+    """events.yaml"""
+
+
+def _period(value: Any) -> int | None:
+    return None if value == "calendar_day" else span(value)
+
+
+class CapRule(Part):
+    """At most so many messages in a rolling window, or in a day of the calendar."""
+
+    at_most: int = Field(ge=0)
+    per: Annotated[
+        int | None,
+        BeforeValidator(_period, json_schema_input_type=str),
+        Field(json_schema_extra={"pattern": r"^((\d+[smhdw])+|calendar_day)$", "examples": ["1d", "calendar_day"]}),
+    ]
+
+
+class ChannelRules(Part):
+    """One channel."""
+
+    cost: float = Field(0, ge=0, description="Of one message, in the project's currency.")
+    connector: str = Field("", description="Who delivers, for example smtp.")
+    consent: Literal["opt_in", "opt_out", "double_opt_in", "none"] = "none"
+    caps: list[CapRule] = Field(default_factory=list)
+    quiet: str | None = Field(None, description='No marketing at this time of the person\'s day: "21:00-08:00".')
+    kind: Literal["send", "session"] = Field("send", description="session: what people visit; a visit is one touch.")
+    identifiers: list[Name] | None = Field(None, min_length=1, description="Types of identifiers that are addresses.")
+
+
+class ChannelsFile(
+    RootModel[dict[Name, Annotated[ChannelRules, BeforeValidator(_empty, json_schema_input_type=ChannelRules | None)]]]
+):
+    """channels.yaml"""
+
+
+class TemplateParts(Part):
+    """The parts of a message, each a Liquid template."""
+
+    subject: str | None = None
+    preheader: str | None = Field(None, description="What mail clients show beside the subject.")
+    title: str | None = None
+    body: str | None = Field(None, description="HTML in e-mail, plain text elsewhere.")
+    text: str | None = Field(None, description="The plain-text part; default: made from the body.")
+    url: str | None = None
+    image: str | None = None
+    icon: str | None = None

@@ -1,0 +1,82 @@
+"""Liquid as Pathline uses it: what is not there may be tested and given a default, but never shown.
+
+A missing first name must not become "Hello ," so an undefined variable in an output is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import liquid
+from liquid.exceptions import LiquidError
+
+#: A template that loops or grows beyond this is broken.
+MAX_ITERATIONS = 10_000
+MAX_CHARACTERS = 1_000_000
+
+
+class TemplateError(Exception):
+    """A template can't be rendered; the message says which variable or tag is to blame."""
+
+
+class _Environment(liquid.Environment):  # type: ignore[misc]
+    loop_iteration_limit = MAX_ITERATIONS
+    output_stream_limit = MAX_CHARACTERS
+
+
+_PLAIN = _Environment(undefined=liquid.FalsyStrictUndefined)
+_HTML = _Environment(undefined=liquid.FalsyStrictUndefined, autoescape=True)
+
+
+@lru_cache(maxsize=1_024)
+def parsed(source: str, html: bool = False) -> Any:
+    """The template of a source; with `html` what it inserts is escaped. Raises TemplateError."""
+    try:
+        return (_HTML if html else _PLAIN).from_string(source)
+    except (LiquidError, RecursionError) as error:
+        raise TemplateError(first_line(error)) from error
+
+
+def rendered(source: str, names: Mapping[str, Any], html: bool = False) -> str:
+    """The text of a template with these names (from `values`). Raises TemplateError."""
+    try:
+        return str(parsed(source, html).render(**names))
+    except TemplateError:
+        raise
+    except (LiquidError, RecursionError, ArithmeticError, TypeError, ValueError) as error:
+        raise TemplateError(first_line(error)) from error
+
+
+def values(names: Mapping[str, Any], timezone: str = "") -> dict[str, Any]:
+    """Names as templates see them: null is undefined, `now` (milliseconds) a date in the time zone, by default the one
+    in the person's trait `timezone`, else UTC."""
+    result = {name: _without_null(value) for name, value in names.items() if value is not None}
+    if isinstance(result.get("now"), int | float):
+        zone = timezone or result.get("person", {}).get("traits", {}).get("timezone")
+        result["now"] = datetime.fromtimestamp(result["now"] / 1000, _zone(zone))
+    return result
+
+
+def _zone(name: Any) -> ZoneInfo:
+    try:
+        return ZoneInfo(name if isinstance(name, str) else "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def first_line(error: Exception) -> str:
+    """What an error of the Liquid library says, without its drawing of the place."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _without_null(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_without_null(item) for item in value]
+    return value

@@ -1,0 +1,267 @@
+"""A project from its files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from schemas.definitions import build_project, defaults
+from schemas.definitions.build_conditions import ConditionBuilder
+from schemas.definitions.build_journeys import JourneyBuilder, Use
+from schemas.definitions.build_templates import TemplateFile, check_uses
+from schemas.definitions.checking import checked
+from schemas.definitions.grammar.base import Findings
+from schemas.definitions.grammar.conditions import SegmentFile
+from schemas.definitions.grammar.journeys import JourneyFile
+from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile
+from schemas.definitions.model import Channel, EventRule, IdentityRules, Journey, Project, Segment
+from schemas.definitions.names import Names
+from schemas.definitions.ordering import in_order
+from schemas.definitions.problems import Invalid, Problem, nearest
+from schemas.definitions.yaml12 import Mapping as Located
+from schemas.definitions.yaml12 import Mark, Unreadable, read
+
+#: A folder is a project if it has one of these.
+MARKERS = ("project.yaml", "identity.yaml")
+ROOT_FILES = ("project.yaml", "identity.yaml", "events.yaml", "channels.yaml")
+FOLDERS = ("segments", "journeys", "templates", "traits")
+MAX_FILES = 10_000
+
+P = TypeVar("P", bound=BaseModel)
+
+
+def find_project(option: Path | None, here: Path | None = None) -> Path:
+    """The project folder a command works on: the option, else the current folder if it is one, else ./definitions.
+
+    Raises Invalid when there is none.
+    """
+    here = here or Path.cwd()
+    if option is not None:
+        if not option.is_dir():
+            raise Invalid([Problem(str(option), 0, 0, "there is no such folder")])
+        return option
+    for folder in (here, here / "definitions"):
+        if any((folder / marker).is_file() for marker in MARKERS):
+            return folder
+    hint = "go to a project, or give one with --project"
+    raise Invalid([Problem(str(here), 0, 0, f"neither here nor in ./definitions is a {' or '.join(MARKERS)}", hint)])
+
+
+def load(folder: Path) -> Project:
+    """The project in a folder. Raises Invalid with all problems at once."""
+    files: dict[str, str] = {}
+    problems: list[Problem] = []
+    for path in _project_files(folder):
+        name = path.relative_to(folder).as_posix()
+        try:
+            files[name] = path.read_bytes().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            problems.append(Problem(name, line, 1, "not UTF-8 text"))
+        except OSError as error:
+            problems.append(Problem(name, 0, 0, f"can't be read: {error.strerror}"))
+    problems += _misnamed(folder)
+    try:
+        project = parse(files)
+    except Invalid as invalid:
+        raise Invalid([*problems, *invalid.problems]) from None
+    if problems:
+        raise Invalid(problems)
+    return project
+
+
+def parse(files: Mapping[str, str]) -> Project:
+    """The project in these texts, by path. Raises Invalid with all problems at once."""
+    return _Loader(files).project()
+
+
+def content_hash(files: Mapping[str, str]) -> str:
+    """Version of a project: a hash of its texts that line endings and trailing blanks do not change."""
+    digest = hashlib.sha256()
+    for path, text in sorted(files.items()):
+        normal = "\n".join(line.rstrip() for line in text.replace("\r\n", "\n").split("\n")).strip("\n")
+        for part in (path.encode(), normal.encode("utf-8", "surrogatepass")):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:16]
+
+
+def _project_files(folder: Path) -> list[Path]:
+    found = [folder / name for name in ROOT_FILES if (folder / name).is_file()]
+    for name in FOLDERS:
+        paths = [p for p in (folder / name).rglob("*.yaml") if p.is_file() and not p.name.startswith(".")]
+        found += sorted(paths)[:MAX_FILES]
+    return found
+
+
+def _misnamed(folder: Path) -> list[Problem]:
+    """Files that look like a part of the project but would be ignored because of their name."""
+    problems: list[Problem] = []
+    for path in sorted(folder.glob("*")):
+        if path.is_file() and path.suffix in (".yaml", ".yml") and path.name not in ROOT_FILES:
+            hint = nearest(f"{path.stem}.yaml", ROOT_FILES)
+            if hint.startswith("did"):
+                problems.append(Problem(path.name, 0, 0, "would be ignored", hint))
+        elif path.is_dir() and path.name not in FOLDERS and any(path.glob("*.y*ml")):
+            hint = nearest(path.name, FOLDERS)
+            if hint.startswith("did"):
+                problems.append(Problem(f"{path.name}/", 0, 0, "would be ignored", hint))
+    for name in FOLDERS:
+        for path in sorted((folder / name).rglob("*.yml")):
+            file = path.relative_to(folder).as_posix()
+            problems.append(Problem(file, 0, 0, "would be ignored", "name it .yaml"))
+    return problems
+
+
+class _Loader:
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self._files = files
+        self._findings: dict[str, Findings] = {}
+        self._uses: list[Use] = []
+        self._read: dict[str, Any] = {}
+
+    def project(self) -> Project:
+        settings = self._part("project.yaml", ProjectFile) or ProjectFile()
+        zone = build_project.timezone(settings, self._of("project.yaml"))
+        identity = self._identity()
+        channels = self._channels(identity)
+        names = Names(
+            segments=self._named("segments"),
+            templates=self._named("templates"),
+            journeys=self._named("journeys"),
+            channels=channels,
+            timezone=zone,
+        )
+        templates = self._templates(names)
+        segments = self._segments(names)
+        journeys, hidden = self._journeys(names)
+        check_uses(templates, self._uses, self._findings)
+        events = self._events()
+        ordered, cycles = in_order({**segments, **hidden})
+        for cycle in cycles:
+            file = segments[cycle[0]].path if cycle[0] in segments else ""
+            self._of(file).add(Mark(0, 0), f"segments refer to each other in a circle: {' -> '.join(cycle)}")
+        for file in self._files:
+            if file.startswith("traits/"):
+                self._of(file).add(Mark(1, 1), "not supported yet: computed traits (traits/)")
+        problems = [problem for findings in self._findings.values() for problem in findings.problems]
+        if problems:
+            raise Invalid(problems)
+        return Project(
+            name=settings.name,
+            timezone=zone,
+            currency=settings.currency,
+            holdout=build_project.holdout(settings),
+            identity=identity,
+            events=events,
+            channels=channels,
+            segments=ordered,
+            journeys=journeys,
+            templates={name: file.template for name, file in templates.items()},
+            version=content_hash(self._files),
+            files=dict(self._files),
+        )
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def _of(self, file: str) -> Findings:
+        return self._findings.setdefault(file, Findings(file))
+
+    def _raw(self, file: str) -> Any:
+        """What a file holds, or the reason why it can't be read, which is reported once."""
+        if file not in self._read:
+            try:
+                self._read[file] = read(file, self._files[file])
+            except Unreadable as unreadable:
+                self._of(file).problems.append(unreadable.problem)
+                self._read[file] = unreadable
+        return self._read[file]
+
+    def _part(self, file: str, part: type[P]) -> P | None:
+        """The checked content of a file; None when it is absent, empty or wrong."""
+        if file not in self._files:
+            return None
+        raw = self._raw(file)
+        return None if raw is None or isinstance(raw, Unreadable) else checked(part, raw, self._of(file))
+
+    def _in(self, folder: str) -> list[str]:
+        return sorted(file for file in self._files if file.startswith(f"{folder}/") and file.endswith(".yaml"))
+
+    def _named(self, folder: str) -> dict[str, str]:
+        """Names defined in a folder and the files they stand in; a second one of a name is a problem."""
+        names: dict[str, str] = {}
+        for file in self._in(folder):
+            name = PurePosixPath(file).stem
+            if folder != "templates":
+                raw = self._raw(file)
+                written = raw.get("name") if isinstance(raw, Located) else None
+                name = written if isinstance(written, str) else name
+            if name in names:
+                self._of(file).add(Mark(1, 1), f"{folder} {name!r} is also defined in {names[name]}")
+            names.setdefault(name, file)
+        return names
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+
+    def _identity(self) -> IdentityRules:
+        part = self._part("identity.yaml", IdentityFile)
+        if part is None:
+            return defaults.identity()
+        return build_project.identity(part, self._raw("identity.yaml"), self._of("identity.yaml"))
+
+    def _channels(self, identity: IdentityRules) -> dict[str, Channel]:
+        part = self._part("channels.yaml", ChannelsFile)
+        if part is None:
+            return defaults.channels()
+        return build_project.channels(part, identity.types, self._of("channels.yaml"))
+
+    def _events(self) -> dict[str, EventRule]:
+        part = self._part("events.yaml", EventsFile)
+        return {} if part is None else build_project.events(part, self._of("events.yaml"))
+
+    def _templates(self, names: Names) -> dict[str, TemplateFile]:
+        built: dict[str, TemplateFile] = {}
+        for file in self._in("templates"):
+            raw = self._raw(file)
+            if not isinstance(raw, Unreadable):
+                name = PurePosixPath(file).stem
+                built.setdefault(name, TemplateFile(file, name, raw, names.channels, self._of(file)))
+        return built
+
+    def _segments(self, names: Names) -> dict[str, Segment]:
+        built: dict[str, Segment] = {}
+        for file in self._in("segments"):
+            part = self._definition(file, SegmentFile)
+            if part is not None:
+                name = part.name or self._stem(file)
+                condition = ConditionBuilder(names, self._of(file)).build(part.when)
+                built.setdefault(name, Segment(name, condition, file))
+        return built
+
+    def _journeys(self, names: Names) -> tuple[dict[str, Journey], dict[str, Segment]]:
+        built: dict[str, Journey] = {}
+        hidden: dict[str, Segment] = {}
+        for file in self._in("journeys"):
+            part = self._definition(file, JourneyFile)
+            if part is not None:
+                name = part.name or self._stem(file)
+                made = JourneyBuilder(file, names, self._of(file)).build(name, part)
+                built.setdefault(name, made.journey)
+                hidden.update((segment.name, segment) for segment in made.hidden)
+                self._uses += made.uses
+        return built, hidden
+
+    def _definition(self, file: str, part: type[P]) -> P | None:
+        raw = self._raw(file)
+        if isinstance(raw, Unreadable):
+            return None
+        if raw is None:
+            self._of(file).add(Mark(1, 1), "the file is empty")
+            return None
+        return checked(part, raw, self._of(file))
+
+    def _stem(self, file: str) -> str:
+        return PurePosixPath(file).stem

@@ -1,0 +1,126 @@
+"""Messages from templates: the parts a channel needs, rendered for one person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html.parser import HTMLParser
+from typing import Any
+
+from schemas.definitions.liquid import TemplateError, rendered, values
+from schemas.definitions.model import Template
+
+__all__ = ["TemplateError", "is_html", "parts_for", "render", "render_text"]
+
+_TAG = re.compile(r"<[a-zA-Z!/][^>]*>")
+_ONE_LINE = frozenset({"subject", "title", "preheader", "url", "image", "icon"})
+_BLOCKS = frozenset({"p", "div", "tr", "table", "ul", "ol", "h1", "h2", "h3", "h4", "section", "blockquote"})
+_SILENT = frozenset({"style", "script", "head", "title"})
+
+
+def is_html(channel: str) -> bool:
+    """Whether a channel's body is HTML: `email` and channels named `email_...`."""
+    return channel == "email" or channel.startswith("email_")
+
+
+def parts_for(template: Template, channel: str, language: str = "") -> dict[str, str]:
+    """The sources for a channel and a language: the template's own parts, overridden by those for the language, then
+    those for the channel, then those for both (`sms: {uk: ...}`). `uk-UA` takes what stands under `uk` too."""
+    parts = dict(template.parts)
+    languages = [language.split("-")[0], language] if "-" in language else [language]
+    for prefix in ("", channel):
+        keys = [channel] if prefix else []
+        keys += [f"{prefix}.{name}" if prefix else name for name in languages if name]
+        for key in keys:
+            parts.update(template.variants.get(key, {}))
+    return parts
+
+
+def render(
+    template: Template, channel: str, language: str, names: Mapping[str, Any], timezone: str = ""
+) -> dict[str, str]:
+    """The parts of a message: always `text`; for e-mail `subject` and, if there is a body, `html`; others as written.
+
+    `now` in the names is milliseconds; it is shown in `timezone`, else the person's trait of that name. Raises
+    TemplateError when anything shown is undefined or a needed part comes out empty, so that never a half-empty message
+    goes out.
+    """
+    sources = parts_for(template, channel, language)
+    known = values(names, timezone)
+    message = {name: _line(name, source, known) for name, source in sources.items() if name in _ONE_LINE}
+    body, text = sources.get("body"), sources.get("text")
+    if body is not None and (is_html(channel) or _TAG.search(body)):
+        page = _named("body", body, known, html=True)
+        if not _TAG.search(body):
+            page = "<p>" + page.strip().replace("\n\n", "</p>\n<p>").replace("\n", "<br>\n") + "</p>"
+        if is_html(channel):
+            message["html"] = page
+        message["text"] = _named("text", text, known) if text is not None else plain_text(page)
+    else:
+        message["text"] = _named("text", text if text is not None else body or "", known)
+    for needed in ("subject", "text") if is_html(channel) else ("text",):
+        if not message.get(needed, "").strip():
+            raise TemplateError(f"{needed} is empty")
+    return message
+
+
+def render_text(source: str, names: Mapping[str, Any], timezone: str = "") -> str:
+    """One Liquid source as text on its own (an intent, a trait). Raises TemplateError on an undefined variable."""
+    return rendered(source, values(names, timezone)).strip()
+
+
+def plain_text(page: str) -> str:
+    """The words of an HTML page: blocks on lines of their own, links followed by their address."""
+    reader = _Words()
+    reader.feed(page)
+    reader.close()
+    lines = [" ".join(line.split()) for line in "".join(reader.words).split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def _line(name: str, source: str, known: Mapping[str, Any]) -> str:
+    # on one line: a line break in a subject would begin another header
+    return " ".join(_named(name, source, known).split())
+
+
+def _named(name: str, source: str, known: Mapping[str, Any], html: bool = False) -> str:
+    try:
+        return rendered(source, known, html)
+    except TemplateError as error:
+        raise TemplateError(f"{name}: {error}") from error
+
+
+class _Words(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.words: list[str] = []
+        self._silent = 0
+        self._links: list[tuple[str, int]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _SILENT:
+            self._silent += 1
+        elif tag == "br":
+            self.words.append("\n")
+        elif tag == "li":
+            self.words.append("\n- ")
+        elif tag in _BLOCKS:
+            self.words.append("\n\n" if tag == "p" else "\n")
+        elif tag == "a":
+            self._links.append((dict(attrs).get("href") or "", len(self.words)))
+        elif tag == "img":
+            self.words.append(dict(attrs).get("alt") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _SILENT:
+            self._silent = max(0, self._silent - 1)
+        elif tag == "a" and self._links:
+            address, since = self._links.pop()
+            if address and address not in "".join(self.words[since:]):
+                self.words.append(f" ({address})")
+        elif tag in _BLOCKS:
+            self.words.append("\n\n" if tag == "p" else "\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.words.append(re.sub(r"\s+", " ", data))
