@@ -104,7 +104,7 @@ def _parsed(folder: Path, id: str) -> Caught:
 
 def _body(message: EmailMessage, kind: str) -> str:
     part = message.get_body((kind,))
-    return str(part.get_content()) if part is not None else ""
+    return str(part.get_content()).replace("\r\n", "\n") if part is not None else ""
 
 
 class Receiver:

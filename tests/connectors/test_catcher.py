@@ -1,0 +1,86 @@
+"""The development mailbox, as a mail program and a browser see it."""
+
+from __future__ import annotations
+
+import asyncio
+from email.message import EmailMessage
+from pathlib import Path
+
+import aiosmtplib
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from connectors.outbound.catcher import Mailbox, listen, make_app
+
+
+def deliver(mailbox: Mailbox, *to: str) -> list[str]:
+    """The answers of the server to one message for each address."""
+
+    async def send() -> list[str]:
+        server = await listen(mailbox, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        answers = []
+        for address in to:
+            message = EmailMessage()
+            message["From"] = "shop@example.com"
+            message["To"] = address
+            message["Subject"] = f"For {address}"
+            message["X-Pathline-Send-Id"] = "s1"
+            message.set_content("Hi")
+            message.add_alternative("<script>alert(1)</script>", subtype="html")
+            try:
+                await aiosmtplib.send(message, hostname="127.0.0.1", port=port)
+                answers.append("taken")
+            except aiosmtplib.SMTPRecipientsRefused as refused:
+                answers.append(str(refused.recipients[0].code))
+        server.close()
+        return answers
+
+    return asyncio.run(send())
+
+
+def ask(app: FastAPI, path: str, method: str = "GET", **headers: str) -> httpx.Response:
+    async def request() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mailbox") as client:
+            return await client.request(method, path, headers=headers)
+
+    return asyncio.run(request())
+
+
+def test_it_keeps_everything_over_a_restart(tmp_path: Path) -> None:
+    assert deliver(Mailbox(tmp_path), "a@example.com", "b@example.com") == ["taken", "taken"]
+    assert deliver(Mailbox(tmp_path), "c@example.com") == ["taken"]
+    listed = ask(make_app(Mailbox(tmp_path)), "/messages").json()
+    assert [message["to"] for message in listed] == [["a@example.com"], ["b@example.com"], ["c@example.com"]]
+    assert (listed[0]["subject"], listed[0]["send_id"], listed[0]["text"]) == ("For a@example.com", "s1", "Hi\n")
+
+
+def test_some_addresses_bounce_so_that_bounces_can_be_tried(tmp_path: Path) -> None:
+    mailbox = Mailbox(tmp_path)
+    assert deliver(mailbox, "bounce-1@example.com", "x@nowhere.invalid", "defer@example.com") == ["550", "550", "450"]
+    assert mailbox.ids() == []
+
+
+def test_people_get_a_page_and_programs_json(tmp_path: Path) -> None:
+    deliver(Mailbox(tmp_path), "a@example.com")
+    app = make_app(Mailbox(tmp_path))
+    assert "For a@example.com" in ask(app, "/", accept="text/html").text
+    assert ask(app, "/").json()[0]["to"] == ["a@example.com"]
+    id = ask(app, "/").json()[0]["id"]
+    assert ask(app, f"/messages/{id}/raw").text.startswith("From: shop@example.com")
+    shown = ask(app, f"/messages/{id}/html")
+    assert "<script>" in shown.text
+    assert shown.headers["content-security-policy"] == "sandbox"
+
+
+@pytest.mark.parametrize("path", ["/9", "/9/raw", "/9/html", "/..%2f..%2fsecret/raw"])
+def test_what_is_not_there_is_404(tmp_path: Path, path: str) -> None:
+    assert ask(make_app(Mailbox(tmp_path / "m")), f"/messages{path}").status_code == 404
+
+
+def test_it_can_be_emptied(tmp_path: Path) -> None:
+    deliver(Mailbox(tmp_path), "a@example.com")
+    app = make_app(Mailbox(tmp_path))
+    assert ask(app, "/messages", "DELETE").status_code == 204
+    assert ask(app, "/messages").json() == []

@@ -1,0 +1,127 @@
+"""What a mail client gets to see."""
+
+from __future__ import annotations
+
+import email
+from email.message import EmailMessage
+from email.policy import SMTP, default
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+
+from connectors.outbound.email_message import email_message
+from connectors.outbound.settings import SmtpSettings, server_of
+from connectors.unsubscribe import BadToken, Choice, choice, token
+from schemas.records import SendCommand
+from tests.connectors.test_dispatch import COMMAND
+
+SECRET = b"secret"
+URL = "https://shop.example/"
+
+
+def received(command: SendCommand = COMMAND, url: str = URL, **parts: Any) -> EmailMessage:
+    """The message after its way over the wire."""
+    content = orjson.loads(COMMAND.content) | parts
+    made = email_message(msgspec.structs.replace(command, content=orjson.dumps(content)), SmtpSettings(), SECRET, url)
+    return email.message_from_bytes(made.as_bytes(policy=SMTP), policy=default)
+
+
+def body(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
+    assert part is not None
+    return str(part.get_content()).replace("\r\n", "\n")
+
+
+def test_it_has_a_text_and_an_html_part_in_utf_8() -> None:
+    message = received(subject="Вітаємо, Оксано! 🎉", text="Привіт\n", html="<p>Привіт</p>")
+    assert message.get_content_type() == "multipart/alternative"
+    assert message["Subject"] == "Вітаємо, Оксано! 🎉"
+    assert body(message, "plain") == "Привіт\n"
+    assert body(message, "html") == "<p>Привіт</p>\n"
+
+
+def test_its_id_is_the_send_and_its_date_the_decision() -> None:
+    message = received()
+    assert message["Message-ID"] == "<s1@pathline.example>"
+    assert message["X-Pathline-Send-Id"] == "s1"
+    assert message["Date"].datetime.timestamp() * 1000 == COMMAND.at
+    assert message["To"] == "ann@example.com"
+    assert message["From"] == "Pathline <no-reply@pathline.example>"
+
+
+def test_marketing_can_be_unsubscribed_from_with_one_click() -> None:
+    command = msgspec.structs.replace(COMMAND, purpose="promotions")
+    message = received(command, html='<a href="%unsubscribe_url%">no more</a>', text="%unsubscribe_url%")
+    link = message["List-Unsubscribe"].strip("<>")
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert link.startswith("https://shop.example/unsubscribe/")
+    asked = choice(SECRET, link.rpartition("/")[2])
+    assert asked == Choice("s1", "email:ann@example.com", "email", "promotions")
+    assert link in body(message, "plain")
+    assert link in body(message, "html")
+
+
+def test_transactional_mail_has_no_unsubscribe_header() -> None:
+    assert received(msgspec.structs.replace(COMMAND, category="transactional"))["List-Unsubscribe"] is None
+
+
+def test_without_a_public_address_there_is_no_broken_link() -> None:
+    assert received(url="")["List-Unsubscribe"] is None
+
+
+def test_a_template_may_name_the_sender_and_where_answers_go() -> None:
+    message = received(**{"from": "Shop <hello@shop.example>", "reply_to": "help@shop.example"})
+    assert message["From"] == "Shop <hello@shop.example>"
+    assert message["Reply-To"] == "help@shop.example"
+    assert message["Message-ID"] == "<s1@shop.example>"
+
+
+def test_a_line_break_in_a_subject_is_no_new_header() -> None:
+    message = received(subject="Hi\r\nBcc: all@example.com\n")
+    assert message["Subject"] == "Hi Bcc: all@example.com"
+    assert message["Bcc"] is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"content": b"no json"},
+        {"content": b"[]"},
+        {"content": orjson.dumps({"subject": "only"})},
+        {"to": "not an address\r\nBcc: a@example.com"},
+        {"content": orjson.dumps({"text": "x", "from": "nobody"})},
+    ],
+)
+def test_what_can_not_be_a_message_is_a_clear_error(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the texts come from the standard library
+        email_message(msgspec.structs.replace(COMMAND, **change), SmtpSettings(), SECRET, URL)
+
+
+def test_long_lines_stay_within_what_smtp_allows() -> None:
+    made = received(html="<p>" + "word " * 2_000 + "</p>")
+    assert max(len(line) for line in made.as_bytes().splitlines()) < 998
+
+
+def test_a_token_is_worth_nothing_when_it_is_changed() -> None:
+    good = token(SECRET, Choice("s1", "email:ann@example.com", "email", ""))
+    assert choice(SECRET, good).send_id == "s1"
+    for bad in (good[:-2], "A" + good[1:], good + "AAAA", ""):
+        with pytest.raises(BadToken):
+            choice(SECRET, bad)
+
+
+def test_a_server_is_given_as_a_url() -> None:
+    server = server_of("smtps://us%40er:p%3Aw@mail.example")
+    assert (server.host, server.port, server.user, server.password, server.tls) == (
+        "mail.example",
+        465,
+        "us@er",
+        "p:w",
+        "tls",
+    )
+    assert "p:w" not in repr(server)
+    assert server_of("smtp://localhost:2525").tls == "none"
+    with pytest.raises(ValueError, match="smtp://"):
+        server_of("http://localhost")
