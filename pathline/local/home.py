@@ -15,7 +15,10 @@ from pathline.local import ports
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """One process of the line. `state` is starting, ready, not ready, waiting (for its restart) or stopped."""
+    """One process of the line.
+
+    `state` is starting, ready, not ready, waiting (for its restart), failed (a person has to look) or stopped.
+    """
 
     name: str
     pid: int | None

@@ -102,6 +102,10 @@ class KafkaBroker:
         """Whether the broker process is there."""
         return self._process is not None and self._process.poll() is None
 
+    def exit_code(self) -> int | None:
+        """How the process ended, negative for a signal; None while it runs or was never launched."""
+        return self._process.poll() if self._process else None
+
     def launch(self, progress: Callable[[str], None] = lambda line: None) -> None:
         """Start the process without waiting until it is ready. Raises RuntimeError when it can't be started."""
         libraries = jars.fetch(progress)

@@ -13,6 +13,7 @@ from pathline.local.home import Home, Line
 from pathline.local.kafka import KafkaBroker
 from pathline.local.services import PythonService
 from schemas.clock import ScaledClock
+from schemas.definitions.model import Project
 from schemas.settings import Settings
 
 PROCESSORS = ("identity", "graph", "segments", "journeys")
@@ -82,6 +83,11 @@ def prepare(plan: Plan, home: Home) -> Line:
     )
 
 
+def topic_channels(project: Project) -> list[str]:
+    """Channels that have topics: those that the line sends over, and those that have a connector in the project."""
+    return sorted({*SENDING_CHANNELS, *(channel.name for channel in project.channels.values() if channel.connector)})
+
+
 def broker(plan: Plan, line: Line, home: Home) -> KafkaBroker:
     """The line's Kafka."""
     return KafkaBroker(
@@ -98,7 +104,6 @@ def services(plan: Plan, line: Line, home: Home) -> list[PythonService]:
         *arguments: str,
         worker: int = 0,
         port: int = 0,
-        ready_path: str = "/ready",
         more: Mapping[str, str] | None = None,
     ) -> None:
         web_port = port or ports.free()
@@ -110,7 +115,6 @@ def services(plan: Plan, line: Line, home: Home) -> list[PythonService]:
                 home=home.path,
                 web_port=web_port,
                 log=home.logs / f"{name}.log",
-                ready_path=ready_path,
             )
         )
 
@@ -118,9 +122,7 @@ def services(plan: Plan, line: Line, home: Home) -> list[PythonService]:
     if line.mailbox:
         smtp = {"smtp_host": HOST, "smtp_port": str(line.ports["smtp"])}
         web = line.ports["mailbox"]
-        add(
-            "mailbox", "mailbox", "--smtp-port", smtp["smtp_port"], "--port", str(web), port=web, ready_path="/messages"
-        )
+        add("mailbox", "mailbox", "--smtp-port", smtp["smtp_port"], "--port", str(web), port=web)
     collector, warehouse = line.ports["collector"], line.ports["warehouse"]
     add("collector", "collect", "--port", str(collector), port=collector)
     for processor in PROCESSORS:

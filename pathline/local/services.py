@@ -43,8 +43,11 @@ class Service(Protocol):
     def running(self) -> bool:
         """Whether the process is there."""
 
+    def exit_code(self) -> int | None:
+        """How it ended, negative for a signal; None while it runs or was never launched."""
+
     def ready(self) -> bool:
-        """Whether it does its work; takes a second at most."""
+        """Whether it does its work; takes a second or two at most."""
 
     def terminate(self) -> None:
         """Ask it to stop; does nothing when it is not running."""
@@ -58,7 +61,7 @@ class Service(Protocol):
 
 @dataclass
 class PythonService:
-    """`python -m pathline ...`, ready when `ready_path` of its web port answers 200."""
+    """`python -m pathline ...`, ready when /ready of its web port answers 200."""
 
     name: str
     arguments: tuple[str, ...]
@@ -66,7 +69,6 @@ class PythonService:
     home: Path
     web_port: int
     log: Path
-    ready_path: str = "/ready"
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     @property
@@ -91,10 +93,13 @@ class PythonService:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    def exit_code(self) -> int | None:
+        return self._process.poll() if self._process else None
+
     def ready(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.web_port, timeout=1)
         try:
-            connection.request("GET", self.ready_path)
+            connection.request("GET", "/ready")
             return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False

@@ -12,7 +12,7 @@ from types import TracebackType
 from pathline.errors import UserError
 from pathline.local import children, jars
 from pathline.local.home import Home, Line, ProcessState
-from pathline.local.plan import SENDING_CHANNELS, Plan, Ports, broker, prepare, services, stop_order
+from pathline.local.plan import Plan, Ports, broker, prepare, services, stop_order, topic_channels
 from pathline.local.services import Service
 from pathline.local.supervisor import Supervisor, all_ready
 from schemas.clock import ScaledClock
@@ -174,8 +174,7 @@ class Stack:
         from pathline.commands.apply import publish
 
         project = load(self._plan.project)
-        channels = {channel.name for channel in project.channels.values() if channel.connector}
-        apply_topics(self.settings, sorted(channels | set(SENDING_CHANNELS)))
+        apply_topics(self.settings, topic_channels(project))
         publish(self.settings, project)
 
     def _start(self, wanted: Sequence[Service]) -> bool:
@@ -188,7 +187,7 @@ class Stack:
             if all_ready(self.line.processes):
                 return True
             for process in self.line.processes:
-                if process.restarts >= START_TRIES:
+                if process.state == "failed" or process.restarts >= START_TRIES:
                     raise StackError(_failure(process))
         return False
 

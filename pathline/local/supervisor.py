@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pathline.local.home import ProcessState
 from pathline.local.services import Service, rotate
+from processors.runtime.exits import Exit
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 10.0
@@ -16,6 +17,8 @@ STEADY_SECONDS = 30.0
 READY_CHECK_SECONDS = 2.0
 LOG_CHECK_SECONDS = 60.0
 STOP_SECONDS = 15.0
+#: exit codes by which a worker says that starting it again would not help
+HOPELESS = frozenset({Exit.DEAD_LETTERS, Exit.SETUP})
 
 
 @dataclass
@@ -51,6 +54,8 @@ class Supervisor:
         """Look after every service once; call it several times a second."""
         now = self._clock()
         for watched in self._watched:
+            if watched.state == "failed":
+                continue
             if watched.state == "waiting":
                 if now >= watched.restart_at:
                     self._launch_again(watched)
@@ -68,7 +73,7 @@ class Supervisor:
         return [
             ProcessState(
                 name=w.service.name,
-                pid=w.service.pid if w.state not in ("waiting", "stopped") else None,
+                pid=w.service.pid if w.state in ("starting", "ready", "not ready") else None,
                 state=w.state,
                 restarts=w.restarts,
                 web_port=w.service.web_port,
@@ -104,12 +109,19 @@ class Supervisor:
 
     def _ended(self, watched: _Watched) -> None:
         now = self._clock()
+        name, log, code = watched.service.name, watched.service.log, watched.service.exit_code()
+        if code in HOPELESS:
+            watched.state = "failed"
+            self._say(
+                f"{watched.service.name} can't go on (exit code {code}) and is left alone; see {watched.service.log}"
+            )
+            return
         if now - watched.launched > STEADY_SECONDS:
             watched.delay = FIRST_DELAY_SECONDS
         watched.state = "waiting"
         watched.restarts += 1
         watched.restart_at = now + watched.delay
-        self._say(f"{watched.service.name} ended, starts again in {watched.delay:g} s; see {watched.service.log}")
+        self._say(f"{name} ended ({_told(code)}) and starts again in {watched.delay:g} s; see {log}")
         watched.delay = min(2 * watched.delay, LONGEST_DELAY_SECONDS)
 
     def _check(self, watched: _Watched) -> None:
@@ -118,6 +130,12 @@ class Supervisor:
             watched.check_at = self._clock() + READY_CHECK_SECONDS
         else:
             watched.state = "starting" if watched.state == "starting" else "not ready"
+
+
+def _told(code: int | None) -> str:
+    if code is None:
+        return "not started"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def all_ready(states: Sequence[ProcessState]) -> bool:

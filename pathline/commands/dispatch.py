@@ -1,0 +1,30 @@
+"""`pathline dispatch`: one worker that sends for a channel."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Lane(StrEnum):
+    """Marketing and transactional messages have topics, groups and workers of their own."""
+
+    MARKETING = "marketing"
+    TRANSACTIONAL = "transactional"
+
+
+def dispatch(
+    channel: Annotated[str, typer.Argument(help="Channel, for example email.")],
+    lane: Annotated[Lane, typer.Option(help="Which messages of the channel.")] = Lane.MARKETING,
+) -> None:
+    """Run one worker that hands a channel's messages to its provider and reports what became of them."""
+    # the app is made when its module is imported, as Faust wants it
+    os.environ["PATHLINE_CHANNEL"] = channel
+    os.environ["PATHLINE_LANE"] = lane
+    from connectors.outbound.app import app
+    from processors.runtime.worker import run
+
+    run(app)
