@@ -9,7 +9,6 @@ hand-over against the newest profile.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -19,7 +18,7 @@ import orjson
 
 from connectors.outbound.channel import Channel, Outcome
 from connectors.outbound.receipts import receipt
-from connectors.outbound.state import ALLOWED, DONE, OPEN, Allowed, Done, Open
+from connectors.outbound.state import ALLOWED, DONE, LINE, OPEN, PLACE, Allowed, Done, Line, Open
 from processors.runtime.contract import Record, Turn
 from processors.runtime.definitions import DefinitionsSource
 from schemas import consent, topics
@@ -62,22 +61,15 @@ class DispatchStage:
         self._repeat = transactional
         self._pace = pace
         self._at_once = at_once
-        # what the open sends of a partition in state amount to, rebuilt at each assignment
-        self._queued: dict[int, deque[str]] = {}
-        self._handed: dict[int, int] = {}
 
     # --- turns
 
     def on_assigned(self, turn: Turn) -> None:
-        self._queued[turn.partition] = deque()
-        self._handed[turn.partition] = 0
-        found = sorted(turn.scan(OPEN), key=lambda item: (item[1].at, item[0]))
-        for send_id, send in found:
+        for send_id, send in list(turn.scan(OPEN)):
             if send.phase == "handed":
                 detail = "in doubt: the process ended while the message was at the provider"
                 self._settle(turn, send_id, send, Outcome("ambiguous", detail))
-        self._queued[turn.partition].extend(send_id for send_id, send in found if send.phase == "queued")
-        self._fill(turn)
+        self._fill(turn, _line(turn))
 
     def on_record(self, record: Record, turn: Turn) -> None:
         if record.topic == topics.UPDATES:
@@ -87,9 +79,7 @@ class DispatchStage:
         if turn.get(OPEN, command.send_id) is not None or turn.get(DONE, command.send_id) is not None:
             return
         assert record.value is not None
-        turn.put(OPEN, command.send_id, Open(record.value, command.at, "queued"))
-        self._queued[turn.partition].append(command.send_id)
-        self._fill(turn)
+        self._enqueue(turn, command.send_id, Open(record.value, "queued"))
 
     def on_wake(self, key: str, due: int, turn: Turn) -> None:
         if key.startswith(_EXPIRE):
@@ -101,9 +91,7 @@ class DispatchStage:
         send_id = key.removeprefix(_RETRY)
         send = turn.get(OPEN, send_id)
         if send is not None and send.phase == "waiting":
-            turn.put(OPEN, send_id, msgspec.structs.replace(send, phase="queued"))
-            self._queued[turn.partition].append(send_id)
-            self._fill(turn)
+            self._enqueue(turn, send_id, msgspec.structs.replace(send, phase="queued"))
 
     async def perform(self, request: Any) -> Outcome:
         command: SendCommand = request
@@ -113,35 +101,47 @@ class DispatchStage:
         send = turn.get(OPEN, key)
         if send is None or send.phase != "handed":
             return
-        self._handed[turn.partition] -= 1
         self._settle(turn, key, send, result)
-        self._fill(turn)
+        self._fill(turn, _line(turn))
 
     # --- one send
 
-    def _fill(self, turn: Turn) -> None:
-        """Hand over what waits while there are free places."""
-        queued = self._queued[turn.partition]
-        while queued and self._handed[turn.partition] < self._at_once:
-            send_id = queued.popleft()
-            send = turn.get(OPEN, send_id)
-            if send is not None and send.phase == "queued":
-                self._hand_over(turn, send_id, send)
+    def _enqueue(self, turn: Turn, send_id: str, send: Open) -> None:
+        line = _line(turn)
+        turn.put(OPEN, send_id, send)
+        turn.put(PLACE, str(line.next), send_id)
+        self._fill(turn, msgspec.structs.replace(line, next=line.next + 1))
 
-    def _hand_over(self, turn: Turn, send_id: str, send: Open) -> None:
+    def _fill(self, turn: Turn, line: Line) -> None:
+        """Hand over what is queued while there are free places; takes and leaves the line in state."""
+        first, handed = line.first, line.handed
+        while first < line.next and handed < self._at_once:
+            place = str(first)
+            send_id = turn.get(PLACE, place)
+            send = turn.get(OPEN, send_id) if send_id is not None else None
+            if send_id is not None and send is not None and self._hand_over(turn, send_id, send):
+                handed += 1
+            turn.put(PLACE, place, None)
+            first += 1
+        turn.put(LINE, "", Line(first, line.next, handed))
+
+    def _hand_over(self, turn: Turn, send_id: str, send: Open) -> bool:
+        """Whether the message goes to the provider now; if not, it may not go at all any more."""
         command = self._codec.decode(SendCommand, send.command)
         forbidden = self._forbidden(turn, command)
         if forbidden:
             self._finish(turn, command, "withheld", forbidden, send.attempts)
-            return
+            return False
         attempts = send.attempts + 1
         turn.put(OPEN, send_id, msgspec.structs.replace(send, phase="handed", attempts=attempts))
         self._write(turn, command, "handed over", "", attempts)
-        self._handed[turn.partition] += 1
         turn.call(send_id, command)
+        return True
 
     def _settle(self, turn: Turn, send_id: str, send: Open, outcome: Outcome) -> None:
-        """Write what became of a hand-over."""
+        """Write what became of a hand-over; its place is free again."""
+        line = _line(turn)
+        turn.put(LINE, "", msgspec.structs.replace(line, handed=line.handed - 1))
         command = self._codec.decode(SendCommand, send.command)
         if outcome.kind == "temporary" or (outcome.kind == "ambiguous" and self._repeat):
             if send.attempts <= len(BACK_OFF):
@@ -222,3 +222,7 @@ class DispatchStage:
         latest = self._definitions.latest()
         if latest is not None:
             yield latest
+
+
+def _line(turn: Turn) -> Line:
+    return turn.get(LINE, "") or Line()

@@ -19,7 +19,6 @@ class Open(msgspec.Struct, frozen=True):
     """
 
     command: bytes
-    at: int
     phase: Phase
     attempts: int = 0
 
@@ -38,6 +37,17 @@ class Allowed(msgspec.Struct, frozen=True):
     suppressed: dict[str, str]
 
 
+class Line(msgspec.Struct, frozen=True):
+    """Where a partition stands: `handed` sends are at the provider; the places from `first` up to but without `next`
+    hold the ids of the queued ones."""
+
+    first: int = 0
+    next: int = 0
+    handed: int = 0
+
+
 OPEN = Table("open", Open)
 DONE = Table("done", Done)
 ALLOWED = Table("allowed", Allowed)
+LINE = Table("line", Line)
+PLACE = Table("place", str)
