@@ -101,7 +101,7 @@ class Town:
 
     def queue(self, name: str, at: int, message_id: str = "", received_at: int | None = None, **values: object) -> None:
         """The same, without waiting for what it causes."""
-        identifiers, _ = usable(self.rules, [(type, value) for type, value in values.items()])
+        identifiers, _ = usable(self.rules, list(values.items()))
         assert identifiers, "no usable identifier: the edge would have refused the event"
         message_id = message_id or f"m{next(self._numbers)}"
         event = Event(
