@@ -1,0 +1,145 @@
+"""What an event, a segment change or a new profile does to running instances: goals first, then ends, then waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+import orjson
+
+from processors.journeys import receipts, waits
+from processors.journeys.happening import Happening
+from processors.journeys.model import Instance
+from processors.journeys.walk import Walk
+from processors.journeys.working import Working
+from schemas import reasons
+from schemas.definitions.durations import spoken
+from schemas.definitions.model import Send, Trigger, Wait, WaitFor
+from schemas.records import Change
+
+#: instances an event or change may act on
+Concerned = Callable[[Instance], bool]
+
+
+def act(person: Working, walk: Walk, changes: Sequence[Change], concerned: Concerned = lambda _: True) -> None:
+    """Let the event at hand, if it is not history, and the segment changes act on running instances."""
+    happening = walk.happening
+    if happening is not None and happening.historical:
+        happening = None
+    if happening is None and not changes:
+        return
+    for phase in (_count_goal, _end, _satisfy):
+        for instance in person.instances():
+            if concerned(instance):
+                phase(person, walk, instance, happening, changes)
+
+
+def follow_profile(person: Working, walk: Walk) -> None:
+    """Move the ends of waits that hang on traits or on the time zone to where the profile puts them now."""
+    for instance in person.instances():
+        step = walk.step(instance)
+        if not isinstance(step, Wait) or not (waits.follows_traits(step) or waits.follows_zone(step)):
+            continue
+        _wait_until(person, walk, instance, step)
+
+
+def _count_goal(
+    person: Working, walk: Walk, instance: Instance, happening: Happening | None, changes: Sequence[Change]
+) -> None:
+    goal = person.journey(instance).goal
+    if goal is None or instance.goal_at is not None:
+        return
+    if goal.within is not None and walk.at - instance.entered_at >= goal.within:
+        return
+    why = _met([goal.trigger], walk, instance, person, happening, changes)
+    if why is not None:
+        person.keep(msgspec.structs.replace(instance, goal_at=walk.at))
+        detail = f"{why[1]}, {spoken(walk.at - instance.entered_at)} after entering"
+        person.decide(walk.at, reasons.GOAL, detail, journey=instance.journey, instance=instance)
+
+
+def _end(
+    person: Working, walk: Walk, instance: Instance, happening: Happening | None, changes: Sequence[Change]
+) -> None:
+    why = _met(person.journey(instance).exit, walk, instance, person, happening, changes)
+    if why is not None:
+        walk.exit(instance, why[1])
+
+
+def _satisfy(
+    person: Working, walk: Walk, instance: Instance, happening: Happening | None, changes: Sequence[Change]
+) -> None:
+    match walk.step(instance):
+        case WaitFor(triggers=triggers):
+            why = _met(triggers, walk, instance, person, happening, changes)
+            if why is not None and (not why[0].events or _own_receipt(person, walk, instance, happening)):
+                walk.passed(instance, why[0].name)
+        case Wait(restart_on=names) as step if happening is not None and happening.name in names:
+            if _concerns(person, instance, happening):
+                instance = msgspec.structs.replace(instance, since=walk.at, acted=happening.event_id)
+                person.keep(instance)
+                _wait_until(person, walk, instance, step)
+        case Send(until=str(until)) as step if instance.tried and happening is not None:
+            if receipts.depth(happening.document) < receipts.DEPTHS[until]:
+                return
+            sent = receipts.send_of(happening.document, person.sends(), walk.at)
+            if sent is not None and (sent.instance_id, sent.step) == (instance.id, step.id):
+                walk.received(instance)
+        case _:
+            pass
+
+
+def _wait_until(person: Working, walk: Walk, instance: Instance, step: Wait) -> None:
+    """The wait ends when it would end if it began now."""
+    zone = person.zone(person.project(instance))
+    due = waits.due(step, walk.at, orjson.loads(instance.entry), person.profile.traits, zone)
+    if due == instance.due:
+        return
+    if due <= walk.at:
+        walk.timed_out(instance)
+    else:
+        instance = msgspec.structs.replace(instance, due=due)
+        person.keep(instance)
+        person.wake(instance)
+
+
+def _met(
+    triggers: Iterable[Trigger],
+    walk: Walk,
+    instance: Instance,
+    person: Working,
+    happening: Happening | None,
+    changes: Sequence[Change],
+) -> tuple[Trigger, str] | None:
+    """The first trigger that the event or a change satisfies for an instance, and in words what did."""
+    triggers = list(triggers)
+    if happening is not None and _concerns(person, instance, happening):
+        names = walk.names(instance) if any(happening.name in trigger.events for trigger in triggers) else {}
+        trigger = happening.meets(triggers, names)
+        if trigger is not None:
+            return trigger, f"event {happening.name}"
+    for trigger in triggers:
+        for change in changes:
+            if (trigger.segment, trigger.change) == (change.segment, change.change):
+                return trigger, f"{change.change} segment {change.segment}"
+    return None
+
+
+def _concerns(person: Working, instance: Instance, happening: Happening) -> bool:
+    """Whether an event can act on an instance: not the one that started it or brought it here, nor one of another
+    key."""
+    if instance.acted == happening.event_id:
+        return False
+    key = happening.key(person.journey(instance).enter.key)
+    return key is None or key == instance.key
+
+
+def _own_receipt(person: Working, walk: Walk, instance: Instance, happening: Happening | None) -> bool:
+    """A receipt satisfies an instance that has sent something only if it counts for one of its sends."""
+    if happening is None or not receipts.depth(happening.document):
+        return True
+    sends = person.sends()
+    if not any(sent.instance_id == instance.id for sent in sends):
+        return True
+    sent = receipts.send_of(happening.document, sends, walk.at)
+    return sent is not None and sent.instance_id == instance.id

@@ -1,0 +1,140 @@
+"""Who enters a journey: by an event or a segment change, within the limits of the journey."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from processors.journeys import ids
+from processors.journeys.happening import Happening
+from processors.journeys.model import Instance
+from processors.journeys.plan import Plan
+from processors.journeys.walk import Walk
+from processors.journeys.working import Working
+from schemas import reasons
+from schemas.definitions.durations import spoken
+from schemas.definitions.model import Journey
+from schemas.records import Change
+
+#: causes of a segment change that start journeys; the others only those that say `existing: true`
+STARTING = frozenset({"event", "timer"})
+#: causes that concern single persons, so that saying why nothing started floods nobody
+TOLD = frozenset({"merge", "split"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A journey that something could start; `cause` names it for the id of the instance, `why` for people."""
+
+    journey: Journey
+    cause: str
+    why: str
+    slot: str
+    key: str = ""
+
+
+def enter(
+    person: Working,
+    plan: Plan,
+    walk: Walk,
+    slot: str | None,
+    changes: Sequence[Change],
+    happening: Happening | None = None,
+) -> None:
+    """Start the journeys that the event at hand (filed under `slot`) and the segment changes start.
+
+    A journey whose running instance has a send to make at this instant waits for it: the instance may end by it. What
+    came of history starts nothing.
+    """
+    if happening is not None and happening.historical:
+        return
+    candidates: list[_Candidate] = []
+    if happening is not None and slot is not None and not happening.by_journey:
+        candidates += _by_event(person, plan, happening, slot, walk.at)
+    leading = person.leading_slot()
+    if leading is not None:
+        candidates += _by_segment(person, plan, changes, leading, walk.at)
+    candidates.sort(key=lambda candidate: (-candidate.journey.priority, candidate.journey.name))
+    busy = walk.pending()
+    for candidate in candidates:
+        if candidate.journey.name not in busy:
+            _try(person, plan, walk, candidate, happening)
+    walk.flush()
+    for candidate in candidates:
+        if candidate.journey.name in busy:
+            _try(person, plan, walk, candidate, happening)
+    walk.flush()
+
+
+def _by_event(person: Working, plan: Plan, happening: Happening, slot: str, at: int) -> list[_Candidate]:
+    names = person.names(at, happening.document) if happening.name in plan.by_event else {}
+    return [
+        _Candidate(journey, happening.event_id, f"event {happening.name}", slot, happening.key(journey.enter.key) or "")
+        for journey in plan.by_event.get(happening.name, ())
+        if happening.meets([journey.enter.trigger], names)
+    ]
+
+
+def _by_segment(person: Working, plan: Plan, changes: Sequence[Change], slot: str, at: int) -> list[_Candidate]:
+    found = []
+    for change in changes:
+        for journey in plan.by_segment.get((change.segment, change.change), ()):
+            cause, why = f"{person.id}\0{change.segment}\0{change.at}", f"{change.change} segment {change.segment}"
+            if change.cause in STARTING or journey.enter.existing:
+                found.append(_Candidate(journey, cause, why, slot))
+            elif change.cause in TOLD:
+                _refuse(person, at, journey, cause, f"{why} by a {change.cause}")
+    return found
+
+
+def _try(person: Working, plan: Plan, walk: Walk, candidate: _Candidate, happening: Happening | None) -> None:
+    """Start an instance, unless a limit or an instance inside is in the way."""
+    journey, at = candidate.journey, walk.at
+    inside = [i for i in person.instances() if i.journey == journey.name and i.key == candidate.key]
+    repeat = journey.enter.on_repeat if inside else None
+    obstacle = _obstacle(person, journey, at, happening, repeat)
+    if obstacle:
+        _refuse(person, at, journey, candidate.cause, obstacle)
+        return
+    id_ = ids.instance_id(journey.name, candidate.cause)
+    if any(instance.id == id_ for instance in inside):
+        return
+    if repeat == "restart":
+        for instance in inside:
+            walk.exit(instance, f"restarted by {candidate.why}")
+    instance = Instance(
+        id=id_,
+        journey=journey.name,
+        version=plan.project.version,
+        key=candidate.key,
+        entered_at=at,
+        since=at,
+        entry=happening.json if happening is not None else b"{}",
+        acted=happening.event_id if happening is not None else "",
+    )
+    person.start(instance, candidate.slot)
+    person.decide(at, reasons.ENTERED, candidate.why, journey=journey.name, instance=instance)
+    walk.begin(instance)
+
+
+def _obstacle(person: Working, journey: Journey, at: int, happening: Happening | None, repeat: str | None) -> str:
+    """Why the person may not enter now, "" when nothing is in the way."""
+    rules = journey.enter
+    if rules.max_age is not None and happening is not None:
+        age = at - int(happening.document["occurred_at"])
+        if age > rules.max_age:
+            return f"the event is {spoken(age)} old, at most {spoken(rules.max_age)} is allowed"
+    if repeat == "ignore":
+        return "already inside"
+    if repeat == "restart":
+        return ""  # the same visit begins again, it is no further one
+    last = person.last_entry(journey.name)
+    if last is not None and rules.once:
+        return "was inside once"
+    if last is not None and rules.at_most_every is not None and at - last < rules.at_most_every:
+        return f"last entered {spoken(at - last)} ago, at most every {spoken(rules.at_most_every)}"
+    return ""
+
+
+def _refuse(person: Working, at: int, journey: Journey, cause: str, detail: str) -> None:
+    person.decide(at, reasons.NOT_ENTERED, detail, journey=journey.name, subject=cause)

@@ -1,0 +1,31 @@
+"""Ids of what journeys make: the same for the same cause on any run."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+_SPACE = UUID("7d0c5c0e-6c1c-5a55-9d0b-7a3f0a8e2f41")
+
+
+def instance_id(journey: str, cause: str) -> str:
+    """Of the instance that a cause started: the id of its entry event, or person, segment and instant."""
+    return _id("instance", journey, cause)
+
+
+def send_id(instance: str, step: str, visit: int, channel: str) -> str:
+    """Of a message; providers get it as their idempotency key."""
+    return _id("send", instance, step, str(visit), channel)
+
+
+def decision_id(subject: str, step: str, visit: int, channel: str, reason: str, at: int) -> str:
+    """Of a decision about an instance, or about a journey and what could have started it."""
+    return _id("decision", subject, step, str(visit), channel, reason, str(at))
+
+
+def event_id(instance: str, step: str, visit: int) -> str:
+    """Of an event that a step produces."""
+    return _id("event", instance, step, str(visit))
+
+
+def _id(*parts: str) -> str:
+    return str(uuid5(_SPACE, "\0".join(parts)))

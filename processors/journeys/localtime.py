@@ -1,0 +1,103 @@
+"""Local time of a person: times of day, days and quiet hours, right across changes of the clock.
+
+Instants are milliseconds since 1970 UTC. A time of day that a day skips (clocks go forward) is the moment the gap ends;
+one that happens twice (clocks go back) is the first, or the second for who asks in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+_DAY = timedelta(days=1)
+EVERY_DAY = frozenset(range(7))
+
+
+def zone_of(*names: str | None) -> ZoneInfo:
+    """The first of these zones that exists, else UTC."""
+    for name in names:
+        zone = _zone(name) if name else None
+        if zone is not None:
+            return zone
+    return ZoneInfo("UTC")
+
+
+def local_date(at: int, zone: ZoneInfo) -> date:
+    """The local day an instant lies in."""
+    return _local(at, zone).date()
+
+
+def inside(at: int, span: tuple[int, int], zone: ZoneInfo) -> bool:
+    """Whether the local time of day lies in a span of minutes after midnight: its start included, its end not; it may
+    go over midnight, and is empty when both are the same."""
+    local = _local(at, zone)
+    minutes = local.hour * 60 + local.minute
+    start, end = span
+    if start <= end:
+        return start <= minutes < end
+    return minutes >= start or minutes < end
+
+
+def next_time_of_day(at: int, minute: int, zone: ZoneInfo, days: Iterable[int] = ()) -> int:
+    """The first instant from `at` on (`at` itself included) whose local time is `minute` minutes after midnight, on one
+    of these weekdays (0 = Monday; none given: any)."""
+    allowed = frozenset(days) or EVERY_DAY
+    day = local_date(at, zone)
+    while True:
+        if day.weekday() in allowed:
+            local = datetime.combine(day, time(minute // 60, minute % 60))
+            for instant in (instant_of(local, zone), _to_ms(local.replace(tzinfo=zone, fold=1))):
+                if instant >= at:
+                    return instant
+        day += _DAY
+
+
+def instant_of(local: datetime, zone: ZoneInfo) -> int:
+    """The instant of a local date and time (without a zone of its own)."""
+    first = _to_ms(local.replace(tzinfo=zone, fold=0))
+    if _local(first, zone).replace(tzinfo=None) == local:
+        return first
+    # skipped: before the change fold 1 puts it, after it fold 0; between them lies the end of the gap
+    low, high = _to_ms(local.replace(tzinfo=zone, fold=1)), first
+    offset = _local(high, zone).utcoffset()
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if _local(middle, zone).utcoffset() == offset:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def parse(value: object, zone: ZoneInfo) -> int | None:
+    """The instant a trait or property names: ISO 8601 (a date is its local midnight, a time without offset is local),
+    or a number of seconds or milliseconds since 1970; None when it names none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return round(value if abs(value) >= 1e11 else value * 1000)
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+        return _to_ms(moment) if moment.tzinfo else instant_of(moment, zone)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _local(at: int, zone: ZoneInfo) -> datetime:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)).astimezone(zone)
+
+
+def _to_ms(moment: datetime) -> int:
+    return (moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+@lru_cache(maxsize=1_024)
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # an unknown zone is a KeyError, a name like ".." a ValueError
+        return None

@@ -1,0 +1,150 @@
+"""State of the journeys processor: per person the instances that run, what was sent and the last profile.
+
+Times are milliseconds since 1970 UTC. An instance, a send and a draw belong to the slot whose event caused them and
+move with it; `join` is how two states of one slot become one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from processors.runtime.contract import Table
+from processors.runtime.slots import Slots
+
+#: updates are held back, and timers of what just arrived wait, for at most this long (line time)
+PATIENCE_MS = 30_000
+#: events a slot remembers for instances that arrive by a merge: this many, and for this long
+RECENT_EVENTS = 8
+RECENT_MS = 86_400_000
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of one person through one journey, on the definition it entered with.
+
+    `position` leads to the current step: its index, then for each nested list the arm and the index in it. `since` is
+    when the step began, `due` when time ends it. `phase` is what a send waits for: "" nothing, "quiet" the end of
+    quiet hours, "receipt" a receipt of the cascade; `tried` are the channels it is done with. `entry` and `caught` are
+    JSON documents of events. `acted` is the last event that acted on the instance, which can't act on it again.
+    """
+
+    id: str
+    journey: str
+    version: str
+    key: str
+    entered_at: int
+    entry: bytes
+    acted: str
+    position: tuple[int, ...] = (0,)
+    visit: int = 1
+    since: int = 0
+    due: int | None = None
+    phase: str = ""
+    tried: tuple[str, ...] = ()
+    caught: dict[str, bytes] = {}
+    goal_at: int | None = None
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """A send, for caps, intents and receipts. `counts`: it takes a place under the caps of its channel."""
+
+    send_id: str
+    instance_id: str
+    step: str
+    channel: str
+    address: str
+    at: int
+    priority: int
+    counts: bool
+    intent: str = ""
+
+
+class Draw(msgspec.Struct, frozen=True):
+    """A person's number in a lottery (split or holdout), drawn once: parts per million."""
+
+    at: int
+    value: int
+
+
+class Recent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event some journey could wait for, by the instant it was applied at; `document` is JSON."""
+
+    event_id: str
+    at: int
+    identifiers: tuple[str, ...]
+    document: bytes
+
+
+class Belongings(msgspec.Struct, frozen=True, kw_only=True):
+    """What belongs to one slot. `entries` is the newest entry per journey. `was_in` is set on the way from one person
+    to another only: the segments its person was in when it left."""
+
+    instances: dict[str, Instance] = {}
+    sent: dict[str, Sent] = {}
+    entries: dict[str, int] = {}
+    draws: dict[str, Draw] = {}
+    recent: tuple[Recent, ...] = ()
+    was_in: tuple[str, ...] = ()
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """A person as journeys know one.
+
+    `last` is the last instant a timer was fired at. `held` are update records that wait, in order, for slots whose
+    state is on its way, since `held_since`. `expected` are identifiers whose part of the profile is on its way, since
+    `expected_since`, and `inherited` the segments that absorbed persons were in and the profile does not show.
+    """
+
+    slots: Slots[Belongings] = Slots()
+    last: int = 0
+    held: tuple[bytes, ...] = ()
+    held_since: int | None = None
+    expected: tuple[str, ...] = ()
+    expected_since: int | None = None
+    inherited: tuple[str, ...] = ()
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """The newest profile JSON of a person, as segments sent it."""
+
+    json: bytes
+
+
+class InForce(msgspec.Struct, frozen=True):
+    """The version of the definitions in force in a partition, from its last marker."""
+
+    version: str
+
+
+PERSONS = Table("person", Person)
+PROFILES = Table("profile", Profile)
+IN_FORCE = Table("version", InForce)
+
+
+def join(a: Belongings, b: Belongings) -> Belongings:
+    """Two states of one slot as one; commutative and associative."""
+    recent = {event.event_id: event for event in (*a.recent, *b.recent)}
+    return Belongings(
+        instances={id_: _further(a.instances.get(id_), b.instances.get(id_)) for id_ in {**a.instances, **b.instances}},
+        sent={**a.sent, **b.sent},
+        entries={name: max(a.entries.get(name, 0), b.entries.get(name, 0)) for name in {**a.entries, **b.entries}},
+        draws={name: _first(a.draws.get(name), b.draws.get(name)) for name in {**a.draws, **b.draws}},
+        recent=remembered(recent.values()),
+        was_in=tuple(sorted({*a.was_in, *b.was_in})),
+    )
+
+
+def remembered(events: Iterable[Recent]) -> tuple[Recent, ...]:
+    """The events of these that a slot keeps, oldest first."""
+    ordered = sorted(events, key=lambda event: (event.at, event.event_id))
+    return tuple(event for event in ordered[-RECENT_EVENTS:] if event.at > ordered[-1].at - RECENT_MS)
+
+
+def _further(a: Instance | None, b: Instance | None) -> Instance:
+    """Of two states of one instance the one that is further on."""
+    return max((i for i in (a, b) if i is not None), key=lambda i: (i.visit, i.since, i.position, i.acted))
+
+
+def _first(a: Draw | None, b: Draw | None) -> Draw:
+    return min((draw for draw in (a, b) if draw is not None), key=lambda draw: (draw.at, draw.value))

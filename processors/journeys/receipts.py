@@ -1,0 +1,96 @@
+"""Which send a receipt is about, and how far it shows that the message got.
+
+Receipts are named as in Segment's specs: `Email Delivered`, `Push Notification Opened`, `SMS Link Clicked`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from processors.journeys.model import Sent
+
+#: a receipt without a send_id counts for a send at most this old, in milliseconds
+REACH_MS = 72 * 3_600_000
+
+DELIVERED, OPENED, CLICKED = 1, 2, 3
+DEPTHS = {"delivered": DELIVERED, "opened": OPENED, "clicked": CLICKED}
+_ENDINGS = {
+    "Delivered": DELIVERED,
+    "Received": DELIVERED,
+    "Opened": OPENED,
+    "Read": OPENED,
+    "Seen": OPENED,
+    "Clicked": CLICKED,
+    "Tapped": CLICKED,
+    "Replied": CLICKED,
+}
+_SUBJECTS = (
+    ("Email ", "email"),
+    ("Push Notification ", "push"),
+    ("SMS ", "sms"),
+    ("Telegram ", "telegram"),
+    ("Viber ", "viber"),
+    ("WhatsApp ", "whatsapp"),
+    ("App Inbox ", "app_inbox"),
+    ("Web Push ", "web_push"),
+    ("Mobile Push ", "mobile_push"),
+)
+
+
+def depth(event: Mapping[str, Any]) -> int:
+    """How far a receipt shows the message got (`DEPTHS`), 0 when the event is no receipt of that kind."""
+    shown = _shown(event["name"])
+    return min(shown, DELIVERED) if shown and _is_machine(event) else shown
+
+
+def by_machine(event: Mapping[str, Any]) -> bool:
+    """Whether a machine (prefetch, scanner) opened or clicked: that counts as delivered only."""
+    return _is_machine(event) and _shown(event["name"]) > DELIVERED
+
+
+def send_of(event: Mapping[str, Any], sends: Iterable[Sent], at: int) -> Sent | None:
+    """The send a receipt counts for: the one whose send_id it carries; otherwise, if its channel, and its address where
+    given, agree, the person's newest send there within 72 h."""
+    if event.get("send_id"):
+        return next((sent for sent in sends if sent.send_id == event["send_id"]), None)
+    channel = channel_of(event)
+    if channel is None:
+        return None
+    there = [sent for sent in sends if _same(sent.channel, channel) and sent.at <= at < sent.at + REACH_MS]
+    newest = max(there, key=lambda sent: (sent.at, sent.send_id), default=None)
+    if newest is None:
+        return None
+    addresses = addresses_of(event)
+    return newest if not addresses or newest.address in addresses else None
+
+
+def channel_of(event: Mapping[str, Any]) -> str | None:
+    """The channel of a receipt: its own, else by its name; None when it is no receipt."""
+    if not _shown(event["name"]):
+        return None
+    if event.get("channel"):
+        return str(event["channel"])
+    return next((channel for start, channel in _SUBJECTS if event["name"].startswith(start)), None)
+
+
+def addresses_of(event: Mapping[str, Any]) -> set[str]:
+    """Addresses a receipt names in its properties."""
+    properties = event.get("properties") or {}
+    return {str(properties[name]) for name in ("address", "to", "email", "phone") if properties.get(name)}
+
+
+def _same(channel: str, receipt: str) -> bool:
+    """`web_push` and `mobile_push` answer to Segment's `Push Notification ...` as well."""
+    return channel == receipt or (receipt == "push" and channel.endswith("_push"))
+
+
+def _shown(name: str) -> int:
+    if not name.startswith(tuple(start for start, _ in _SUBJECTS)):
+        return 0
+    return _ENDINGS.get(name.rsplit(" ", 1)[-1], 0)
+
+
+def _is_machine(event: Mapping[str, Any]) -> bool:
+    properties = event.get("properties")
+    return isinstance(properties, Mapping) and properties.get("machine") is True

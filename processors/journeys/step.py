@@ -1,0 +1,260 @@
+"""The journeys stage: updates of a person move instances through their journeys and become sends and decisions.
+
+Before an update at instant A is applied, the person's timers due before A fire, each at its own due time; those due at
+A come after it. While state of a slot is on its way, updates of the person wait for it, in order and for a bounded
+time, so that a merge under way hides no exit.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from processors.journeys import moving, snapshot
+from processors.journeys.acting import act, follow_profile
+from processors.journeys.entering import enter
+from processors.journeys.happening import Happening
+from processors.journeys.model import IN_FORCE, PATIENCE_MS, PERSONS, PROFILES, InForce, Person, Profile, Recent
+from processors.journeys.plan import Plan, Plans
+from processors.journeys.walk import Walk
+from processors.journeys.working import Working
+from processors.runtime import slots as protocol
+from processors.runtime.contract import BadRecord, Record, Turn
+from processors.runtime.definitions import DefinitionsSource
+from processors.runtime.slots import Slots
+from schemas import topics
+from schemas.codec import Codec
+from schemas.records import Change, Erasure, Event, Handoff, Update
+
+#: wakes of higher priorities come first at one instant
+_RANK_OF_NO_PRIORITY = 32_768
+
+
+class JourneysStage:
+    """Journeys of all persons; see the module."""
+
+    app = "journeys"
+    inputs = (topics.UPDATES, topics.JOURNEYS_HANDOFF)
+
+    def __init__(self, rules_source: DefinitionsSource, codec: Codec) -> None:
+        self._plans = Plans(rules_source)
+        self._codec = codec
+
+    def on_record(self, record: Record, turn: Turn) -> None:
+        if record.topic == topics.JOURNEYS_HANDOFF:
+            self._handoff(self._codec.decode(Handoff, record.value), turn)
+            return
+        update = self._codec.decode(Update, record.value)
+        if update.marker is not None:
+            turn.put(IN_FORCE, "", InForce(update.marker.version))
+            return
+        assert record.value is not None  # it was decoded
+        person = self._open(update.person_id, turn)
+        if person.person.held:
+            self._hold(person, record.value)
+            self._complete_early(person, update)
+            self._release(person, turn)
+        elif self._must_wait(person, update, turn):
+            self._hold(person, record.value)
+        else:
+            self._apply(person, update)
+        self._close(person, turn)
+
+    def on_wake(self, key: str, due: int, turn: Turn) -> None:
+        person = self._open(key, turn)
+        self._release(person, turn)
+        if person.person.expected and _over(person.person.expected_since, turn):
+            self._settle(person, max(due, person.person.last))
+        if not person.person.held and not person.person.expected:
+            self._fire(person, due + 1)
+        self._close(person, turn)
+
+    def on_assigned(self, turn: Turn) -> None:
+        """Nothing to find again: instances and timers are state."""
+
+    # --- updates that wait for state on its way -----------------------------------------------------------------
+
+    def _hold(self, person: Working, raw: bytes) -> None:
+        person.change(held=(*person.person.held, raw))
+
+    def _must_wait(self, person: Working, update: Update, turn: Turn) -> bool:
+        """Whether an update has to wait for state on its way; notes that its slot has come to the person."""
+        if update.kind == "event":
+            person.place(protocol.arrive(person.slots, update.slot, update.version))
+        if person.slots.complete:
+            person.change(held_since=None)
+            return False
+        if person.person.held_since is None:
+            person.change(held_since=turn.now)
+            turn.wake(person.id, turn.now + PATIENCE_MS)
+        return not _over(person.person.held_since, turn)
+
+    def _complete_early(self, person: Working, update: Update) -> None:
+        """A move that says of slots which wait here that nothing is on its way to them must not wait itself."""
+        if update.move is None:
+            return
+        held = person.slots.held
+        known = [m for m in update.move.slots if m.slot in held and held[m.slot].version >= m.version]
+        person.place(protocol.leave(person.slots, update.move.to, known)[0])
+
+    def _release(self, person: Working, turn: Turn) -> None:
+        """Apply held updates that need not wait any more."""
+        released = False
+        while person.person.held:
+            first, rest = person.person.held[0], person.person.held[1:]
+            update = self._codec.decode(Update, first)
+            if self._must_wait(person, update, turn):
+                break
+            person.change(held=rest)
+            self._apply(person, update)
+            released = True
+        if released:
+            _wake_all(person)
+
+    # --- one update ---------------------------------------------------------------------------------------------
+
+    def _apply(self, person: Working, update: Update) -> None:
+        if update.erasure is not None:
+            _erase(person, update.erasure)
+            return
+        at = max(update.at, person.person.last)
+        early = bool(person.person.expected)
+        if early:
+            # timers of what has arrived wait for the profile it belongs to
+            self._learn(person, update)
+        self._fire(person, at)
+        if update.move is not None:
+            moving.depart(person, update.move)
+        if not early:
+            self._learn(person, update)
+        self._happen(person, update, at)
+
+    def _learn(self, person: Working, update: Update) -> None:
+        """Take the profile of an update."""
+        if update.profile is None:
+            return
+        try:
+            person.profile = snapshot.read(update.profile)
+        except msgspec.DecodeError as error:
+            raise BadRecord(f"the profile can't be read: {error}") from error
+        person.profile_json = update.profile
+
+    def _happen(self, person: Working, update: Update, at: int) -> None:
+        """The event and the changes of an update at their instant."""
+        happening = None if update.event is None else Happening.of(self._codec.decode(Event, update.event))
+        walk = Walk(person, at, happening)
+        # what an absorbed person leaves ends nothing
+        absorbed = update.move is not None and update.move.reason == "merge"
+        changes = [] if absorbed else update.changes
+        act(person, walk, changes)
+        if update.profile is not None:
+            follow_profile(person, walk)
+        if person.plan is not None:
+            slot = update.slot if update.kind == "event" else None
+            enter(person, person.plan, walk, slot, _new(person, changes), happening)
+            if happening is not None and slot is not None and _may_be_missed(happening, person.plan):
+                identifiers = happening.identifiers
+                recent = Recent(event_id=happening.event_id, at=at, identifiers=identifiers, document=happening.json)
+                person.remember(recent, slot)
+        walk.flush()
+        if update.profile is not None and person.person.expected_since is not None:
+            moving.expect_profile(person, (), person.person.expected_since)
+        if person.person.inherited and not person.person.expected:
+            self._settle(person, at)
+
+    def _settle(self, person: Working, at: int) -> None:
+        walk = Walk(person, at)
+        moving.settle(person, walk)
+        walk.flush()
+        _wake_all(person)
+
+    def _fire(self, person: Working, before: int) -> None:
+        """Fire the person's timers due before an instant, each at its due time, the highest priority first."""
+        while True:
+            timers = [i for i in person.instances() if i.due is not None and i.due < before]
+            if not timers:
+                return
+            due = min(instance.due for instance in timers if instance.due is not None)
+            at = max(due, person.person.last)
+            person.change(last=at)
+            walk = Walk(person, at)
+            for timer in timers:
+                if timer.due == due:
+                    walk.timed_out(timer)
+            walk.flush()
+
+    # --- state that arrives -------------------------------------------------------------------------------------
+
+    def _handoff(self, handoff: Handoff, turn: Turn) -> None:
+        person = self._open(handoff.person_id, turn)
+        at = max(handoff.at, person.person.last)
+        if not person.person.held and not person.person.expected:
+            self._fire(person, at)
+        stayed = moving.arrive(person, handoff)
+        if stayed:
+            moving.catch_up(person, stayed, at)
+            walk = Walk(person, at)
+            moving.end_duplicates(person, walk)
+            moving.expect_profile(person, stayed, turn.now)
+            if person.person.expected:
+                turn.wake(person.id, turn.now + PATIENCE_MS)
+            else:
+                moving.settle(person, walk)
+            walk.flush()
+        self._release(person, turn)
+        _wake_all(person)
+        self._close(person, turn)
+
+    # --- the turn -----------------------------------------------------------------------------------------------
+
+    def _open(self, id_: str, turn: Turn) -> Working:
+        known = turn.get(PROFILES, id_)
+        profile = snapshot.read(known.json) if known is not None else snapshot.EMPTY
+        return Working(id_, turn.get(PERSONS, id_) or Person(), profile, self._plans, self._plan(turn))
+
+    def _plan(self, turn: Turn) -> Plan | None:
+        in_force = turn.get(IN_FORCE, "")
+        return self._plans.latest() if in_force is None else self._plans.of(in_force.version)
+
+    def _close(self, person: Working, turn: Turn) -> None:
+        """Let what the turn did take effect."""
+        if not person.slots.held and not person.slots.redirects and not person.person.held:
+            turn.put(PERSONS, person.id, None)
+            turn.put(PROFILES, person.id, None)
+        else:
+            if person.changed:
+                turn.put(PERSONS, person.id, person.person)
+            if person.profile_json is not None:
+                turn.put(PROFILES, person.id, Profile(person.profile_json))
+        for topic, key, record in person.outputs:
+            turn.send(topic, key, self._codec.encode(record))
+        for due, priority in person.wakes:
+            turn.wake(person.id, due, rank=_RANK_OF_NO_PRIORITY - priority)
+
+
+def _over(since: int | None, turn: Turn) -> bool:
+    return since is not None and turn.now >= since + PATIENCE_MS
+
+
+def _wake_all(person: Working) -> None:
+    for instance in person.instances():
+        person.wake(instance)
+
+
+def _new(person: Working, changes: list[Change]) -> list[Change]:
+    """Without segments entered by a merge that an absorbed person was in: the merged person was in them before."""
+    inherited = person.person.inherited
+    return [c for c in changes if not (c.cause == "merge" and c.change == "entered" and c.segment in inherited)]
+
+
+def _may_be_missed(happening: Happening, plan: Plan) -> bool:
+    return happening.name in plan.awaited and not happening.historical
+
+
+def _erase(person: Working, erasure: Erasure) -> None:
+    gone = set(erasure.slots)
+    person.place(
+        Slots(
+            {name: slot for name, slot in person.slots.held.items() if name not in gone},
+            {name: redirect for name, redirect in person.slots.redirects.items() if name not in gone},
+        )
+    )

@@ -1,0 +1,36 @@
+"""When a `wait` ends."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from processors.journeys.localtime import next_time_of_day, parse
+from schemas.definitions.expressions import lookup
+from schemas.definitions.model import Wait
+
+
+def due(wait: Wait, at: int, entry: Any, traits: dict[str, Any], zone: ZoneInfo) -> int:
+    """The instant a wait that began at `at` ends, in milliseconds UTC; `at` when there is nothing to wait for.
+
+    A date that is past, unknown or not a date is nothing to wait for: the instance goes on instead of being stuck.
+    """
+    if wait.duration is not None:
+        return at + wait.duration
+    if wait.until is not None:
+        return next_time_of_day(at, wait.until, zone, wait.days)
+    assert wait.until_path is not None
+    of_trait = wait.until_path.startswith("traits.")
+    value = lookup({"traits": traits}, wait.until_path) if of_trait else lookup(entry, wait.until_path)
+    instant = parse(value, zone)
+    return at if instant is None else max(at, instant - wait.before)
+
+
+def follows_traits(wait: Wait) -> bool:
+    """Whether a change of a trait moves the end of this wait."""
+    return wait.until_path is not None and wait.until_path.startswith("traits.")
+
+
+def follows_zone(wait: Wait) -> bool:
+    """Whether a change of the person's zone moves the end of this wait."""
+    return wait.until is not None

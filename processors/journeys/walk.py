@@ -1,0 +1,203 @@
+"""An instance goes from step to step until it waits or ends.
+
+At one instant several instances of a person may come to a send; the sends are made in order of priority, so walking
+stops at a send and `flush` goes on from there.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Any
+
+import msgspec
+import orjson
+
+from processors.journeys import positions, updating, waits
+from processors.journeys.conditions import holds
+from processors.journeys.happening import Happening
+from processors.journeys.model import Instance
+from processors.journeys.positions import ON_TIMEOUT, THEN, Position
+from processors.journeys.sending import Done, Later, decide
+from processors.journeys.working import MILLION, Working
+from schemas import reasons
+from schemas.definitions.model import Branch, Exit, Send, Split, Step, UpdateTraits, Wait, WaitFor
+from schemas.definitions.templates import TemplateError
+
+
+class Walk:
+    """Moves a person's instances at one instant `at`, with the event at hand if there is one."""
+
+    def __init__(self, person: Working, at: int, happening: Happening | None = None) -> None:
+        self.person = person
+        self.at = at
+        self.happening = happening
+        self._sends: list[tuple[int, str, str]] = []
+
+    def begin(self, instance: Instance) -> None:
+        """An instance is at the beginning of the step at its position, or behind the last of a list."""
+        while True:
+            position = positions.settled(self.person.journey(instance), instance.position)
+            if position is None:
+                self.finish(instance)
+                return
+            instance = msgspec.structs.replace(instance, position=position, since=self.at, due=None, phase="", tried=())
+            onward = self._step(instance, self.step(instance))
+            if onward is None:
+                return
+            instance = msgspec.structs.replace(instance, position=onward)
+
+    def step(self, instance: Instance) -> Step:
+        """The step an instance is at."""
+        step = positions.step_at(self.person.journey(instance), instance.position)
+        assert step is not None
+        return step
+
+    def timed_out(self, instance: Instance) -> None:
+        """The instance is due."""
+        match self.step(instance):
+            case WaitFor():
+                self.onward(instance, positions.into(instance.position, ON_TIMEOUT))
+            case Send():
+                self._queue(instance)
+            case _:
+                self.onward(instance, positions.after(instance.position))
+
+    def passed(self, instance: Instance, caught_as: str = "") -> None:
+        """What a `wait_for` waits for has happened; the event at hand is kept under the name."""
+        if caught_as and self.happening is not None:
+            caught = {**instance.caught, caught_as: self.happening.json}
+            instance = msgspec.structs.replace(instance, caught=caught)
+        self.onward(instance, positions.into(instance.position, THEN))
+
+    def received(self, instance: Instance) -> None:
+        """The receipt a cascade waits for has come."""
+        self.onward(instance, positions.after(instance.position))
+
+    def onward(self, instance: Instance, position: Position) -> None:
+        """Leave the current step for another position."""
+        if self.happening is not None:
+            instance = msgspec.structs.replace(instance, acted=self.happening.event_id)
+        self.begin(msgspec.structs.replace(instance, position=position))
+
+    def finish(self, instance: Instance) -> None:
+        """The instance has come to the end of its journey."""
+        self.person.end(instance)
+        self._record(instance, reasons.FINISHED, "")
+
+    def exit(self, instance: Instance, why: str, reason: str = reasons.EXITED) -> None:
+        """The instance ends before the end of its journey."""
+        self.person.end(instance)
+        self._record(instance, reason, why, positions.step_at(self.person.journey(instance), instance.position))
+
+    def pending(self) -> set[str]:
+        """Journeys that have an instance at a send not made yet."""
+        return {name for _, name, _ in self._sends}
+
+    def flush(self) -> None:
+        """Make the sends of this instant, the highest priority first, and what follows from them."""
+        while self._sends:
+            id_ = heappop(self._sends)[2]
+            instance = self.person.instance(id_)
+            if instance is not None:
+                self._send(instance)
+
+    def names(self, instance: Instance) -> dict[str, Any]:
+        """Names in CEL and Liquid for an instance."""
+        event = self.happening.document if self.happening is not None else None
+        return self.person.names(self.at, event, instance)
+
+    # --- steps --------------------------------------------------------------------------------------------------
+
+    def _step(self, instance: Instance, step: Step) -> Position | None:
+        """Take a step; where to go on at once, None if the instance stays or has ended."""
+        position = instance.position
+        match step:
+            case Wait():
+                return self._stay_until(instance, self._end_of(instance, step))
+            case WaitFor():
+                return self._wait_for(instance, step)
+            case Branch():
+                return self._branch(instance, step)
+            case Split():
+                return positions.into(position, self._arm(instance, step))
+            case Send():
+                self.person.keep(instance)
+                self._queue(instance)
+                return None
+            case UpdateTraits():
+                try:
+                    updating.update(self.person, instance, step, self.names(instance), self.at)
+                except TemplateError as error:
+                    self._record(instance, reasons.TEMPLATE_ERROR, str(error), step)
+                return positions.after(position)
+            case Exit(reason=reason):
+                self.exit(instance, reason or "exit step")
+                return None
+
+    def _end_of(self, instance: Instance, step: Wait) -> int:
+        zone = self.person.zone(self.person.project(instance))
+        return waits.due(step, self.at, orjson.loads(instance.entry), self.person.profile.traits, zone)
+
+    def _stay_until(self, instance: Instance, due: int) -> Position | None:
+        if due <= self.at:
+            return positions.after(instance.position)
+        instance = msgspec.structs.replace(instance, due=due)
+        self.person.keep(instance)
+        self.person.wake(instance)
+        return None
+
+    def _wait_for(self, instance: Instance, step: WaitFor) -> Position | None:
+        segments = self.person.profile.segments
+        if any(t.segment in segments for t in step.triggers if t.segment is not None and t.change == "entered"):
+            return positions.into(instance.position, THEN)
+        if step.timeout is not None:
+            instance = msgspec.structs.replace(instance, due=self.at + step.timeout)
+        self.person.keep(instance)
+        self.person.wake(instance)
+        return None
+
+    def _branch(self, instance: Instance, step: Branch) -> Position:
+        project, names = self.person.project(instance), self.names(instance)
+        for number, arm in enumerate(step.arms):
+            if arm.when is None or holds(arm.when, self.person.profile, project, names):
+                return positions.into(instance.position, number)
+        return positions.after(instance.position)
+
+    def _arm(self, instance: Instance, step: Split) -> int:
+        number = self.person.draw(f"{instance.journey}/{step.id}", self.at)
+        total = sum(share for _, share, _ in step.arms)
+        edge = 0.0
+        for arm, (_, share, _) in enumerate(step.arms):
+            edge += share
+            if number * total < edge * MILLION:
+                return arm
+        return len(step.arms) - 1
+
+    # --- sends --------------------------------------------------------------------------------------------------
+
+    def _queue(self, instance: Instance) -> None:
+        heappush(self._sends, (-self.person.journey(instance).priority, instance.journey, instance.id))
+
+    def _send(self, instance: Instance) -> None:
+        step = self.step(instance)
+        assert isinstance(step, Send)
+        match decide(self.person, instance, step, self.names(instance), self.at):
+            case Done():
+                self.begin(msgspec.structs.replace(instance, position=positions.after(instance.position)))
+            case Later(due=due, phase=phase, tried=tried):
+                since = instance.since if instance.phase == phase == "quiet" else self.at
+                instance = msgspec.structs.replace(instance, due=due, phase=phase, tried=tried, since=since)
+                self.person.keep(instance)
+                self.person.wake(instance)
+
+    def _record(self, instance: Instance, reason: str, detail: str, step: Step | None = None) -> None:
+        if instance.goal_at is not None and reason in (reasons.FINISHED, reasons.EXITED):
+            detail = f"{detail}; goal reached" if detail else "goal reached"
+        self.person.decide(
+            self.at,
+            reason,
+            detail,
+            journey=instance.journey,
+            instance=instance,
+            step=step.id if step is not None else "",
+        )

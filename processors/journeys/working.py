@@ -1,0 +1,210 @@
+"""One person during one turn: what journeys read and change, and what they send."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import orjson
+
+from processors.journeys import ids
+from processors.journeys.localtime import zone_of
+from processors.journeys.model import Belongings, Draw, Instance, Person, Recent, Sent, remembered
+from processors.journeys.plan import Plan, Plans
+from processors.journeys.snapshot import Snapshot
+from processors.runtime.slots import Slots, with_state
+from schemas import topics
+from schemas.definitions.model import Journey, Project
+from schemas.identifiers import identifier_of, person_id
+from schemas.records import Decision, Wire
+
+#: draws are parts of this
+MILLION = 1_000_000
+
+
+class Working:
+    """The person at hand. Changes stay here until the turn stores `person` and sends `outputs` (topic, key, record)
+    and `wakes` (due, priority)."""
+
+    def __init__(self, id_: str, person: Person, profile: Snapshot, plans: Plans, plan: Plan | None) -> None:
+        self.id = id_
+        self.person = person
+        self.profile = profile
+        self.profile_json: bytes | None = None
+        self._stored = person
+        self.plan = plan
+        self.outputs: list[tuple[str, str, Wire]] = []
+        self.wakes: list[tuple[int, int]] = []
+        self._plans = plans
+
+    @property
+    def changed(self) -> bool:
+        """Whether the stored person has to be written again."""
+        return self.person is not self._stored
+
+    # --- slots --------------------------------------------------------------------------------------------------
+
+    @property
+    def slots(self) -> Slots[Belongings]:
+        return self.person.slots
+
+    def place(self, slots: Slots[Belongings]) -> None:
+        """Other slots from now on."""
+        if slots is not self.slots:
+            self.person = msgspec.structs.replace(self.person, slots=slots)
+
+    def change(self, **fields: Any) -> None:
+        """Other fields of the stored person from now on."""
+        if any(getattr(self.person, name) != value for name, value in fields.items()):
+            self.person = msgspec.structs.replace(self.person, **fields)
+
+    def belongings(self) -> Iterator[tuple[str, Belongings]]:
+        """What belongs to each slot that has something."""
+        for slot, held in self.slots.held.items():
+            if held.state is not None:
+                yield slot, held.state
+
+    def leading_slot(self) -> str | None:
+        """The slot that gives the person its id, else the smallest; None while there is none."""
+        own = (slot for slot in self.slots.held if person_id(identifier_of(slot)) == self.id)
+        return next(own, None) or min(self.slots.held, default=None)
+
+    def _own(self, slot: str) -> Belongings:
+        return self.slots.held[slot].state or Belongings()
+
+    def _keep(self, slot: str, **fields: Any) -> None:
+        self.place(with_state(self.slots, slot, msgspec.structs.replace(self._own(slot), **fields)))
+
+    # --- instances ----------------------------------------------------------------------------------------------
+
+    def instances(self) -> list[Instance]:
+        """All that run, the highest priority first, then by id."""
+        running = [instance for _, own in self.belongings() for instance in own.instances.values()]
+        return sorted(running, key=lambda i: (-self.journey(i).priority, i.id)) if len(running) > 1 else running
+
+    def instance(self, id_: str) -> Instance | None:
+        """The instance as it is now, None when it runs no more."""
+        return next((own.instances[id_] for _, own in self.belongings() if id_ in own.instances), None)
+
+    def keep(self, instance: Instance) -> None:
+        """Another state of an instance that runs."""
+        slot = self._slot_of(instance)
+        self._keep(slot, instances={**self._own(slot).instances, instance.id: instance})
+
+    def start(self, instance: Instance, slot: str) -> None:
+        """A new instance, which belongs to a slot."""
+        own = self._own(slot)
+        latest = max(own.entries.get(instance.journey, 0), instance.entered_at)
+        self._keep(
+            slot,
+            instances={**own.instances, instance.id: instance},
+            entries={**own.entries, instance.journey: latest},
+        )
+
+    def end(self, instance: Instance) -> None:
+        """An instance runs no more."""
+        slot = self._slot_of(instance)
+        self._keep(slot, instances={id_: i for id_, i in self._own(slot).instances.items() if id_ != instance.id})
+
+    def wake(self, instance: Instance) -> None:
+        """See to it that the instance goes on when it is due."""
+        if instance.due is not None:
+            self.wakes.append((instance.due, self.journey(instance).priority))
+
+    def last_entry(self, journey: str) -> int | None:
+        """When the person last entered a journey, None if never."""
+        return max((own.entries[journey] for _, own in self.belongings() if journey in own.entries), default=None)
+
+    def _slot_of(self, instance: Instance) -> str:
+        return next(slot for slot, own in self.belongings() if instance.id in own.instances)
+
+    # --- sends, draws, recent events ----------------------------------------------------------------------------
+
+    def sends(self) -> list[Sent]:
+        """What was sent and still matters."""
+        return [sent for _, own in self.belongings() for sent in own.sent.values()]
+
+    def add_send(self, instance: Instance, sent: Sent, keep_from: int) -> None:
+        """Remember a send; earlier ones that are older than `keep_from` and say no intent are forgotten."""
+        slot = self._slot_of(instance)
+        kept = {id_: s for id_, s in self._own(slot).sent.items() if s.at >= keep_from or s.intent}
+        self._keep(slot, sent={**kept, sent.send_id: sent})
+
+    def draw(self, name: str, at: int) -> int:
+        """The person's number in a lottery, below MILLION: drawn from the person's id the first time, kept since."""
+        drawn = [own.draws[name] for _, own in self.belongings() if name in own.draws]
+        if drawn:
+            return min(drawn, key=lambda draw: (draw.at, draw.value)).value
+        value = int.from_bytes(hashlib.sha256(f"{name}\0{self.id}".encode()).digest()[:8], "big") % MILLION
+        slot = self.leading_slot()
+        if slot is not None:
+            self._keep(slot, draws={**self._own(slot).draws, name: Draw(at, value)})
+        return value
+
+    def remember(self, event: Recent, slot: str) -> None:
+        """An event that instances which arrive by a merge may have missed."""
+        self._keep(slot, recent=remembered([*self._own(slot).recent, event]))
+
+    # --- definitions and names ----------------------------------------------------------------------------------
+
+    def project(self, instance: Instance) -> Project:
+        """The project an instance is pinned to."""
+        return self._plans.of(instance.version).project
+
+    def journey(self, instance: Instance) -> Journey:
+        """The journey of an instance, as it was when it entered."""
+        return self.project(instance).journeys[instance.journey]
+
+    def zone(self, project: Project) -> ZoneInfo:
+        """The person's time zone."""
+        return zone_of(self.profile.timezone, project.timezone)
+
+    def names(self, at: int, event: object = None, instance: Instance | None = None) -> dict[str, Any]:
+        """Names in CEL and Liquid; `event` is a document. What was caught with `as:` never hides a fixed name."""
+        entry = orjson.loads(instance.entry) if instance is not None else event
+        caught = {name: orjson.loads(json) for name, json in instance.caught.items()} if instance is not None else {}
+        return {
+            **caught,
+            "event": event if event is not None else entry,
+            "entry": entry,
+            "person": {"id": self.id, "traits": self.profile.traits},
+            "now": at,
+        }
+
+    # --- outputs ------------------------------------------------------------------------------------------------
+
+    def emit(self, topic: str, record: Wire, key: str | None = None) -> None:
+        """Send a record; its key is the person's id unless given."""
+        self.outputs.append((topic, self.id if key is None else key, record))
+
+    def decide(
+        self,
+        at: int,
+        reason: str,
+        detail: str,
+        *,
+        journey: str,
+        instance: Instance | None = None,
+        subject: str = "",
+        step: str = "",
+        channel: str = "",
+        send_id: str | None = None,
+    ) -> None:
+        """Record a decision about an instance, or, without one, about `subject`: what could have started it."""
+        about, visit = (instance.id, instance.visit) if instance is not None else (f"{journey}\0{subject}", 1)
+        decision = Decision(
+            decision_id=ids.decision_id(about, step, visit, channel, reason, at),
+            at=at,
+            person_id=self.id,
+            journey=journey,
+            step=step,
+            channel=channel,
+            reason=reason,
+            detail=detail,
+            instance_id=instance.id if instance is not None else "",
+            send_id=send_id,
+        )
+        self.emit(topics.DECISIONS, decision)

@@ -1,0 +1,37 @@
+"""Reasons of decisions: the field `reason` of `Decision`, in the warehouse and in `decisions.jsonl`.
+
+`FIXED` are those of the definition language, which people and programs may rely on. `finished` and `goal` complete the
+story of an instance for the warehouse (without them nobody could tell who is still inside); readers that promise the
+fixed reasons only, such as `simulate`, leave them out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SENT: Final = "sent"
+NO_CONSENT: Final = "no consent"
+UNREACHABLE: Final = "unreachable"
+SUPPRESSED: Final = "suppressed"
+CAPPED: Final = "capped"
+QUIET_HOURS: Final = "quiet hours"
+HOLDOUT: Final = "holdout"
+DUPLICATE_INTENT: Final = "duplicate intent"
+LOST_PRIORITY: Final = "lost priority"
+EXITED: Final = "exited"
+MERGED: Final = "merged"
+WITHDRAWN: Final = "withdrawn"
+LATE: Final = "late"
+TEMPLATE_ERROR: Final = "template error"
+ENTERED: Final = "entered"
+NOT_ENTERED: Final = "not entered"
+
+FINISHED: Final = "finished"
+GOAL: Final = "goal"
+
+FIXED: Final = frozenset(
+    {
+        *(SENT, NO_CONSENT, UNREACHABLE, SUPPRESSED, CAPPED, QUIET_HOURS, HOLDOUT, DUPLICATE_INTENT, LOST_PRIORITY),
+        *(EXITED, MERGED, WITHDRAWN, LATE, TEMPLATE_ERROR, ENTERED, NOT_ENTERED),
+    }
+)
