@@ -39,13 +39,11 @@ def identity(part: written.IdentityFile, raw: Located, findings: Findings) -> Id
     """Identity rules; `raw` is the file as read, for places."""
     types = {}
     for rank, (name, type_) in enumerate(part.identifiers.items()):
-        if type_.per is not None and type_.limit is None:
-            findings.add(type_.at("per"), "per belongs to a limit")
         if type_.region is not None and type_.normalize != "phone":
             findings.add(type_.at("region"), "region belongs to normalize: phone")
         if type_.region is not None and not _is_region(type_.region):
             findings.add(type_.at("region"), f"there is no region {type_.region!r}", "two letters, such as UA or US")
-        types[name] = IdentifierType(name, rank, type_.limit, type_.per, type_.normalize, type_.region, type_.shared)
+        types[name] = IdentifierType(name, rank, type_.limit, None, type_.normalize, type_.region, type_.shared)
     if part.blocked is None:
         blocked, patterns = defaults.BLOCKED, defaults.BLOCKED_PATTERNS
     else:

@@ -30,6 +30,8 @@ MARKERS = ("project.yaml", "identity.yaml")
 ROOT_FILES = ("project.yaml", "identity.yaml", "events.yaml", "channels.yaml")
 FOLDERS = ("segments", "journeys", "templates", "traits")
 MAX_FILES = 10_000
+#: A published project is one Kafka record.
+MAX_BYTES = 6_000_000
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -65,6 +67,9 @@ def load(folder: Path) -> Project:
         except OSError as error:
             problems.append(Problem(name, 0, 0, f"can't be read: {error.strerror}"))
     problems += _misnamed(folder)
+    if not files and not problems:
+        hint = f"a project has {' or '.join(MARKERS)}"
+        raise Invalid([Problem(folder.as_posix(), 0, 0, "there is no project in this folder", hint)])
     try:
         project = parse(files)
     except Invalid as invalid:
@@ -76,6 +81,9 @@ def load(folder: Path) -> Project:
 
 def parse(files: Mapping[str, str]) -> Project:
     """The project in these texts, by path. Raises Invalid with all problems at once."""
+    total = sum(len(text.encode("utf-8", "surrogatepass")) for text in files.values())
+    if total > MAX_BYTES:
+        raise Invalid([Problem("", 0, 0, f"the project has {total} bytes, {MAX_BYTES} are allowed")])
     return _Loader(files).project()
 
 

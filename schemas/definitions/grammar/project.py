@@ -13,7 +13,6 @@ from schemas.definitions.grammar.base import (
     EventPath,
     Name,
     Part,
-    Span,
     by_shape,
     span,
 )
@@ -42,10 +41,9 @@ class ProjectFile(Part):
 class IdentifierRules(Part):
     """One type of identifier."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"hash"})
+    later: ClassVar[frozenset[str]] = frozenset({"hash", "per"})
 
     limit: int | None = Field(None, ge=1, description="How many of them one person may have.")
-    per: Span | None = Field(None, description="The limit counts within this time; without it for ever.")
     normalize: Literal["email", "phone"] | None = None
     region: str | None = Field(None, pattern=r"^[A-Z]{2}$", description="Country of phone numbers without a +.")
     shared: Literal["keep", "newest", "separate"] = Field(

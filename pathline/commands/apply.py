@@ -1,0 +1,101 @@
+"""`pathline apply`: publish a project, in force from its marker on."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pathline.errors import UserError
+
+if TYPE_CHECKING:
+    from schemas.codec import Codec
+    from schemas.definitions import Project
+    from schemas.settings import Settings
+
+#: How long Kafka may take for the two questions and the transaction, in seconds.
+TIMEOUT = 30.0
+
+
+def apply(
+    folder: Annotated[Path | None, typer.Argument(help="Folder of the project.", show_default=False)] = None,
+    project: Annotated[Path | None, typer.Option(help="Folder of the project.", show_default=False)] = None,
+) -> None:
+    """Check a project and put it into force on the running line; does nothing when it already is."""
+    from pathline.local import current
+    from pathline.local.plan import topic_channels
+    from schemas.definitions import find_project, load
+    from schemas.kafka import apply_topics
+
+    checked = load(find_project(project or folder))
+    settings = current.settings()
+    # a new channel needs its topics before the first journey sends over it
+    apply_topics(settings, topic_channels(checked))
+    if publish(settings, checked, _user()):
+        typer.echo(f"{checked.name} {checked.version} is in force")
+    else:
+        typer.echo(f"{checked.name} {checked.version} was in force already")
+
+
+def publish(settings: Settings, project: Project, author: str = "", codec: Codec | None = None) -> bool:
+    """Publish a checked project under its version and mark, in every partition of `people`, where it begins to hold.
+
+    One transaction, so that nobody meets a marker whose project is not there, or a project in force in some partitions
+    only. Returns False when this version is in force already. Raises UserError when the topics are missing and
+    KafkaException when Kafka does not answer.
+    """
+    from confluent_kafka import Producer
+
+    from schemas.codec import Codec as OwnCodec
+    from schemas.kafka import producer_config
+    from schemas.records import Definitions, Marker, PersonEnvelope
+    from schemas.topics import DEFINITIONS, PEOPLE
+
+    codec = codec or OwnCodec()
+    # the same transactional id for all: a second apply at the same time ends the first instead of mixing with it
+    producer = Producer(producer_config(settings.brokers) | {"transactional.id": "pathline.apply"})
+    topics = producer.list_topics(timeout=TIMEOUT).topics
+    for name in (DEFINITIONS, PEOPLE):
+        if name not in topics:
+            raise UserError(f"The line has no topic {name}: create its topics with `pathline topics apply`.")
+    producer.init_transactions(TIMEOUT)
+    if in_force(settings, codec) == project.version:
+        return False
+    now = settings.make_clock().now()
+    published = Definitions(version=project.version, published_at=now, author=author, files=dict(project.files))
+    marker = PersonEnvelope(kind="marker", person_id="", marker=Marker(version=project.version, at=now))
+    producer.begin_transaction()
+    producer.produce(DEFINITIONS, key=project.version, value=codec.encode(published))
+    for partition in sorted(topics[PEOPLE].partitions):
+        producer.produce(PEOPLE, value=codec.encode(marker), partition=partition)
+    producer.commit_transaction(TIMEOUT)
+    return True
+
+
+def in_force(settings: Settings, codec: Codec) -> str | None:
+    """The version published last; None when there is none. Raises KafkaException, TimeoutError."""
+    from confluent_kafka import Message
+
+    from schemas.kafka import read_whole
+    from schemas.records import Definitions
+    from schemas.topics import DEFINITIONS
+
+    versions: list[str] = []
+
+    def take(message: Message) -> None:
+        value = message.value()
+        if value is not None:
+            versions.append(codec.decode(Definitions, value).version)
+
+    read_whole(settings.brokers, DEFINITIONS, take, TIMEOUT)
+    return versions[-1] if versions else None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # a container may run under an id without a name
+        return ""

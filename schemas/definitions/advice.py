@@ -1,0 +1,42 @@
+"""What is sound but probably not what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from schemas.definitions.model import Branch, Project, Send, Split, Step, WaitFor
+
+
+def advice(project: Project) -> list[str]:
+    """Notes on a checked project, each a sentence."""
+    sends = [send for journey in project.journeys.values() for send in _sends(journey.steps)]
+    used = {channel for send in sends for channel in send.channels}
+    notes = [
+        f"channel {name} has no connector: in a running line its messages wait in outbound.{name}"
+        for name in sorted(used)
+        if name in project.channels and not project.channels[name].connector
+    ]
+    for name, channel in project.channels.items():
+        missing = [identifier for identifier in channel.identifiers if identifier not in project.identity.types]
+        if channel.kind == "send" and missing and len(missing) == len(channel.identifiers):
+            types = ", ".join(missing)
+            notes.append(f"channel {name} reaches nobody: identity.yaml has no identifier type {types}")
+    for name in sorted(project.templates.keys() - {send.template for send in sends}):
+        notes.append(f"template {name} is not used by any journey")
+    return notes
+
+
+def _sends(steps: tuple[Step, ...]) -> Iterator[Send]:
+    for step in steps:
+        match step:
+            case Send():
+                yield step
+            case WaitFor():
+                yield from _sends(step.then)
+                yield from _sends(step.on_timeout)
+            case Branch():
+                for arm in step.arms:
+                    yield from _sends(arm.steps)
+            case Split():
+                for _, _, inner in step.arms:
+                    yield from _sends(inner)
