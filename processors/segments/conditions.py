@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from processors.segments import traits
-from processors.segments.marks import tally
+from processors.segments.marks import Span, tally
 from processors.segments.view import View
 from schemas.consent import allowed
 from schemas.definitions.durations import spoken
@@ -48,7 +48,11 @@ def answer(condition: Condition, view: View, member: Mapping[str, int], now: int
         case InSegment(name):
             return Answer(name in member)
         case TraitIs(trait, "within", far):
-            return _near(view, trait, far, now)
+            zone = view.zone or view.plan.timezone
+            return _during(traits.date_span(traits.find(view.values, trait), far, zone), now)
+        case TraitIs(trait, "held_for", length):
+            since = view.held_since(trait)
+            return _during(None if since is None else (since + length, None), now)
         case TraitIs(trait, op, wanted):
             return Answer(traits.compare(op, traits.find(view.values, trait), wanted))
         case HasConsent(channel, purpose):
@@ -100,8 +104,7 @@ def _opposite(one: Answer) -> Answer:
     return Answer(not one.holds, one.until)
 
 
-def _near(view: View, trait: str, far: int, now: int) -> Answer:
-    span = traits.date_span(traits.find(view.values, trait), far, view.zone or view.plan.timezone)
+def _during(span: Span | None, now: int) -> Answer:
     if span is None:
         return Answer(False)
     start, end = span

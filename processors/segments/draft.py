@@ -209,6 +209,7 @@ def _needed(state: State | None, plan: Plan) -> State | None:
         state,
         counted=_only(state.counted, keys),
         occurrences=_only(state.occurrences, plan.rules.keys()),
+        history=_only(state.history, plan.held.keys()),
     )
 
 

@@ -64,7 +64,7 @@ def fold(state: State | None, event: Event, now: int, known: Mapping[str, Sequen
         _put(folded, first_seen=event.occurred_at)
         folded.profile = True
     told = receipt(event, reading.document, plan) if kind_of(event.name, plan.channels) else None
-    _traits(folded, reading)
+    _traits(folded, reading, now, plan)
     _zone(folded, reading)
     _choices(folded, reading, told, plan)
     _use(folded, event, told, known)
@@ -80,15 +80,20 @@ def _put(folded: Folded, **fields: Any) -> None:
     folded.state = msgspec.structs.replace(folded.state, **fields)
 
 
-def _traits(folded: Folded, reading: Reading) -> None:
+def _traits(folded: Folded, reading: Reading, now: int, plan: Plan) -> None:
     """Traits, the newest by event time; of two at one time the one that came last. Those of a group are not the
     person's own."""
     event = reading.event
     if event.type == "group" or len(event.traits) <= 2:
         return
-    traits = dict(folded.state.traits)
+    traits, history = dict(folded.state.traits), dict(folded.state.history)
     for name, value in reading.part("traits").items():
         before = traits.get(name)
+        if name in plan.held:
+            values = history.get(name, (before,) if before is not None else ())
+            new = Trait(_plain(value), event.occurred_at)
+            history[name] = _recent((*(v for v in values if v.at != new.at), new), now - plan.held[name])
+            folded.keys.add(f"trait:{name}")
         if before is not None and before.at > event.occurred_at:
             continue
         traits[name] = Trait(_plain(value), event.occurred_at, event.source)
@@ -97,7 +102,14 @@ def _traits(folded: Folded, reading: Reading) -> None:
             folded.profile = True
             if name == "timezone":
                 folded.keys.add(ZONE)
-    _put(folded, traits=traits)
+    _put(folded, traits=traits, history=history)
+
+
+def _recent(values: Sequence[Trait], since: int) -> tuple[Trait, ...]:
+    """Values set after an instant and the one that was in force then."""
+    ordered = sorted(values, key=lambda value: value.at)
+    first = sum(value.at <= since for value in ordered) - 1
+    return tuple(ordered[max(first, 0) :])
 
 
 def _plain(value: Any) -> Any:

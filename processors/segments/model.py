@@ -69,7 +69,8 @@ class Occurrence(msgspec.Struct, frozen=True, array_like=True):
 class State(msgspec.Struct, frozen=True, array_like=True):
     """What one slot contributed. `used` is when the person last used an identifier itself (0: only told by receipts);
     `suppressed` is the scope by address; `zone` the newest time zone of a context. `counted` has the marks by counting
-    condition, `occurrences` those of events with `same` by event name and value."""
+    condition, `occurrences` those of events with `same` by event name and value; `history`
+    the values of traits that conditions with `held_for` ask about, in order of time."""
 
     first_seen: int
     traits: dict[str, Trait] = {}
@@ -79,6 +80,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     zone: Trait | None = None
     counted: dict[str, tuple[Mark, ...]] = {}
     occurrences: dict[str, dict[str, Occurrence]] = {}
+    history: dict[str, tuple[Trait, ...]] = {}
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -123,6 +125,7 @@ def join(a: State, b: State) -> State:
         zone=a.zone if b.zone is None else b.zone if a.zone is None else newer_trait(a.zone, b.zone),
         counted=merged(a.counted, b.counted, joined_marks),
         occurrences=merged(a.occurrences, b.occurrences, lambda x, y: merged(x, y, joined_occurrence)),
+        history=merged(a.history, b.history, joined_history),
     )
 
 
@@ -157,6 +160,14 @@ def joined_marks(a: tuple[Mark, ...], b: tuple[Mark, ...]) -> tuple[Mark, ...]:
     for at, name in (*a, *b):
         first[name] = min(at, first.get(name, at))
     return tuple(sorted((at, name) for name, at in first.items()))
+
+
+def joined_history(a: tuple[Trait, ...], b: tuple[Trait, ...]) -> tuple[Trait, ...]:
+    """Values of one trait in order of time, one an instant."""
+    by_time: dict[int, Trait] = {}
+    for one in (*a, *b):
+        by_time[one.at] = newer_trait(by_time[one.at], one) if one.at in by_time else one
+    return tuple(by_time[at] for at in sorted(by_time))
 
 
 def joined_occurrence(a: Occurrence, b: Occurrence) -> Occurrence:

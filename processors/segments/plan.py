@@ -49,7 +49,8 @@ class Plan:
     """What the stage needs of a project. Positions are indexes into `segments`, each after those it refers to.
 
     `readers` gives the positions that depend on a key; `counters` and `rules` are by event name, `undoes` the rules
-    whose occurrences an event takes back. `horizons` is how long occurrences of an event matter, None for ever.
+    whose occurrences an event takes back. `horizons` is how long occurrences of an
+    event matter, None for ever; `held` how far back the values of a trait do.
     """
 
     version: str
@@ -63,6 +64,7 @@ class Plan:
     rules: Mapping[str, EventRule]
     undoes: Mapping[str, tuple[EventRule, ...]]
     horizons: Mapping[str, int | None]
+    held: Mapping[str, int]
     positions: Mapping[str, int]
 
 
@@ -73,6 +75,7 @@ def prepare(project: Project) -> Plan:
     counters: dict[str, dict[str, Counter]] = defaultdict(dict)
     keys: dict[Did, str] = {}
     horizons: dict[str, int | None] = {}
+    held: dict[str, int] = {}
     for position, segment in enumerate(segments):
         for condition in _leaves(segment.when):
             for key in _reads(condition):
@@ -84,6 +87,9 @@ def prepare(project: Project) -> Plan:
                 for name in condition.events:
                     counters[name][counter.key] = counter
                     horizons[name] = _longer(horizons.get(name, 0), condition)
+            if isinstance(condition, TraitIs) and condition.op == "held_for":
+                name = root(condition.trait)
+                held[name] = max(held.get(name, 0), condition.value)
     rules = {name: rule for name, rule in project.events.items() if rule.same is not None and name in counters}
     undoes: dict[str, list[EventRule]] = defaultdict(list)
     for rule in rules.values():
@@ -101,12 +107,13 @@ def prepare(project: Project) -> Plan:
         rules=rules,
         undoes={name: tuple(found) for name, found in undoes.items()},
         horizons=horizons,
+        held=held,
         positions={segment.name: position for position, segment in enumerate(segments)},
     )
 
 
 #: The plan of a line to which nothing was published yet: events pass through, nobody is in anything.
-NOTHING = Plan("", "UTC", IdentityRules({}, frozenset()), {}, (), {}, {}, {}, {}, {}, {}, {})
+NOTHING = Plan("", "UTC", IdentityRules({}, frozenset()), {}, (), {}, {}, {}, {}, {}, {}, {}, {})
 
 
 def fingerprint(did: Did) -> str:
@@ -120,6 +127,11 @@ def fingerprint(did: Did) -> str:
         (did.at_least, did.at_most),
     )
     return blake2b(repr(meaning).encode(), digest_size=6).hexdigest()
+
+
+def root(trait: str) -> str:
+    """The trait that a dotted name reaches into."""
+    return trait.split(".")[0]
 
 
 def _counter(did: Did) -> Counter:
@@ -147,8 +159,7 @@ def _reads(condition: Condition) -> tuple[str, ...]:
         case Did():
             return (f"did:{fingerprint(condition)}",)
         case TraitIs(trait, op, _):
-            names = {trait, trait.split(".")[0]}
-            return (*(f"trait:{name}" for name in sorted(names)), *((ZONE,) if op == "within" else ()))
+            return (*(f"trait:{name}" for name in sorted({trait, root(trait)})), *((ZONE,) if op == "within" else ()))
         case InSegment(name):
             return (f"in:{name}",)
         case HasConsent():

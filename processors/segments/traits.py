@@ -75,6 +75,8 @@ def _same(actual: Any | None, wanted: Any) -> bool:
         return actual is wanted
     if isinstance(actual, int | float) and isinstance(wanted, int | float):
         return actual == wanted
+    if isinstance(wanted, list | tuple):
+        return isinstance(actual, list) and actual == list(wanted)
     return type(actual) is type(wanted) and bool(actual == wanted)
 
 

@@ -16,6 +16,7 @@ from processors.segments.model import (
     State,
     Subject,
     Trait,
+    joined_history,
     joined_marks,
     joined_occurrence,
     merged,
@@ -23,7 +24,8 @@ from processors.segments.model import (
     newer_trait,
     wider_scope,
 )
-from processors.segments.plan import Plan
+from processors.segments.plan import Plan, root
+from processors.segments.traits import find
 from schemas.definitions.model import Did
 from schemas.identifiers import split
 
@@ -56,6 +58,21 @@ class View:
     def values(self) -> dict[str, Any]:
         """Values of the traits that there are."""
         return {name: trait.value for name, trait in self.traits.items() if trait.value is not None}
+
+    def held_since(self, name: str) -> int | None:
+        """Since when a trait (a dotted name reaches into objects) has the value it has; None when it has none."""
+        now = find(self.values, name)
+        if now is None:
+            return None
+        top = root(name)
+        told = [s.history.get(top, ()) for s in self._states]
+        told += [(s.traits[top],) for s in self._states if top in s.traits]
+        since = None
+        for one in reversed(reduce(joined_history, told, tuple[Trait, ...]())):
+            if find({top: one.value}, name) != now:
+                break
+            since = one.at
+        return since
 
     @cached_property
     def zone(self) -> str | None:

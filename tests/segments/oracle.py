@@ -1,0 +1,90 @@
+"""The slow, obvious evaluator: all raw events of a person, looked at anew at every instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.definitions.model import All, AnyOf, Condition, Did, InSegment, Not, TraitIs
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An event as it was received; `order` and `amount` name an occurrence that others may report too."""
+
+    slot: str
+    name: str
+    at: int
+    received_at: int
+    number: int
+    order: str | None = None
+    amount: int | None = None
+    city: str | None = None
+
+
+def members(segments: Mapping[str, Condition], events: Sequence[Happened], now: int) -> set[str]:
+    """The segments a person with exactly these events is in."""
+    if not events:
+        return set()
+    found: set[str] = set()
+    for name, condition in segments.items():
+        if holds(condition, events, now, found):
+            found.add(name)
+    return found
+
+
+def holds(condition: Condition, events: Sequence[Happened], now: int, found: set[str]) -> bool:
+    match condition:
+        case All(of):
+            return all(holds(part, events, now, found) for part in of)
+        case AnyOf(of):
+            return any(holds(part, events, now, found) for part in of)
+        case Not(of):
+            return not holds(of, events, now, found)
+        case InSegment(name):
+            return name in found
+        case TraitIs(_, "equals", wanted):
+            told = [e for e in events if e.city is not None]
+            return bool(told) and max(told, key=lambda e: e.at).city == wanted
+        case TraitIs(_, "held_for", length):
+            return _held(events, now, length)
+        case Did():
+            return _counted(condition, events, now)
+    raise AssertionError(condition)
+
+
+def _held(events: Sequence[Happened], now: int, length: int) -> bool:
+    told = sorted((e for e in events if e.city is not None), key=lambda e: e.at)
+    since: Any = None
+    for event in reversed(told):
+        if event.city != told[-1].city:
+            break
+        since = event.at
+    return since is not None and now - since >= length
+
+
+def _counted(did: Did, events: Sequence[Happened], now: int) -> bool:
+    joined = [e for e in events if e.name == "Order" and e.order is not None and "Order" in did.events]
+    plain = [e for e in events if e.name in did.events and e not in joined]
+    times = [e.at for e in plain if did.where is None]  # none of these carries a total
+    for order in {e.order for e in joined}:
+        reports = sorted((e for e in joined if e.order == order), key=lambda e: (e.at, e.number))
+        worth = next((e.amount for e in reports if e.amount is not None), None)
+        if did.where is not None and (worth is None or worth <= 20):
+            continue
+        undone = [e for e in events if e.order == order and e.name == "Refund" and e.at <= now]
+        taken = sum(e.amount or 0 for e in undone)
+        if undone and (worth is None or any(e.amount is None for e in undone) or taken >= worth):
+            continue
+        times.append(reports[0].at)
+    window = did.window
+    inside = [
+        at
+        for at in times
+        if window.near <= now - at
+        and (window.far is None or now - at < window.far)
+        and (window.since is None or window.since <= at)
+        and (window.until is None or at < window.until)
+    ]
+    return did.at_least <= len(inside) and (did.at_most is None or len(inside) <= did.at_most)

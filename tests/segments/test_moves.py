@@ -1,0 +1,244 @@
+"""Merges, splits, half-arrived state, versions of the definitions."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas import topics
+from schemas.codec import BadRecord
+from schemas.definitions.model import All, Did, InSegment, Not, TraitIs, Window
+from schemas.records import Erasure, Handoff, PersonEnvelope, Update
+from tests.segments.lab import D, H, S, Line, event, identify, project
+
+T = 1_700_000_000_000
+COOKIE = "anonymous_id:c#0"
+BOTH = {"seen": Did(("View",)), "both": All((Did(("View",)), Did(("Order",)))), "quiet": Not(Did(("Order",)))}
+
+
+def visitor(name: str, at: int, **more: object) -> object:
+    return event(name, at, identifiers=["anonymous_id:c"], **more)
+
+
+def test_a_merge_moves_history_and_tells_both_sides() -> None:
+    line = Line(project(BOTH))
+    line.happen(visitor("View", T), person="C", slot=COOKIE)
+    line.happen(event("Order", T + 1))
+    line.move("C", "P", {COOKIE: 2}, at=T + 2)
+    assert line.story("seen", "C") == [(T, "entered", "event"), (T + 2, "left", "merge")]
+    assert line.story("quiet", "C") == [(T, "entered", "event"), (T + 2, "left", "merge")]
+    assert line.story("seen") == line.story("both") == [(T + 2, "entered", "merge")]
+    assert [(u.kind, u.person_id) for u in line.updates] == [
+        ("event", "C"),
+        ("event", "P"),
+        ("move", "C"),
+        ("handoff", "P"),
+    ]
+    assert line.profile()["addresses"] == {"anonymous_id": ["c"], "user_id": ["u1"]}
+    assert line.profile("C")["addresses"] == {}
+
+
+def test_a_split_gives_back_what_the_merge_brought() -> None:
+    line = Line(project(BOTH))
+    line.happen(visitor("View", T), person="C", slot=COOKIE)
+    line.happen(event("Order", T + 1))
+    line.move("C", "P", {COOKIE: 2}, at=T + 2)
+    line.move("P", "C", {COOKIE: 3}, at=T + 3, reason="split")
+    assert line.story("both") == [(T + 2, "entered", "merge"), (T + 3, "left", "split")]
+    assert line.story("seen", "C")[-1] == (T + 3, "entered", "split")
+    assert line.story("quiet", "C")[-1] == (T + 3, "entered", "split")
+
+
+def test_a_window_goes_on_at_the_person_who_got_the_slot() -> None:
+    line = Line(project({"recent": Did(("View",), window=Window(far=10 * H))}))
+    line.happen(visitor("View", T), person="C", slot=COOKIE)
+    line.happen(event("Order", T + 1))
+    line.move("C", "P", {COOKIE: 2}, at=T + 5 * H)
+    line.until(T + 20 * H)
+    assert line.story("recent", "C") == [(T, "entered", "event"), (T + 5 * H, "left", "merge")]
+    assert line.story("recent") == [(T + 5 * H, "entered", "merge"), (T + 10 * H, "left", "timer")]
+
+
+def test_an_event_that_was_stamped_before_the_merge_follows_its_slot() -> None:
+    line = Line(project({"twice": Did(("View",), at_least=2)}))
+    line.happen(visitor("View", T), person="C", slot=COOKIE)
+    line.move("C", "P", {COOKIE: 2}, at=T + 1)
+    line.happen(visitor("View", T + 2), person="C", slot=COOKIE)
+    assert line.story("twice") == [(T + 2, "entered", "event")]
+    assert line.story("twice", "C") == []
+    assert [(u.person_id, u.version) for u in line.updates if u.kind == "event"] == [("C", 1), ("P", 2)]
+
+
+def held_back(line: Line) -> list[Handoff]:
+    """Handoffs are produced, but reach nobody."""
+    return [line.codec.decode(Handoff, r.value) for r in line.line.outputs[topics.SEGMENTS_HANDOFF]]
+
+
+def event_first(line: Line, at: int) -> None:
+    """An event of the moved slot overtakes the handoff that brings the slot's earlier state."""
+    line.happen(visitor("View", at), slot=COOKIE, version=2)
+
+
+def handoff(line: Line, at: int, state: bytes | None = None) -> None:
+    slots = [{"slot": COOKIE, "version": 2, "complete": True, "state": state}]
+    record = line.codec.encode(
+        Handoff(person_id="P", origin="C", reason="merge", at=at, slots=[_slot(s) for s in slots])
+    )
+    line.line.publish(topics.SEGMENTS_HANDOFF, "P", record)
+    line.line.drain()
+
+
+def _slot(fields: dict[str, object]) -> object:
+    from schemas.records import HandedSlot
+
+    return HandedSlot(**fields)  # type: ignore[arg-type]
+
+
+def test_half_a_merge_publishes_no_change_until_the_rest_is_there() -> None:
+    line = Line(project({"quiet": Not(Did(("Order",))), "seen": Did(("View",))}))
+    event_first(line, T)
+    line.until(T + 29 * S)
+    assert line.changes == []
+    assert [u.kind for u in line.updates] == ["event"], "the event itself goes on at once"
+    handoff(line, T + 29 * S)
+    assert line.story("quiet") == line.story("seen") == [(T + 29 * S, "entered", "merge")]
+    line.until(T + H)
+    assert len(line.changes) == 2
+
+
+def test_after_thirty_seconds_what_is_there_counts() -> None:
+    line = Line(project({"seen": Did(("View",)), "brief": Did(("View",), window=Window(far=10 * S))}))
+    event_first(line, T)
+    line.until(T + H)
+    assert line.story("seen") == [(T + 30 * S, "entered", "merge")]
+    assert line.story("brief") == []
+    event_first(line, T + H)
+    assert line.story("brief") == [(T + H, "entered", "event")], "the same slot is not waited for again"
+
+
+def test_an_empty_slot_that_comes_first_makes_nobody_exist() -> None:
+    line = Line(project({"quiet": Not(Did(("Order",)))}))
+    line.move("E", "P", {"email:a@example.com#0": 2}, at=T)
+    assert line.changes == []
+    line.happen(event("View", T + 1))
+    assert line.story("quiet") == [(T + 1, "entered", "event")]
+
+
+def test_the_same_move_twice_is_one_move() -> None:
+    line = Line(project(BOTH))
+    line.happen(visitor("View", T), person="C", slot=COOKIE)
+    for _ in range(2):
+        line.move("C", "P", {COOKIE: 2}, at=T + 2)
+    assert line.story("seen") == [(T + 2, "entered", "merge")]
+    assert len(held_back(line)) == 1
+
+
+def test_a_handoff_that_finds_the_slot_gone_goes_on_behind_it() -> None:
+    line = Line(project(BOTH))
+    line.happen(visitor("View", T), person="C", slot=COOKIE)
+    line.move("P", "Q", {COOKIE: 3}, at=T + 1)
+    line.move("C", "P", {COOKIE: 2}, at=T + 2)
+    assert line.story("seen", "P") == []
+    assert line.story("seen", "Q") == [(T + 2, "entered", "merge")]
+
+
+def test_a_large_handoff_travels_in_parts_and_changes_nothing_before_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processors.segments.step.PART_BYTES", 300)
+    line = Line(project({"quiet": Not(Did(("Order",))), "many": Did(("Order",), at_least=6)}))
+    slots = [f"anonymous_id:c{n}#0" for n in range(6)]
+    for number, slot in enumerate(slots):
+        line.happen(event("Order", T + number, identifiers=[slot[:-2]]), person="C", slot=slot)
+    line.move("C", "P", dict.fromkeys(slots, 2), at=T + 10)
+    assert len(held_back(line)) > 1
+    assert [(u.person_id, c.segment, c.change) for u in line.updates for c in u.changes if c.cause == "merge"] == [
+        ("C", "many", "left"),
+        ("P", "many", "entered"),
+    ]
+
+
+def test_a_late_instant_of_one_person_is_not_lost_on_the_other() -> None:
+    line = Line(project({"recent": Did(("View",), window=Window(far=H))}))
+    line.happen(visitor("View", T), visitor("Other", T + 2 * H), person="C", slot=COOKIE)
+    line.happen(event("Order", T))
+    line.move("C", "P", {COOKIE: 2}, at=T)
+    assert line.story("recent") == [], "C has seen the window end, so has P"
+
+
+def test_a_marker_puts_a_version_in_force_and_is_passed_on_in_its_partition() -> None:
+    old = project({"gone": Did(("View",)), "stays": Did(("View",)), "city": TraitIs("city", "exists", True)})
+    new = project(
+        {
+            "stays": Did(("View",)),
+            "named": TraitIs("city", "equals", "Kyiv"),
+            "views": Did(("View",), at_least=2),
+        },
+        version="v2",
+    )
+    line = Line(new, old)
+    line.happen(event("View", T), identify(T, traits={"city": "Kyiv"}))
+    line.mark("v2", T + 5)
+    line.happen(event("View", T + 10), event("View", T + 11))
+    assert line.story("gone") == [(T, "entered", "event"), (T + 5, "left", "definition")]
+    assert line.story("stays") == [(T, "entered", "event")]
+    assert line.story("named") == [(T + 5, "entered", "definition")]
+    assert line.story("views") == [(T + 11, "entered", "event")], "what is new starts empty"
+    record = next(r for r in line.line.outputs[topics.UPDATES] if line.codec.decode(Update, r.value).kind == "marker")
+    assert record.partition == 0
+
+
+def test_what_time_changed_before_the_marker_follows_the_old_version() -> None:
+    old = project({"recent": Did(("View",), window=Window(far=H))})
+    new = project({"recent": Did(("View",), window=Window(far=3 * H))}, version="v2")
+    line = Line(new, old)
+    line.happen(event("View", T))
+    line.line.clock.at = T + 2 * H
+    line.mark("v2", T + 2 * H)
+    line.happen(event("View", T + 2 * H + 1))
+    assert line.story("recent") == [
+        (T, "entered", "event"),
+        (T + H, "left", "timer"),
+        (T + 2 * H + 1, "entered", "event"),
+    ]
+
+
+def test_state_that_no_definition_needs_is_dropped() -> None:
+    line = Line(project({}, version="v2"), project({"a": Did(("View",)), "b": InSegment("a")}))
+    line.happen(event("View", T))
+    line.mark("v2", T + 1)
+    line.happen(event("View", T + 2))
+    state = line.person().slots.held["user_id:u1#0"].state
+    assert state is not None
+    assert state.counted == {}
+    assert line.person().member == {}
+
+
+def test_a_line_without_definitions_lets_events_pass() -> None:
+    line = Line()
+    line.happen(event("View", T))
+    line.source.publish(project(BOTH))
+    line.happen(event("View", T + 1))
+    assert [u.kind for u in line.updates] == ["event", "timer", "event"]
+    assert line.story("quiet") == [(T, "entered", "definition")]
+    assert line.story("seen") == [(T + 1, "entered", "event")]
+
+
+def test_erasure_drops_the_person_and_passes_on() -> None:
+    line = Line(project(BOTH))
+    line.happen(event("View", T))
+    erasure = Erasure(identifiers=["user_id:u1"], slots=["user_id:u1#0"], at=T + 1)
+    line.publish(PersonEnvelope(kind="erasure", person_id="P", erasure=erasure))
+    assert line.updates[-1].erasure == erasure
+    with pytest.raises(AssertionError):
+        line.person()
+
+
+def test_a_record_that_makes_no_sense_is_a_dead_letter_and_the_line_goes_on() -> None:
+    line = Line(project(BOTH))
+    for kind in ("event", "dance"):
+        line.publish(PersonEnvelope(kind=kind, person_id="P"))
+    handoff(line, T, state=b"\xff\x00")
+    broken = event("View", T)
+    line.happen(type(broken)(**{**{f: getattr(broken, f) for f in broken.__struct_fields__}, "properties": b"{,"}))
+    line.happen(event("View", T + 1))
+    assert len(line.line.outputs[topics.DEAD_LETTERS]) == 4
+    assert line.story("seen") == [(T + 1, "entered", "event")]
+    assert BadRecord.__name__ in str(line.line.outputs[topics.DEAD_LETTERS][0].headers)
