@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from processors.graph.model import Placement
@@ -28,23 +29,31 @@ class Since(NamedTuple):
 def newest(sightings: Iterable[Sighting], owner: str) -> list[Since]:
     """Periods of a `newest` identifier: who was seen with it last owns it, `owner` being the one who has it now.
 
-    Sightings after the newest one whose link counts are left out: their link was refused for another reason.
+    Sightings after the newest one whose link counts are left out: their link was refused for another reason. A period
+    begins whenever another stronger identifier is seen, also one of the same person, as the two may part later.
     """
-    # at one instant the link that counts comes last, and so decides; the smaller value wins among others
+    # of several at one instant the smaller value comes last, and so decides
     known = sorted(sightings, key=lambda sighting: sighting.stronger, reverse=True)
-    known.sort(key=lambda sighting: (sighting.at, sighting.counts))
+    known.sort(key=lambda sighting: sighting.at)
     while known and not known[-1].counts:
         known.pop()
-    return _periods([Since(sighting.at, sighting.owner) for sighting in known] or [Since(0, owner)])
+    deciding = list({sighting.at: sighting for sighting in known}.values())
+    changes = deciding[:1] + [one for before, one in pairwise(deciding) if before.stronger != one.stronger]
+    return _periods([Since(sighting.at, sighting.owner) for sighting in changes], owner)
 
 
-def separate(sightings: Iterable[Sighting], owner: str) -> list[Since]:
-    """Periods of an ambiguous identifier: its first owner's until a second one was seen, from then on its own."""
-    known = sorted((sighting.at, sighting.stronger, sighting.owner) for sighting in sightings)
-    if not known:
-        return [Since(0, owner)]
-    second = next((at for at, _, other in known if other != known[0][2]), None)
-    return [Since(0, owner)] if second is None else _periods([Since(0, known[0][2]), Since(second, owner)])
+def separate(sightings: Iterable[Sighting], ambiguous: bool, owner: str) -> list[Since]:
+    """Periods of a `separate` identifier: while it is ambiguous, its first owner's until a second one was seen, from
+    then on its own; `owner` is the one who has it now. A period begins with each stronger identifier."""
+    first: dict[str, Sighting] = {}
+    for sighting in sorted(sightings):
+        first.setdefault(sighting.stronger, sighting)
+    known = list(first.values())
+    second = next((one.at for one in known if one.owner != known[0].owner), None)
+    alone = ambiguous and second is not None
+    return _periods(
+        [Since(one.at, known[0].owner if alone and second and one.at < second else owner) for one in known], owner
+    )
 
 
 def place(
@@ -65,12 +74,10 @@ def place(
     return placed
 
 
-def _periods(owners: Sequence[Since]) -> list[Since]:
-    """Without changes to the same owner; the first period has no beginning."""
-    periods = [Since(0, owners[0].owner)]
+def _periods(owners: Sequence[Since], otherwise: str) -> list[Since]:
+    """The first period has no beginning; of several that begin at once the last counts."""
+    periods = [Since(0, owners[0].owner if owners else otherwise)]
     for since, owner in owners[1:]:
-        if owner == periods[-1].owner:
-            continue
         if since <= periods[-1].since:
             periods[-1] = Since(periods[-1].since, owner)
         else:

@@ -209,7 +209,7 @@ def _formerly(nodes: Nodes, moved: set[str], strength: Strength) -> set[str]:
 def _periods(nodes: Nodes, identifier: str, ambiguous: bool, strength: Strength) -> list[Since]:
     node = nodes[identifier]
     shared = "keep" if node.hub else strength.shared(identifier)
-    if shared == "keep" or (shared == "separate" and not ambiguous):
+    if shared == "keep":
         return [Since(0, node.person)]
     rank = strength.rank(identifier)
     sightings = [
@@ -218,7 +218,9 @@ def _periods(nodes: Nodes, identifier: str, ambiguous: bool, strength: Strength)
         if strength.rank(other) < rank and not known.refused.startswith(HUB)
         for at in known.seen
     ]
-    return newest(sightings, node.person) if shared == "newest" else separate(sightings, node.person)
+    if shared == "newest":
+        return newest(sightings, node.person)
+    return separate(sightings, ambiguous, node.person)
 
 
 def _superseded(identifier: str, node: Node, strength: Strength) -> list[str]:

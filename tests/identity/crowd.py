@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 
 import msgspec
 
@@ -133,6 +132,10 @@ class Town:
         """The same without the ids."""
         return sorted(self.events().values())
 
+    def slots(self) -> dict[str, list[str]]:
+        """Names of the slots of each person."""
+        return {person: sorted(slots.held) for person, slots in self.line.states("segments", STATE)}
+
     def complete(self) -> bool:
         """Whether every person knows that nothing of it is still under way."""
         return all(slots.complete for _, slots in self.line.states("segments", STATE))
@@ -141,10 +144,3 @@ class Town:
         """Identifiers of each person, as a consumer of `people` knows them."""
         people = [{identifier_of(slot) for slot in slots.held} for _, slots in self.line.states("segments", STATE)]
         return sorted((person for person in people if person), key=sorted)
-
-
-def posted(town: Town, events: Sequence[tuple[str, int, dict[str, object]]]) -> Town:
-    """A town in which these events happened, in this order of arrival."""
-    for name, at, values in events:
-        town.post(name, at, **values)  # type: ignore[arg-type]
-    return town
