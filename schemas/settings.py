@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     replication: int = Field(1, ge=1, description="Replication factor of the topics.")
     warehouse: str = Field("", description="ClickHouse DSN of a server; empty: the embedded engine in home/warehouse.")
     worker: int = Field(0, ge=0, description="Stable number of this worker, given by its supervisor.")
+    web_host: str = Field("127.0.0.1", description="Interface of metrics and readiness; 0.0.0.0 for all.")
     web_port: int = Field(0, ge=0, description="Port of metrics and readiness; 0 picks a free one.")
     clock: str = Field("wall", pattern="^(wall|scaled)$", description="wall or scaled.")
     clock_start: int = Field(0, description="Scaled clock: line time at clock_started.")
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     public_url: str = Field("", description="Collector as people reach it, for links in messages; empty: no links.")
     secret: str = Field("", description="Signs links in messages; empty: a secret made once in home/secret.")
     write_keys: str = Field("", description="Write keys the collector accepts, separated by commas.")
+    smtp: str = Field("", description="Server for e-mail, smtp://[user:password@]host:port; empty: the mail catcher.")
     warehouse_password: str = Field("", description="Password (any user) of the embedded warehouse's HTTP endpoint.")
 
     @model_validator(mode="after")

@@ -60,7 +60,7 @@ def summary(line: Line) -> str:
         ("state", f"{line.state}, {len(line.processes)} processes (pathline status)"),
         ("collector", f"{line.collector}  (write key {line.write_key}, API at {line.collector}/docs)"),
         ("warehouse", line.warehouse),
-        ("mailbox", line.mailbox or "none: e-mail goes to the server of PATHLINE_SMTP_HOST"),
+        ("mailbox", line.mailbox or "none: e-mail goes to the server of PATHLINE_SMTP"),
         ("kafka", line.broker),
         ("home", line.home),
     ]

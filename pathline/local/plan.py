@@ -15,6 +15,7 @@ from pathline.local.services import PythonService
 from schemas.clock import ScaledClock
 from schemas.definitions.model import Project
 from schemas.settings import Settings
+from schemas.topics import dispatch_apps
 
 PROCESSORS = ("identity", "graph", "segments", "journeys")
 #: each has a dispatch process a lane
@@ -62,6 +63,7 @@ def prepare(plan: Plan, home: Home) -> Line:
         "brokers": f"{HOST}:{chosen['kafka']}",
         "partitions": home.partitions(plan.partitions, base.partitions),
         "public_url": base.public_url or collector,
+        "smtp": base.smtp or f"smtp://{HOST}:{chosen['smtp']}",
         **keys,
     }
     if plan.clock is not None:
@@ -75,7 +77,7 @@ def prepare(plan: Plan, home: Home) -> Line:
         write_key=keys["write_keys"],
         warehouse=settings.warehouse
         or f"http://{HOST}:{chosen['warehouse']}/?user=pathline&password={keys['warehouse_password']}",
-        mailbox="" if smtp_server() else f"http://{HOST}:{chosen['mailbox']}",
+        mailbox="" if base.smtp else f"http://{HOST}:{chosen['mailbox']}",
         project=str(plan.project.absolute()),
         supervisor=os.getpid(),
         ports=chosen,
@@ -99,46 +101,32 @@ def services(plan: Plan, line: Line, home: Home) -> list[PythonService]:
     """The line's Python processes, in the order in which events pass them."""
     found: list[PythonService] = []
 
-    def add(
-        name: str,
-        *arguments: str,
-        worker: int = 0,
-        port: int = 0,
-        more: Mapping[str, str] | None = None,
-    ) -> None:
+    def add(name: str, *arguments: str, worker: int = 0, port: int = 0) -> None:
         web_port = port or ports.free()
         found.append(
             PythonService(
                 name=name,
                 arguments=arguments,
-                settings=environment({**line.settings, **(more or {}), "worker": worker, "web_port": web_port}),
+                settings=environment({**line.settings, "worker": worker, "web_port": web_port}),
                 home=home.path,
                 web_port=web_port,
                 log=home.logs / f"{name}.log",
             )
         )
 
-    smtp: dict[str, str] = {}
     if line.mailbox:
-        smtp = {"smtp_host": HOST, "smtp_port": str(line.ports["smtp"])}
-        web = line.ports["mailbox"]
-        add("mailbox", "mailbox", "--smtp-port", smtp["smtp_port"], "--port", str(web), port=web)
+        smtp, web = line.ports["smtp"], line.ports["mailbox"]
+        add("mailbox", "mailbox", "--smtp-port", str(smtp), "--port", str(web), port=web)
     collector, warehouse = line.ports["collector"], line.ports["warehouse"]
     add("collector", "collect", "--port", str(collector), port=collector)
     for processor in PROCESSORS:
         for worker in range(1 if processor == "graph" else plan.workers.get(processor, 1)):
             add(processor if worker == 0 else f"{processor}-{worker}", "process", processor, worker=worker)
     for channel in SENDING_CHANNELS:
-        for lane in LANES:
-            name = f"dispatch-{channel}" if lane == "marketing" else f"dispatch-{channel}-{lane}"
-            add(name, "dispatch", channel, "--lane", lane, more=smtp)
+        for name, lane in zip(dispatch_apps(channel), LANES, strict=True):
+            add(name, "dispatch", channel, "--lane", lane)
     add("sink", "sink", "--port", str(warehouse))
     return found
-
-
-def smtp_server() -> str:
-    """The SMTP server that this environment names; empty: the mail catcher takes the line's e-mail."""
-    return os.environ.get("PATHLINE_SMTP_HOST", "")
 
 
 def stop_order() -> tuple[Callable[[str], bool], ...]:

@@ -1,0 +1,21 @@
+"""`pathline sink`: the writer into ClickHouse."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def sink(
+    port: Annotated[int, typer.Option(help="Port of the embedded engine's HTTP interface; 0 takes a free one.")] = 0,
+) -> None:
+    """Write what the line publishes into ClickHouse.
+
+    With PATHLINE_WAREHOUSE it writes to that server; otherwise the engine runs in this process and answers ClickHouse
+    clients at the port.
+    """
+    from schemas.settings import Settings
+    from sinks.clickhouse.app import run
+
+    run(Settings(), port)
