@@ -52,9 +52,8 @@ class DispatchStage:
         at_once: int = AT_ONCE,
     ) -> None:
         self.app = topics.dispatch_apps(channel.name)[transactional]
-        self._commands = topics.outbound(channel.name, transactional)
         self._ledger = topics.ledger(channel.name)
-        self.inputs = (self._commands, topics.UPDATES)
+        self.inputs: tuple[str, ...] = (topics.outbound(channel.name, transactional), topics.UPDATES)
         self._definitions = definitions
         self._codec = codec
         self._channel = channel

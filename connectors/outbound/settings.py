@@ -47,4 +47,3 @@ class SmtpSettings(BaseSettings):
     unsubscribe_mailto: str = Field("", description="Address that takes unsubscribe requests by mail; empty: none.")
     timeout: float = Field(30.0, gt=0, description="Seconds an answer of the server may take.")
     connections: int = Field(10, ge=1, description="Most connections at a time.")
-    at_once: int = Field(20, ge=1, description="Most messages of a partition at the server at a time.")

@@ -17,9 +17,9 @@ from connectors.inbound.collector.intake import Intake
 from connectors.inbound.collector.publisher import Publisher
 from connectors.inbound.collector.rules import PublishedRules
 from connectors.unsubscribe import secret_of
-from schemas.codec import Codec
 from schemas.definitions.model import IdentityRules
 from schemas.kafka import producer_config
+from schemas.registry import codec_for
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 
@@ -41,7 +41,7 @@ def run(
 
     `rules` fixes the identity rules; without, they are those of the project in the topic `definitions` and follow it.
     """
-    codec = Codec()
+    codec = codec_for(settings)
     producer = KafkaProducer(
         producer_config(settings.brokers) | {"linger.ms": LINGER_MS, "delivery.timeout.ms": DELIVERY_MS}
     )

@@ -1,0 +1,60 @@
+"""What a file format is to the loaders: messages of the Segment spec, in the same order every time.
+
+A new format is one class and one entry in `connectors.inbound.files.FORMATS`; formats of other packages register under
+the entry point group `pathline.formats`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+
+class BadSource(ValueError):
+    """There is no such source, or its options are wrong; the text says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One message: its bytes as they stand in the source, and the object in them or the problem with them."""
+
+    raw: bytes
+    message: Mapping[str, Any] | None
+    problem: str = ""
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> Item:
+        """A message that was made, not read."""
+        return cls(orjson.dumps(message), message)
+
+
+class Source(Protocol):
+    """One thing to load. It is made by its format from the text after `KIND:`; raises BadSource then."""
+
+    @property
+    def id(self) -> str:
+        """The same for the same source in another run: under it the position of a load is kept."""
+
+    @property
+    def total(self) -> int | None:
+        """How many items there are, None when that would cost a reading."""
+
+    def items(self) -> Iterator[Item]:
+        """All items, the same and in the same order at every call. Raises OSError."""
+
+
+def options(text: str, allowed: Mapping[str, str]) -> dict[str, int]:
+    """Positive numbers of `name=1,other=2`; `allowed` explains each name. Raises BadSource."""
+    found: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = part.partition("=")
+        if name not in allowed:
+            explained = ", ".join(f"{name} ({about})" for name, about in allowed.items())
+            raise BadSource(f"unknown option {name!r}; there are {explained}")
+        if not value.isdecimal() or int(value) < 1:
+            raise BadSource(f"{name}={value}: a number from 1 is expected ({allowed[name]})")
+        found[name] = int(value)
+    return found
