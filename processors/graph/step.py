@@ -26,7 +26,7 @@ class GraphStage:
     """Links in; assignments, refusals and moves out."""
 
     app = "graph"
-    inputs = (topics.LINKS,)
+    inputs: tuple[str, ...] = (topics.LINKS,)
 
     def __init__(self, source: DefinitionsSource, codec: Codec) -> None:
         self._source = source

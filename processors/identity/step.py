@@ -23,7 +23,7 @@ class IdentityStage:
     """Events and assignments in; events with their person, and novel links, out."""
 
     app = "identity"
-    inputs = (topics.EVENTS, topics.ASSIGNMENTS)
+    inputs: tuple[str, ...] = (topics.EVENTS, topics.ASSIGNMENTS)
 
     def __init__(self, source: DefinitionsSource, codec: Codec) -> None:
         self._source = source
