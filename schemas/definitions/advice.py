@@ -10,7 +10,8 @@ from schemas.definitions.model import Branch, Project, Send, Split, Step, WaitFo
 def advice(project: Project) -> list[str]:
     """Notes on a checked project, each a sentence."""
     sends = [send for journey in project.journeys.values() for send in _sends(journey.steps)]
-    used = {channel for send in sends for channel in send.channels}
+    sending = {name for name, channel in project.channels.items() if channel.kind == "send"}
+    used = {channel for send in sends for channel in send.channels or sending}
     notes = [
         f"channel {name} has no connector: in a running line its messages wait in outbound.{name}"
         for name in sorted(used)
@@ -18,7 +19,7 @@ def advice(project: Project) -> list[str]:
     ]
     for name, channel in project.channels.items():
         missing = [identifier for identifier in channel.identifiers if identifier not in project.identity.types]
-        if channel.kind == "send" and missing and len(missing) == len(channel.identifiers):
+        if name in used and missing and len(missing) == len(channel.identifiers):
             types = ", ".join(missing)
             notes.append(f"channel {name} reaches nobody: identity.yaml has no identifier type {types}")
     for name in sorted(project.templates.keys() - {send.template for send in sends}):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from html import escape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -54,7 +55,7 @@ def render(
         if not _TAG.search(body):
             page = "<p>" + page.strip().replace("\n\n", "</p>\n<p>").replace("\n", "<br>\n") + "</p>"
         if is_html(channel):
-            message["html"] = page
+            message["html"] = _preheader(message.pop("preheader", "")) + page
         message["text"] = _named("text", text, known) if text is not None else plain_text(page)
     else:
         message["text"] = _named("text", text if text is not None else body or "", known)
@@ -88,6 +89,12 @@ def _named(name: str, source: str, known: Mapping[str, Any], html: bool = False)
         return rendered(source, known, html)
     except TemplateError as error:
         raise TemplateError(f"{name}: {error}") from error
+
+
+def _preheader(text: str) -> str:
+    # mail clients show the first words of a page beside the subject
+    hidden = '<div style="display:none;max-height:0;overflow:hidden">'
+    return f"{hidden}{escape(text)}</div>\n" if text else ""
 
 
 class _Words(HTMLParser):

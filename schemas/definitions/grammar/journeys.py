@@ -217,10 +217,14 @@ class SendStep(Step):
     send: SendOver
 
 
+def _arms_beside(schema: dict[str, Any]) -> None:
+    schema["additionalProperties"] = schema["properties"].pop("arms")["additionalProperties"]
+
+
 class SplitStep(Step):
     """Divides people by chance, for good: shares in percent; every arm but holdout has a list of steps by its name."""
 
-    model_config = ConfigDict(json_schema_extra={"additionalProperties": {"type": "array"}})
+    model_config = ConfigDict(json_schema_extra=_arms_beside)
     split: dict[Name, Annotated[float, Field(gt=0, le=100)]] = Field(min_length=2)
     arms: dict[str, list[AnyStep]] = Field(default_factory=dict, exclude=True)
 
