@@ -13,6 +13,9 @@ class Clock(Protocol):
     def now(self) -> int:
         """Line time in milliseconds since 1970 UTC."""
 
+    def line(self, wall_ms: int) -> int:
+        """Line time at an instant of the machine's clock, both in milliseconds since 1970 UTC."""
+
     def wall_seconds(self, line_ms: int) -> float:
         """Wall seconds in which this span of line milliseconds passes."""
 
@@ -22,6 +25,9 @@ class WallClock:
 
     def now(self) -> int:
         return time.time_ns() // 1_000_000
+
+    def line(self, wall_ms: int) -> int:
+        return wall_ms
 
     def wall_seconds(self, line_ms: int) -> float:
         return line_ms / 1000
@@ -37,8 +43,10 @@ class ScaledClock:
     started: int
 
     def now(self) -> int:
-        wall = time.time_ns() // 1_000_000
-        return min(self.until, self.start + int((wall - self.started) * self.speed))
+        return self.line(time.time_ns() // 1_000_000)
+
+    def line(self, wall_ms: int) -> int:
+        return min(self.until, self.start + int((wall_ms - self.started) * self.speed))
 
     def wall_seconds(self, line_ms: int) -> float:
         return line_ms / 1000 / self.speed
@@ -52,6 +60,9 @@ class VirtualClock:
 
     def now(self) -> int:
         return self.at
+
+    def line(self, wall_ms: int) -> int:
+        return wall_ms
 
     def wall_seconds(self, line_ms: int) -> float:
         return 0.0

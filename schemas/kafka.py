@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import (
@@ -138,10 +138,9 @@ def _adjust(admin: AdminClient, present: list[Topic], timeout: float) -> list[st
     return [change.name for change in changes]
 
 
-def code_of(error: KafkaException) -> int | None:
-    """The code of a client or broker error (`KafkaError.X`), None when there is none."""
-    inner = error.args[0]
-    return inner.code() if isinstance(inner, KafkaError) else None
+def cause_of(error: KafkaException) -> KafkaError:
+    """The client's or broker's error behind an exception."""
+    return cast(KafkaError, error.args[0])
 
 
 def _wait(answers: Iterable[Any], accepted: int | None = None) -> None:
@@ -149,7 +148,7 @@ def _wait(answers: Iterable[Any], accepted: int | None = None) -> None:
         try:
             answer.result()
         except KafkaException as error:
-            if code_of(error) != accepted:
+            if cause_of(error).code() != accepted:
                 raise
 
 

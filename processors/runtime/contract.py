@@ -80,9 +80,9 @@ class Turn(Protocol):
 
     def wake(self, key: str, due: int, rank: int = 0) -> None:
         """Ask for `on_wake(key, due)` once line time reaches `due` (milliseconds; rounded up to whole seconds by
-        callers who want coalescing). Durable. At one instant lower ranks (0..65535) first, then keys in order. Asking twice
-        for the same (key, due, rank) is asking once. A wake can't be taken back: a stage checks its state and ignores a
-        stale one."""
+        callers who want coalescing). Durable. At one instant lower ranks (0..65535) come first, then keys in order.
+        Asking twice for the same (key, due, rank) is asking once. A wake can't be taken back: a stage checks its state
+        and ignores a stale one."""
 
     def call(self, key: str, request: Any) -> None:
         """After this turn is committed, hand `request` to the stage's `Calling.perform`; its result comes back as

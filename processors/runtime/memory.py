@@ -156,7 +156,7 @@ class MemoryLine:
         now, work = self.clock.now(), Work(place.partition, place.store, careful=True)
         if fired is not None:
             work.fired(fired)
-        error = work.run(now, lambda: step(work))
+        error = work.run(now, step)
         changes = list(work.changes())
         place.store.apply(changes)
         self._ask(place, changes)

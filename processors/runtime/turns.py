@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from processors.runtime.contract import BadRecord, Table
+from processors.runtime.contract import BadRecord, Table, Turn
 from processors.runtime.store import WAKE, Store, state_key, wake_key
 from schemas.topics import INTERNAL_BYTES
 
@@ -99,14 +99,14 @@ class Work:
         """The wake with this key is fired by the turn about to run and asked for no more."""
         self._mark(raw, None)
 
-    def run(self, now: int, turn: Callable[[], None]) -> BadRecord | None:
+    def run(self, now: int, step: Callable[[Turn], None]) -> BadRecord | None:
         """Run one turn at line time `now`; the error, and no effects, if it raised BadRecord."""
         self._now = now
         self._undo.clear()
         self._undo_wakes.clear()
         sent, calls = len(self.sent), len(self.calls)
         try:
-            turn()
+            step(self)
         except BadRecord as error:
             self._roll_back(sent, calls)
             return error

@@ -1,0 +1,240 @@
+"""A worker's place in its consumer group: which partitions it has, what it reads from them, how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from processors.runtime.contract import Record
+from processors.runtime.exits import Exit, Stop
+from processors.runtime.metrics import Metrics, State
+from processors.runtime.partition import Partition, Source
+from processors.runtime.restore import Restorer
+from processors.runtime.rocks import RocksStore
+from schemas.kafka import cause_of, consumer_config
+from schemas.settings import Settings
+
+log = structlog.get_logger()
+
+_ANSWER_SECONDS = 30.0
+
+#: A record, or (topic, partition) whose end was reached.
+Entry = Record | tuple[str, int]
+
+
+class Listener(Protocol):
+    """Who has to know of assignments; called in the Kafka thread, returns when done."""
+
+    def assigned(self, partitions: set[tuple[str, int]]) -> None:
+        """These (topic, partition) are ours now."""
+
+    def revoked(self, partitions: set[tuple[str, int]]) -> None:
+        """These are going to be ours no longer."""
+
+
+class Membership:
+    """The consumer of a worker. Used in the Kafka thread only, where rebalance callbacks run too."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        app: str,
+        topics: tuple[str, ...],
+        metrics: Metrics,
+        listener: Listener,
+        settle: Callable[[], None],
+    ) -> None:
+        """`settle` is called before partitions are given up, while transactions on them are still accepted."""
+        self.partitions: dict[int, Partition] = {}
+        self.group: Any = None
+        self.joined = False
+        self._app, self._topics, self._metrics, self._listener, self._settle = app, topics, metrics, listener, settle
+        self._folder = state_folder(settings, app)
+        self._epoch = 0
+        self._restorer = Restorer(settings.brokers, app, metrics)
+        self._topic_id = self._restorer.topic_id()
+        self._consumer = Consumer(
+            consumer_config(settings.brokers, app)
+            | {
+                # 11. Classic protocol and range: partitions of the same number of all topics stay together. (With
+                #     KIP-848 the default assignor separates them.)
+                "group.protocol": "classic",
+                "partition.assignment.strategy": "range",
+                "session.timeout.ms": settings.session_timeout_ms,
+                "heartbeat.interval.ms": settings.session_timeout_ms // 6,
+                "enable.partition.eof": True,
+                # 8. Read far ahead: with less the worker starves at a third of the speed.
+                "queued.min.messages": 100_000,
+                "queued.max.messages.kbytes": 64 * 1024,
+                "fetch.queue.backoff.ms": 10,
+                # how long the end of a partition can go unnoticed, and a due timer wait for it
+                "fetch.wait.max.ms": 100,
+                "error_cb": self._on_error,
+            }
+        )
+        self._consumer.subscribe(
+            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    @property
+    def restoring(self) -> bool:
+        """Whether any partition is not restored yet."""
+        return self._restorer.busy
+
+    def fetch(self, most: int, timeout: float) -> list[Entry]:
+        """Up to `most` records, waiting up to `timeout` seconds for the first; rebalances happen in here."""
+        epoch = self._epoch
+        # 8. consume(n, timeout) waits for all n.
+        first = self._consumer.poll(timeout)
+        if first is None:
+            return []
+        messages = [first, *self._consumer.consume(most - 1, 0)] if most > 1 else [first]
+        if epoch != self._epoch:
+            # partitions changed hands in between and what was fetched before must not be mixed with what comes now
+            self._assign()
+            return []
+        return [entry for message in messages if (entry := self._entry(message)) is not None]
+
+    def restore(self, timeout: float) -> None:
+        """Go on restoring; partitions that are done take part from now on."""
+        done = self._restorer.step(timeout)
+        if done:
+            self._consumer.resume([tp for partition in done for tp in self._inputs(partition)])
+
+    def hold(self) -> None:
+        """Fetch nothing for now."""
+        self._consumer.pause(self._all_inputs())
+
+    def go_on(self) -> None:
+        """Fetch again."""
+        self._consumer.resume([tp for p in self.partitions.values() if p.restored for tp in self._inputs(p)])
+
+    def offsets(self, partitions: set[int]) -> list[TopicPartition]:
+        """What to commit for these partitions: never the client's position, which is -1001 before the first record and
+        then ignored."""
+        return [tp for number in sorted(partitions) for tp in self._inputs(self.partitions[number])]
+
+    def measure(self) -> None:
+        """Set the gauges of lag."""
+        for partition in self.partitions.values():
+            for topic, source in partition.sources.items():
+                lag = 0
+                if not source.at_end:
+                    tp = TopicPartition(topic, partition.number)
+                    lag = max(0, self._consumer.get_watermark_offsets(tp, cached=True)[1] - source.next)
+                self._metrics.lag.labels(self._app, topic, str(partition.number)).set(lag)
+
+    def close(self) -> None:
+        """Leave the group; what is under way is settled before."""
+        self._consumer.close()
+        self._restorer.close()
+
+    def _entry(self, message: Message) -> Entry | None:
+        error, topic, number = message.error(), message.topic() or "", message.partition() or 0
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF:
+                return topic, number
+            if error.fatal():
+                raise Stop(Exit.LOST, f"{self._app} can't go on reading {topic or 'its topics'}: {error.str()}")
+            log.warning("reading", app=self._app, topic=topic, error=error.str())
+            return None
+        offset = message.offset() or 0
+        partition = self.partitions.get(number)
+        if partition is None or offset < partition.sources[topic].next:
+            return None
+        timestamp = message.timestamp()[1]
+        return Record(topic, number, offset, timestamp, message.key(), message.value(), _headers(message))
+
+    def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        # 9. This runs in the polling thread; the listener hands it to its own loop and waits.
+        # 1. The generation these partitions belong to, taken now and kept: read at commit time, a zombie would get the
+        #    new one.
+        self.group = consumer.consumer_group_metadata()
+        self._epoch += 1
+        self.joined = True
+        by_number: dict[int, dict[str, Source]] = {}
+        for tp in self._committed(assigned):
+            by_number.setdefault(tp.partition, {})[tp.topic] = Source(next=tp.offset)
+        for number, sources in by_number.items():
+            if len(sources) != len(self._topics):
+                raise Stop(Exit.SETUP, f"{self._app} was given only {sorted(sources)} of partition {number}")
+            store = RocksStore(self._folder / str(number))
+            self.partitions[number] = Partition(number, self._epoch, store, self._topic_id, sources)
+        self._assign()
+        self._restorer.start(list(self.partitions.values()))
+        self.go_on()
+        self._metrics.partitions.labels(self._app).set(len(self.partitions))
+        log.info("assigned", app=self._app, partitions=sorted(self.partitions), restoring=self._restorer.busy)
+        self._listener.assigned({(tp.topic, tp.partition) for tp in assigned})
+
+    def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
+        self._settle()
+        self._give_up()
+        log.info("revoked", app=self._app, partitions=sorted({tp.partition for tp in revoked}))
+        self._listener.revoked({(tp.topic, tp.partition) for tp in revoked})
+
+    def _on_lost(self, consumer: Consumer, lost: list[TopicPartition]) -> None:
+        # 6. Somebody else has them already.
+        numbers = sorted({tp.partition for tp in lost})
+        raise Stop(Exit.LOST, f"{self._app} lost partitions {numbers}: it did not answer the group in time")
+
+    def _give_up(self) -> None:
+        self._restorer.stop()
+        for partition in self.partitions.values():
+            partition.store.close()
+        self.partitions.clear()
+        self._epoch += 1
+        self.group = None
+        self._metrics.partitions.labels(self._app).set(0)
+
+    def _committed(self, assigned: list[TopicPartition]) -> list[TopicPartition]:
+        """Where to start: the committed offset, else the beginning."""
+        # 4. A read_committed client is told stable offsets only: it waits for transactions of a former owner to end.
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while True:
+            try:
+                found = self._consumer.committed(assigned, timeout=5)
+                failed = next((str(tp.error) for tp in found if tp.error is not None), None)
+                if failed is None:
+                    return [tp if tp.offset >= 0 else self._beginning(tp) for tp in found]
+            except KafkaException as error:
+                failed = cause_of(error).str()
+            if time.monotonic() > deadline:
+                raise Stop(Exit.LOST, f"{self._app} can't learn where to start: {failed}")
+            log.warning("asking again for committed offsets", app=self._app, error=failed)
+
+    def _beginning(self, tp: TopicPartition) -> TopicPartition:
+        low, _ = self._consumer.get_watermark_offsets(tp, timeout=_ANSWER_SECONDS)
+        return TopicPartition(tp.topic, tp.partition, low)
+
+    def _assign(self) -> None:
+        """Read every partition from where it is; those not restored yet wait."""
+        self._consumer.assign(self._all_inputs())
+        self.hold()
+        self.go_on()
+
+    def _inputs(self, partition: Partition) -> list[TopicPartition]:
+        return [TopicPartition(topic, partition.number, source.next) for topic, source in partition.sources.items()]
+
+    def _all_inputs(self) -> list[TopicPartition]:
+        return [tp for partition in self.partitions.values() for tp in self._inputs(partition)]
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._metrics.state = State.WAITING
+        log.warning("kafka", app=self._app, error=error.str())
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
+    found = message.headers()
+    return tuple((name, value if isinstance(value, bytes) else b"") for name, value in found) if found else ()
+
+
+def state_folder(settings: Settings, app: str) -> Path:
+    """Where a worker keeps the stores of its partitions."""
+    return settings.home / "state" / f"{app}-{settings.worker}"

@@ -1,0 +1,141 @@
+"""The producing side of a worker: one Kafka transaction at a time, and nothing outside of one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from processors.runtime.exits import Exit, Stop
+from processors.runtime.turns import Sent
+from schemas.kafka import cause_of, producer_config
+from schemas.settings import Settings
+from schemas.topics import changelog
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+_CONNECT_SECONDS = 5.0
+
+_TAKEN_OVER = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
+_LEFT_GROUP = {
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.FENCED_INSTANCE_ID,
+    KafkaError.REBALANCE_IN_PROGRESS,
+}
+
+
+class Outbox:
+    """A transactional producer. Used in the Kafka thread only."""
+
+    def __init__(self, settings: Settings, app: str) -> None:
+        self._app = app
+        self._changelog = changelog(app)
+        self._seconds = settings.transaction_timeout_ms / 1000
+        self._last: dict[int, int] = {}
+        self._producer = Producer(
+            producer_config(settings.brokers)
+            | {
+                # 10. A stable name per worker: the next start aborts an open transaction of this one at once, instead
+                #     of everything behind it staying hidden until the timeout.
+                "transactional.id": f"{app}-{settings.worker}",
+                "transaction.timeout.ms": settings.transaction_timeout_ms,
+                "linger.ms": 5,
+                "batch.num.messages": 10_000,
+                "queue.buffering.max.messages": 1_000_000,
+                "queue.buffering.max.kbytes": 512 * 1024,
+            }
+        )
+
+    def connect(self) -> str | None:
+        """Register the transactional id; says why not while the broker can't be reached. Blocks 5 s. Raises Stop."""
+        try:
+            self._producer.init_transactions(_CONNECT_SECONDS)
+        except KafkaException as error:
+            if not cause_of(error).retriable():
+                raise self._stop(error, "transactions can't be set up") from error
+            return cause_of(error).str()
+        return None
+
+    def commit(
+        self,
+        sent: Iterable[Sent],
+        changes: dict[int, list[tuple[bytes, bytes | None]]],
+        offsets: list[TopicPartition],
+        group: Any,
+    ) -> dict[int, int]:
+        """One transaction: outputs, changed state by partition, and the offsets of the input it came from.
+
+        Returns the checkpoint (offset after the last change) of each partition whose state changed. Raises Stop for
+        anything that goes wrong: what was sent is then aborted by the next start.
+        """
+        self._last.clear()
+        self._retried(self._producer.begin_transaction)
+        for record in sent:
+            self._produce(record.topic, record.partition, record.key, record.value, record.headers)
+        for partition, changed in changes.items():
+            for key, value in changed[:-1]:
+                self._produce(self._changelog, partition, key, value)
+            key, value = changed[-1]
+            self._produce(self._changelog, partition, key, value, report=self._on_state)
+        if self._producer.flush(self._seconds):
+            raise Stop(Exit.LOST, f"not all records of a transaction were taken within {self._seconds:.0f} s")
+        # 7. Every transaction sends offsets, also one that only fires timers: otherwise one of a worker that lost its
+        #    partitions would not be refused.
+        self._retried(self._producer.send_offsets_to_transaction, offsets, group, self._seconds)
+        self._retried(self._producer.commit_transaction, self._seconds)
+        # 5. Checkpoint = last changelog offset, as the broker reported it, + 1.
+        return {partition: offset + 1 for partition, offset in self._last.items()}
+
+    def _produce(
+        self,
+        topic: str,
+        partition: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        headers: tuple[tuple[str, bytes], ...] = (),
+        report: Callable[[KafkaError | None, Message], None] | None = None,
+    ) -> None:
+        # without reports a failure still counts: the transaction then can't be committed
+        options: dict[str, Any] = {} if report is None else {"on_delivery": report}
+        if partition is not None:
+            options["partition"] = partition
+        if headers:
+            options["headers"] = list(headers)
+        while True:
+            try:
+                self._producer.produce(topic, value, key, **options)
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                raise self._stop(error, f"a record for {topic} could not be produced") from error
+
+    def _on_state(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self._last[message.partition() or 0] = message.offset() or 0
+
+    def _retried(self, act: Callable[..., T], *arguments: Any) -> T:
+        """Retry what Kafka says can be retried, until the transaction's time is over."""
+        deadline = time.monotonic() + self._seconds
+        while True:
+            try:
+                return act(*arguments)
+            except KafkaException as error:
+                if not cause_of(error).retriable() or time.monotonic() > deadline:
+                    raise self._stop(error, f"{act.__name__} failed") from error
+                log.warning("retrying", app=self._app, what=act.__name__, error=cause_of(error).str())
+
+    def _stop(self, error: KafkaException, what: str) -> Stop:
+        # 6. Any error of a transaction other than a retriable one ends the process.
+        code, text = cause_of(error).code(), cause_of(error).str()
+        if code in _TAKEN_OVER:
+            return Stop(Exit.LOST, f"{what}: another worker has the number of this one ({text})")
+        if code in _LEFT_GROUP:
+            return Stop(Exit.LOST, f"{what}: the partitions were given to another worker meanwhile ({text})")
+        return Stop(Exit.LOST, f"{what}: {text}")

@@ -1,0 +1,155 @@
+"""One transaction's worth of turns of a stage, before anything of it counts."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+from processors.runtime.calls import Result
+from processors.runtime.contract import BadRecord, Record, Stage, Turn
+from processors.runtime.deadletters import cause_record, dead_letter
+from processors.runtime.membership import Entry
+from processors.runtime.partition import Partition
+from processors.runtime.store import wake_of
+from processors.runtime.turns import Sent, Work
+from schemas.clock import Clock
+
+#: Seconds after which no further turn is started: a slow stage then takes smaller transactions.
+BUDGET_SECONDS = 0.25
+_LOOK_AT_CLOCK_EVERY = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter, what caused it and why."""
+
+    cause: Record
+    error: BadRecord
+    sent: Sent
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the turns of one transaction left. `taken` entries were looked at; `bad` are places among the records."""
+
+    works: dict[int, Work] = field(default_factory=dict)
+    letters: list[Letter] = field(default_factory=list)
+    progress: dict[tuple[str, int], Record | None] = field(default_factory=dict)
+    next: dict[tuple[str, int], int] = field(default_factory=dict)
+    passed: dict[int, bytes] = field(default_factory=dict)
+    welcomed: set[int] = field(default_factory=set)
+    counts: Counter[tuple[str, int]] = field(default_factory=Counter)
+    taken: int = 0
+    records: int = 0
+    wakes: int = 0
+    bad: list[int] = field(default_factory=list)
+
+    def sent(self) -> Iterable[Sent]:
+        """All records to produce, by partition in the order of turns, dead letters last."""
+        for work in self.works.values():
+            yield from work.sent
+        yield from (letter.sent for letter in self.letters)
+
+
+class Steps:
+    """Runs turns, until `room` calls were asked for or the time is over.
+
+    `careful` finds the turn that makes a state too large, at the price of encoding every change.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        clock: Clock,
+        partitions: dict[int, Partition],
+        wake_limit: int,
+        room: int | None,
+        *,
+        careful: bool = False,
+    ) -> None:
+        self._stage = stage
+        self._clock = clock
+        self._partitions = partitions
+        self._wake_limit = wake_limit
+        self._room = room
+        self._careful = careful
+        self._deadline = time.monotonic() + BUDGET_SECONDS
+        self._now = clock.now()
+        self._outcome = Outcome()
+
+    def run(self, entries: list[Entry], results: list[Result]) -> Outcome:
+        """First turns on new partitions, then results, records and timers that are due.
+
+        Raises whatever the stage raises except BadRecord.
+        """
+        for partition in self._partitions.values():
+            if partition.restored and not partition.welcomed:
+                cause = cause_record(self._stage.app, "assigned", partition.number, "", self._now)
+                self._turn(cause, self._stage.on_assigned)
+                self._outcome.welcomed.add(partition.number)
+        for result in results:
+            owner = self._partitions.get(result.partition)
+            if owner is not None and owner.epoch == result.epoch:
+                cause = cause_record(self._stage.app, "result", result.partition, result.key, self._now)
+                self._turn(cause, partial(self._stage.on_result, result.key, result.answer))
+        self._records(entries)
+        self._wakes()
+        return self._outcome
+
+    def _records(self, entries: list[Entry]) -> None:
+        outcome, on_record, clock = self._outcome, self._stage.on_record, time.monotonic
+        for entry in entries:
+            if outcome.taken % _LOOK_AT_CLOCK_EVERY == 0 and outcome.taken and clock() > self._deadline:
+                break
+            if self._full():
+                break
+            outcome.taken += 1
+            if isinstance(entry, tuple):
+                outcome.progress[entry] = None
+                continue
+            if not self._turn(entry, partial(on_record, entry)):
+                outcome.bad.append(outcome.records)
+            outcome.records += 1
+            source = entry.topic, entry.partition
+            outcome.next[source] = entry.offset + 1
+            outcome.progress[source] = entry
+            outcome.counts[source] += 1
+
+    def _wakes(self) -> None:
+        outcome, stage = self._outcome, self._stage
+        for partition in self._partitions.values():
+            if not partition.restored or partition.next_due is None:
+                continue
+            until = partition.reached(self._clock, self._now, outcome.progress)
+            if partition.next_due > until:
+                continue
+            for raw in partition.due(until, self._wake_limit):
+                key, due = wake_of(raw)
+                cause = cause_record(stage.app, "wake", partition.number, key, due)
+                self._work(partition.number).fired(raw)
+                self._turn(cause, partial(stage.on_wake, key, due))
+                outcome.passed[partition.number] = raw
+                outcome.wakes += 1
+                if time.monotonic() > self._deadline or self._full():
+                    return
+
+    def _turn(self, cause: Record, step: Callable[[Turn], None]) -> bool:
+        work = self._work(cause.partition)
+        error = work.run(self._now, step)
+        if error is None:
+            return True
+        letter = dead_letter(cause, self._stage.app, error, self._now, cause.partition)
+        self._outcome.letters.append(Letter(cause, error, letter))
+        return False
+
+    def _full(self) -> bool:
+        return self._room is not None and sum(len(w.calls) for w in self._outcome.works.values()) >= self._room
+
+    def _work(self, number: int) -> Work:
+        work = self._outcome.works.get(number)
+        if work is None:
+            work = self._outcome.works[number] = Work(number, self._partitions[number].store, careful=self._careful)
+        return work
