@@ -90,9 +90,10 @@ def end_duplicates(person: Working, walk: Walk) -> None:
             )
 
 
-def expect_profile(person: Working, arrived: Iterable[str], now: int) -> None:
-    """Note which part of the profile is still on its way: what slots with something in them contribute to it."""
-    identifiers = {identifier_of(slot) for slot in arrived if (person.slots.held[slot].state or _NOTHING) != _NOTHING}
+def expect_profile(person: Working, arrived: Iterable[str] = (), now: int = 0) -> None:
+    """Note which part of the profile is still on its way: what slots that arrived `now` with something in them
+    contribute to it."""
+    identifiers = [identifier_of(slot) for slot in arrived if (person.slots.held[slot].state or _NOTHING) != _NOTHING]
     missing = {i for i in (*person.person.expected, *identifiers) if not person.profile.shows(i)}
     since = person.person.expected_since
     person.change(

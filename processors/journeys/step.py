@@ -33,7 +33,7 @@ class JourneysStage:
     """Journeys of all persons; see the module."""
 
     app = "journeys"
-    inputs = (topics.UPDATES, topics.JOURNEYS_HANDOFF)
+    inputs: tuple[str, ...] = (topics.UPDATES, topics.JOURNEYS_HANDOFF)
 
     def __init__(self, rules_source: DefinitionsSource, codec: Codec) -> None:
         self._plans = Plans(rules_source)
@@ -70,6 +70,9 @@ class JourneysStage:
 
     def on_assigned(self, turn: Turn) -> None:
         """Nothing to find again: instances and timers are state."""
+
+    def on_result(self, key: str, result: object, turn: Turn) -> None:
+        """Never asked: journeys call nobody outside."""
 
     # --- updates that wait for state on its way -----------------------------------------------------------------
 
@@ -156,10 +159,10 @@ class JourneysStage:
                 recent = Recent(event_id=happening.event_id, at=at, identifiers=identifiers, document=happening.json)
                 person.remember(recent, slot)
         walk.flush()
-        if update.profile is not None and person.person.expected_since is not None:
-            moving.expect_profile(person, (), person.person.expected_since)
-        if person.person.inherited and not person.person.expected:
-            self._settle(person, at)
+        if update.profile is not None and person.person.expected:
+            moving.expect_profile(person)
+            if not person.person.expected:
+                self._settle(person, at)
 
     def _settle(self, person: Working, at: int) -> None:
         walk = Walk(person, at)
