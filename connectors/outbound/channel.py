@@ -40,6 +40,3 @@ class Channel(Protocol):
     async def hand_over(self, command: SendCommand) -> Outcome:
         """Give a message to the provider. Never raises; every answer and failure is an Outcome. Called several at a
         time; may block for a few seconds while the provider is away, not longer, so that a worker can stop."""
-
-    async def close(self) -> None:
-        """Let go of connections."""

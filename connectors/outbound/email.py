@@ -58,11 +58,6 @@ class Email:
                 await asyncio.sleep(pause)
         return Outcome("temporary", f"no SMTP server at {self._server.host}:{self._server.port}")
 
-    async def close(self) -> None:
-        """Let go of connections."""
-        while self._idle:
-            self._idle.pop().close()
-
     async def _attempt(self, sender: str, to: str, data: bytes) -> Outcome | None:
         """One try; None when the server could not be reached or hung up before it had the message."""
         try:

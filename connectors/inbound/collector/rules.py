@@ -1,4 +1,4 @@
-"""The identity rules in force at the edge: those of the project that was published last."""
+"""The identity rules in force at the edge, followed as they change."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import threading
 import structlog
 from confluent_kafka import KafkaException
 
-from schemas.codec import BadRecord, Codec
-from schemas.definitions import Invalid, parse
+from connectors.inbound.published import rules_in
+from schemas.codec import Codec
 from schemas.definitions.model import IdentityRules
 from schemas.kafka import Whole
-from schemas.records import Definitions
 from schemas.topics import DEFINITIONS
 
 log = structlog.get_logger()
@@ -40,21 +39,8 @@ class PublishedRules:
         while not self._stopping.is_set():
             try:
                 for message in self._topic.new(0.5):
-                    value = message.value()
-                    if value is not None:
-                        self._take(value)
+                    self._rules = rules_in(message, self._codec) or self._rules
             except KafkaException as error:
                 # the broker is away, or the topic is not created yet: the consumer goes on by itself
                 log.warning("definitions can't be read", error=str(error))
                 self._stopping.wait(1)
-
-    def _take(self, value: bytes) -> None:
-        try:
-            published = self._codec.decode(Definitions, value)
-            project = parse(published.files)
-        except (BadRecord, Invalid) as error:
-            # an older collector meets a newer project: what was in force stays
-            log.error("a published project can't be used here", error=str(error))
-            return
-        self._rules = project.identity
-        log.info("definitions in force", version=published.version)
