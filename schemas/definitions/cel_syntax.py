@@ -90,7 +90,7 @@ _TOKEN = re.compile(
       | (?P<int>0x[0-9a-fA-F]+|\d+)
       | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
       | (?P<operator>==|!=|<=|>=|&&|\|\||[-+*/%<>!?:.,()\[\]{}])""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 _LEVELS: tuple[tuple[str, ...], ...] = (
     ("||",),
@@ -121,7 +121,8 @@ class _Parser:
         while position < len(source):
             match = _TOKEN.match(source, position)
             if match is None:
-                self._fail(f"unexpected {source[position]!r}", position)
+                hint = "; write == to compare" if source[position] == "=" else ""
+                self._fail(f"unexpected {source[position]!r}{hint}", position)
             if match.lastgroup != "space":
                 self._tokens.append((str(match.lastgroup), match.group(), position))
             position = match.end()
@@ -142,8 +143,7 @@ class _Parser:
     def end(self) -> None:
         kind, text, position = self._tokens[self._at]
         if kind != "end":
-            hint = "; write == to compare" if self._source[position : position + 1] == "=" else ""
-            self._fail(f"unexpected {text!r}{hint}", position)
+            self._fail(f"unexpected {text!r}", position)
 
     def _binary(self, level: int) -> Node:
         if level == len(_LEVELS):

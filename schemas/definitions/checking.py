@@ -49,8 +49,18 @@ def _report(details: ErrorDetails, value: Any, findings: Findings, seen: set[Mar
             seen.add(mark)
             findings.add(mark, "text, a number or true/false is expected")
         return
+    if _follows(details, found, findings):
+        return
     message, hint = _words(details, found)
     findings.add(mark, message, hint)
+
+
+def _follows(details: ErrorDetails, found: Any, findings: Findings) -> bool:
+    """Whether an error only follows from a misspelt key that was told already."""
+    meant = findings.misspelt.get(found.mark, set()) - {""} if isinstance(found, Mapping) else set()
+    if details["type"] == "missing":
+        return details["loc"][-1] in meant
+    return details["type"] == "value_error" and bool(meant)
 
 
 def _walk(value: Any, place: SequenceOf[int | str]) -> tuple[Mark, Any]:

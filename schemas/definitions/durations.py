@@ -9,9 +9,9 @@ UNITS = {"s": SECOND_MS, "m": 60 * SECOND_MS, "h": 3_600 * SECOND_MS, "d": 86_40
 #: Longer ones are mistakes: 100 years.
 MAX_MS = 36_525 * UNITS["d"]
 
-_DURATION = re.compile(r"(?:\d+[smhdw])+")
-_PART = re.compile(r"(\d+)([smhdw])")
-_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_DURATION = re.compile(r"(?:[0-9]+[smhdw])+")
+_PART = re.compile(r"([0-9]+)([smhdw])")
+_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 
 def duration(text: str) -> int:
@@ -33,9 +33,9 @@ def spoken(milliseconds: int) -> str:
         count, rest = divmod(rest, UNITS[unit])
         if count:
             parts.append(f"{count}{unit}")
-    if rest or not parts:
+    if rest:
         parts.append(f"{rest}ms")
-    return "".join(parts)
+    return "".join(parts) or "0s"
 
 
 def time_of_day(text: str) -> int:

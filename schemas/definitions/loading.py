@@ -208,7 +208,7 @@ class _Loader:
                 written = raw.get("name") if isinstance(raw, Located) else None
                 name = written if isinstance(written, str) else name
             if name in names:
-                self._of(file).add(Mark(1, 1), f"{folder} {name!r} is also defined in {names[name]}")
+                self._of(file).add(Mark(1, 1), f"there already is a {folder[:-1]} {name!r} in {names[name]}")
             names.setdefault(name, file)
         return names
 

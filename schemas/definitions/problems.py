@@ -30,12 +30,18 @@ class Invalid(ValueError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+def closest(name: str, allowed: Iterable[str]) -> str | None:
+    """The allowed name that was probably meant; None when there is none like it."""
+    folded = {candidate.casefold(): candidate for candidate in sorted(allowed)}
+    close = get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
+    return folded[close[0]] if close else None
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """`did you mean X?` when one of the allowed names is close, else the names themselves."""
     names = sorted(allowed)
-    folded = {candidate.casefold(): candidate for candidate in names}
-    close = get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
-    if close:
-        return f"did you mean {folded[close[0]]}?"
+    meant = closest(name, names)
+    if meant is not None:
+        return f"did you mean {meant}?"
     shown = ", ".join(names[:15]) + (", ..." if len(names) > 15 else "")
     return f"allowed: {shown}" if names else "there are none"

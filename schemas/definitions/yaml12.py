@@ -117,7 +117,9 @@ class _Builder:
                 first = mapping.keys_at[key].line
                 raise self._unreadable(key_node, f"{key!r} stands here twice, first in line {first}")
             mapping.keys_at[key] = _mark(key_node)
-            mapping.values_at[key] = _mark(value_node)
+            # where nothing is written, the parser points at whatever comes next
+            empty = isinstance(value_node, ScalarNode) and not value_node.value and value_node.style is None
+            mapping.values_at[key] = _mark(key_node if empty else value_node)
             mapping[key] = self.value(value_node, depth + 1)
         return mapping
 

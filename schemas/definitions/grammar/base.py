@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from schemas.definitions import durations
-from schemas.definitions.problems import Problem, nearest
+from schemas.definitions.problems import Problem, closest, nearest
 from schemas.definitions.yaml12 import Mapping, Mark
 
 _NAME = re.compile(r"\w[\w.-]*")
@@ -32,6 +32,8 @@ class Findings:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
+        #: mapping with a key that is not allowed -> what was probably meant; that it is missing too needs no telling
+        self.misspelt: dict[Mark, set[str]] = {}
 
     def add(self, mark: Mark, message: str, hint: str = "") -> None:
         self.problems.append(Problem(self.file, mark.line, mark.column, message, hint))
@@ -69,6 +71,7 @@ class Part(BaseModel):
         if key in cls.later:
             findings.add(data.keys_at[key], f"not supported yet: {key}")
         elif key not in cls.names():
+            findings.misspelt.setdefault(data.mark, set()).add(closest(key, cls.names()) or "")
             findings.add(data.keys_at[key], f"unknown key {key!r}", nearest(key, cls.names()))
 
     @classmethod

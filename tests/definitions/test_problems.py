@@ -1,0 +1,267 @@
+"""Every kind of mistake is told with its place, what is wrong, and what would be valid."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.definitions.files import journey, problems
+
+SEND = "- send: {template: hello, channels: [email]}"
+
+
+def told(**files: str) -> list[str]:
+    return [str(problem) for problem in problems(**files)]
+
+
+@pytest.mark.parametrize(
+    ("segment", "place", "message"),
+    [
+        ("whn: {did: A}", "1:1", "unknown key 'whn' (did you mean when?)"),
+        ("name: a b\nwhen: {did: A}", "1:7", "'a b' can't be a name"),
+        ("name: ~hidden\nwhen: {did: A}", "1:7", "'~hidden' can't be a name"),
+        ("description: x", "1:1", "'when' is missing here"),
+        ("when: {dd: A}", "1:7", "a condition is expected, not 'dd' (did you mean did?)"),
+        ("when: {}", "1:7", "allowed: all, any, not, did, trait, in, consent, reachable, cel"),
+        ("when: vip", "1:7", "a condition is expected, not 'vip'"),
+        ("when:\n  all: []", "2:8", "at least 1 expected, there are 0"),
+        ("when: {did: A, within: 180}", "1:24", "180 has no unit; write for example 180s"),
+        ("when: {did: A, within: 0d}", "1:24", "must be longer than 0s"),
+        ("when: {did: A, within: soon}", "1:24", "'soon' is not a duration"),
+        ("when: {did: A, within: 1d, between: [2d, 1d]}", "1:7", "one window only, not within and between"),
+        ("when: {did: A, between: [1d, 2d]}", "1:7", "between is [far, near]"),
+        ("when: {did: A, from: soon}", "1:22", "'soon' is not a date"),
+        ("when: {did: A, from: 2024-05-02, to: 2024-05-01}", "1:38", "to is not later than from"),
+        ("when: {did: A, count: 3}", "1:23", "a mapping (key: value) is expected"),
+        ("when: {did: A, count: {at_leats: 3}}", "1:24", "unknown key 'at_leats' (did you mean at_least?)"),
+        ("when: {did: A, count: {at_least: 3, at_most: 2}}", "1:23", "nothing is at least 3 and at most 2"),
+        ("when: {did: A, count: {exactly: 3, at_most: 2}}", "1:23", "exactly stands alone"),
+        ("when: {did: A, count: {at_least: 1.5}}", "1:34", "a whole number is expected"),
+        ("when: {did: A, where: event.properties.x >}", "1:23", "not a CEL condition"),
+        ("when: {did: A, where: evnt.properties.x > 1}", "1:23", "there is no 'evnt' here (did you mean event?)"),
+        ("when: {did: A, where: properties.x > 1}", "1:23", "did you mean event.properties.x?"),
+        ("when: {did: A, where: event.price > 1}", "1:23", "did you mean event.properties.price?"),
+        ("when: {did: A, where: entry.properties.x > 1}", "1:23", "there is no 'entry' here"),
+        ("when: {cel: event.properties.x > 1}", "1:13", "cel has no place in a segment"),
+        ("when: {trait: city}", "1:7", "say how the trait compares: equals, not_equals"),
+        ("when: {trait: city, equal: x}", "1:21", "unknown key 'equal' (did you mean equals?)"),
+        ("when: {trait: city, equals: [x]}", "1:29", "text, a number or true/false is expected"),
+        ("when: {trait: city, one_of: x}", "1:29", "a list is expected, not 'x'"),
+        ("when: {in: vp}", "1:12", "there is no segment 'vp' (did you mean vip?)"),
+        ("when: {in: list:staff}", "1:12", "not supported yet: in: list:NAME"),
+        ("when: {consent: emial}", "1:17", "there is no channel 'emial' (did you mean email?)"),
+        ("when: {consent: {purpose: x}}", "1:17", "'channel' is missing here"),
+        ("when: {reachable: fax}", "1:19", "there is no channel 'fax' (allowed: email, sms, web)"),
+        ("when: {not: [{did: A}]}", "1:13", "a condition is expected, not a list"),
+        ("when: {sum: {of: properties.total}}", "1:7", "not supported yet: sum"),
+        ("when: {did_in_order: [A, B]}", "1:7", "not supported yet: did_in_order"),
+        ("when: {did: A, each: properties.products}", "1:16", "not supported yet: each"),
+        ("when: {prefers: web_push}", "1:7", "not supported yet: prefers"),
+        ("when: {rfm: {monetary: 5}}", "1:7", "not supported yet: rfm"),
+        ("when: {predicts: {purchase: 30d}}", "1:7", "not supported yet: predicts"),
+        ("when: {did: A}\nsync: [google_ads]", "2:1", "not supported yet: sync"),
+        ("", "1:1", "the file is empty"),
+        ("- a", "1:1", "a mapping (key: value) is expected, not a list"),
+        ("when: [", "1:8", "not YAML"),
+    ],
+)
+def test_segments(segment: str, place: str, message: str) -> None:
+    found = told(segments__s=segment)
+    assert len(found) == 1, found
+    assert found[0].startswith(f"segments/s.yaml:{place}: ")
+    assert message in found[0]
+
+
+@pytest.mark.parametrize(
+    ("steps", "place", "message"),
+    [
+        ("- wait: 5", "4:11", "5 has no unit"),
+        ("- wait:", "4:5", "a duration is expected"),
+        ("- wait: {until: birthday}", "4:19", "neither a time of day nor a date"),
+        ("- wait: {until: '25:00'}", "4:19", "'25:00' is not a time of day"),
+        ("- wait: {until: '09:00', days: [funday]}", "4:35", "'funday' is not allowed here"),
+        ("- wait: {until: '09:00', before: 1d}", "4:11", "before and after belong to a date"),
+        ("- wait: {until: traits.x, days: [mon]}", "4:35", "days belong to a time of day"),
+        ("- wait: {days: [mon]}", "4:11", "a duration (for) or a time (until) is expected"),
+        ("- wait: 1h\n  send: {template: hello}", "5:5", "'send' is a step of its own (begin it with '- ')"),
+        ("- wiat: 1h", "4:5", "a step is expected, not 'wiat' (did you mean wait?)"),
+        ("- exit", "4:5", "a step is expected, not 'exit'"),
+        ("- wait_for: {evnt: A}", "4:15", "what happens is expected, not 'evnt' (did you mean event?)"),
+        ("- wait_for: {segment: nope}", "4:25", "there is no segment 'nope'"),
+        ("- wait_for: {event: A, as: entry}", "4:30", "'entry' already stands for something else"),
+        ("- wait_for: {event: A, as: a.b}", "4:30", "can't be used in expressions"),
+        ("- branch: []", "4:13", "at least 1 expected, there are 0"),
+        ("- branch: [{otherwise: []}]", "4:13", "a branch needs at least one arm with when"),
+        ("- branch: [{otherwise: []}, {when: {in: vip}, steps: []}]", "4:26", "otherwise comes last"),
+        ("- branch: [{if: {in: vip}, steps: []}]", "4:14", "an arm is {when, steps} or {otherwise}, not 'if'"),
+        ("- branch: [{when: {in: vip}}]", "4:14", "'steps' is missing here"),
+        ("- branch: [{when: {in: vp}, steps: []}]", "4:26", "there is no segment 'vp'"),
+        ("- branch: [{when: {cel: view.x == 1}, steps: []}]", "4:27", "there is no 'view' here"),
+        ("- branch: [{when: {did: A, where: entry.name == 'x'}, steps: []}]", "4:37", "there is no 'entry' here"),
+        ("- send: {template: helo, channels: [email]}", "4:22", "there is no template 'helo' (did you mean hello?)"),
+        ("- send: {template: hello, channels: [telegram]}", "4:39", "there is no channel 'telegram'"),
+        ("- send: {template: hello, channels: [web]}", "4:39", "a channel people visit"),
+        ("- send: {template: hello, channels: cheepest}", "4:39", "(did you mean cheapest?)"),
+        ("- send: {template: hello, channels: best}", "4:39", "not supported yet: channels: best"),
+        ("- send: {template: hello, until: opened}", "4:11", "until and within go together"),
+        ("- send: {template: hello, until: seen, within: 1h}", "4:36", "'seen' is not allowed here"),
+        ("- send: hello", "4:11", "a mapping (key: value) is expected"),
+        ("- split: {a: 45, b: 45}\n  a: []\n  b: []", "4:12", "the shares add up to 90, 100 is expected"),
+        ("- split: {a: 50, b: 50}\n  a: []", "4:12", "arm 'b' has no steps (write b: [...] beside split)"),
+        ("- split: {a: 50, b: 50}\n  a: []\n  b: []\n  c: []", "7:5", "unknown key 'c'"),
+        ("- split: {a: 50, holdout: 50}\n  a: []\n  holdout: []", "6:5", "unknown key 'holdout'"),
+        ("- split: {a: 50, b: 50}\n  a: [{sent: x}]\n  b: []", "5:9", "a step is expected, not 'sent'"),
+        ("- update: {cart_reminded: true}", "4:13", "write traits.cart_reminded: ..."),
+        ("- update: {traits.name: '{{ foo }}'}", "4:13", "there is no 'foo' here"),
+        ("- id: x\n  wait: 1h\n- id: x\n  wait: 1h", "6:9", "step id 'x' stands here twice, first in line 4"),
+        ("- emit: {event: A}", "4:5", "not supported yet: emit"),
+        ("- call: {url: x}", "4:5", "not supported yet: call"),
+        ("- task: {}", "4:5", "not supported yet: task"),
+        ("- start: other", "4:5", "not supported yet: start"),
+        ("- repeat: {times: 3}", "4:5", "not supported yet: repeat"),
+    ],
+)
+def test_steps(steps: str, place: str, message: str) -> None:
+    found = told(journeys__j=journey(steps))
+    assert len(found) == 1, found
+    assert found[0].startswith(f"journeys/j.yaml:{place}: ")
+    assert message in found[0]
+
+
+@pytest.mark.parametrize(
+    ("enter", "place", "message"),
+    [
+        ("{evnt: A}", "2:8", "what starts the journey is expected, not 'evnt' (did you mean event?)"),
+        ("{segment: nope}", "2:18", "there is no segment 'nope'"),
+        ("{left: nope}", "2:15", "there is no segment 'nope'"),
+        ("{event: A, key: cart_id}", "2:24", "an event has no 'cart_id' (did you mean properties.cart_id?)"),
+        ("{event: A, on_repeat: again}", "2:30", "'again' is not allowed here"),
+        ("{event: A, existing: true}", "2:19", "unknown key 'existing'"),
+        ("{event: A, max_age: 1y}", "2:28", "'1y' is not a duration"),
+        ("{schedule: FREQ=DAILY, of: vip}", "2:8", "not supported yet: schedule"),
+        ("{date: traits.birthday}", "2:8", "not supported yet: date"),
+    ],
+)
+def test_entries(enter: str, place: str, message: str) -> None:
+    found = told(journeys__j=journey(SEND, enter))
+    assert len(found) == 1, found
+    assert found[0].startswith(f"journeys/j.yaml:{place}: ")
+    assert message in found[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("exit: done", "an event or a segment, or a list of them, is expected"),
+        ("exit: [{left: nope}]", "there is no segment 'nope'"),
+        ("goal: {within: 1d}", "a goal is an event or a segment"),
+        ("category: promo", "'promo' is not allowed here"),
+        ("priority: high", "a whole number is expected, not 'high'"),
+        ("intent: '{{ cart }}'", "there is no 'cart' here"),
+        ("intent: '{{ entry.cart_id }}'", "did you mean entry.properties.cart_id?"),
+        ("intents: x", "unknown key 'intents' (did you mean intent?)"),
+    ],
+)
+def test_the_rest_of_a_journey(more: str, message: str) -> None:
+    found = told(journeys__j=journey(SEND, more=more))
+    assert len(found) == 1, found
+    assert found[0].startswith("journeys/j.yaml:5:")
+    assert message in found[0]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "place", "message"),
+    [
+        ("project", "nam: x", "1:1", "unknown key 'nam' (did you mean name?)"),
+        ("project", "timezone: Europe/Kiew", "1:11", "there is no time zone 'Europe/Kiew'"),
+        ("project", "currency: hryvnia", "1:11", "'hryvnia' does not look like"),
+        ("project", "holdout: {share: 100}", "1:18", "must be less than 100"),
+        ("identity", "identifiers: {}", "1:14", "at least 1 expected"),
+        ("identity", "identifiers: {email: {normalise: email}}", "1:23", "(did you mean normalize?)"),
+        ("identity", "identifiers: {email: {normalize: mail}}", "1:34", "(did you mean email?)"),
+        ("identity", "identifiers: {email: {limit: 0}}", "1:30", "must be greater than or equal to 1"),
+        ("identity", "identifiers: {email: {shared: new}}", "1:31", "'new' is not allowed here"),
+        ("identity", "identifiers: {email: {region: UA}}", "1:31", "region belongs to normalize: phone"),
+        ("identity", "identifiers: {phone: {normalize: phone, region: XX}}", "1:49", "there is no region 'XX'"),
+        ("identity", "identifiers: {email: {limit: 5, per: 30d}}", "1:33", "not supported yet: per"),
+        ("identity", "identifiers: {email: {}}\nblocked: ['/(/']", "2:11", "is not a regular expression"),
+        ("identity", "identifiers: {email: {}}\nhub: many", "2:6", "a whole number is expected"),
+        ("events", "Order: {smae: properties.id}", "1:9", "unknown key 'smae' (did you mean same?)"),
+        ("events", "Order: {same: order_id}", "1:15", "did you mean properties.order_id?"),
+        ("events", "Order: {undo: [Order]}", "1:15", "'Order' can't undo itself"),
+        ("channels", "email: {connecter: smtp}", "1:9", "unknown key 'connecter' (did you mean connector?)"),
+        ("channels", "email: {consent: optin}", "1:18", "'optin' is not allowed here (did you mean opt_in?)"),
+        ("channels", "email: {quiet: 21:00}", "1:16", "'21:00' is not a span of the day"),
+        ("channels", "email: {caps: [{at_most: 1}]}", "1:16", "'per' is missing here"),
+        ("channels", "email: {caps: [{at_most: 1, per: day}]}", "1:34", "'day' is not a duration"),
+        (
+            "channels",
+            "email: {identifiers: [mail]}",
+            "1:22",
+            "there is no identifier type 'mail' (did you mean email?)",
+        ),
+        ("templates__hello", "subjekt: x\nbody: y", "1:1", "unknown part, channel or language 'subjekt'"),
+        ("templates__hello", "subject: x\nbody: '{% if %}'", "2:7", "not a Liquid template"),
+        ("templates__hello", "subject: x\nbody: |\n  a\n  {{ b", "4:1", "not a Liquid template"),
+        (
+            "templates__hello",
+            "subject: x\nbody: '{{ event.name | shout }}'",
+            "2:7",
+            "there is no Liquid filter 'shout'",
+        ),
+        ("templates__hello", "subject: x\nbody: '{% include \"a\" %}'", "2:7", "not supported yet: {% include %}"),
+        ("templates__hello", "subject: x\nbody: |\n  a\n  {{ name }}", "4:1", "there is no 'name' here"),
+        ("templates__hello", "subject: x\nbody: '{{ person.city }}'", "2:7", "did you mean person.traits.city?"),
+        ("templates__hello", "subject: 5\nbody: x", "1:10", "text is expected, not 5 (put it in quotes)"),
+        ("templates__hello", "name: hi\nsubject: x\nbody: x", "1:7", "the name of a template is the name of its file"),
+        ("templates__hello", "subject: x\nbody: x\nuk: y", "3:5", "'uk' is a mapping of parts"),
+        ("traits__cart", "name: cart", "1:1", "not supported yet: computed traits"),
+    ],
+)
+def test_the_other_files(file: str, text: str, place: str, message: str) -> None:
+    found = told(**{file: text, "segments__vip": "when: {trait: vip, equals: true}"})
+    assert len(found) == 1, found
+    assert found[0].startswith(f"{file.replace('__', '/')}.yaml:{place}: ")
+    assert message in found[0]
+
+
+def test_segments_that_refer_to_each_other_in_a_circle() -> None:
+    found = told(segments__a="when: {in: b}", segments__b="when: {not: {in: c}}", segments__c="when: {in: a}")
+    assert found == ["segments/a.yaml: segments refer to each other in a circle: a -> b -> c -> a"]
+
+
+def test_a_name_may_stand_once() -> None:
+    assert told(segments__other="name: vip\nwhen: {did: A}") == [
+        "segments/vip.yaml:1:1: there already is a segment 'vip' in segments/other.yaml"
+    ]
+
+
+def test_a_template_that_lacks_what_its_channel_needs() -> None:
+    found = told(templates__hello="sms: {body: Hi}", journeys__j=journey(SEND))
+    assert found == [
+        "journeys/j.yaml:4:22: template 'hello' has no body for email",
+        "journeys/j.yaml:4:22: template 'hello' has no subject, which email needs",
+    ]
+
+
+def test_a_template_may_show_an_event_only_if_its_journey_caught_it() -> None:
+    caught = "- wait_for: {event: View, as: view}\n  then: [{send: {template: hello, channels: [email]}}]"
+    template = "subject: '{{ view.properties.name }}'\nbody: x"
+    assert not told(templates__hello=template, journeys__j=journey(caught))
+    assert told(templates__hello=template, journeys__j=journey(SEND)) == [
+        "templates/hello.yaml:1:10: there is no 'view' here (allowed: entry, event, item, now, person)"
+    ]
+
+
+def test_all_problems_of_all_files_are_told_at_once_in_order() -> None:
+    found = told(
+        project="nam: x",
+        segments__a="when: {dd: A}",
+        segments__b="when:\n  any:\n    - {did: A, within: 1}\n    - {did: A, where: '>'}",
+        journeys__j=journey("- wait: 5\n- send: {template: nope, channels: [fax]}"),
+    )
+    assert [line.split(" ")[0] for line in found] == [
+        "journeys/j.yaml:4:11:",
+        "project.yaml:1:1:",
+        "segments/a.yaml:1:7:",
+        "segments/b.yaml:3:24:",
+    ]
