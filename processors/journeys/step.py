@@ -220,14 +220,13 @@ class JourneysStage:
 
     def _close(self, person: Working, turn: Turn) -> None:
         """Let what the turn did take effect."""
-        if not person.slots.held and not person.slots.redirects and not person.person.held:
+        if person.forgotten:
             turn.put(PERSONS, person.id, None)
             turn.put(PROFILES, person.id, None)
-        else:
-            if person.changed:
-                turn.put(PERSONS, person.id, person.person)
-            if person.profile_json is not None:
-                turn.put(PROFILES, person.id, Profile(person.profile_json))
+        elif person.changed:
+            turn.put(PERSONS, person.id, person.person)
+        if person.profile_json is not None:
+            turn.put(PROFILES, person.id, Profile(person.profile_json))
         for topic, key, record in person.outputs:
             turn.send(topic, key, self._codec.encode(record))
         for due, priority in person.wakes:
@@ -254,6 +253,7 @@ def _may_be_missed(happening: Happening, plan: Plan) -> bool:
 
 
 def _erase(person: Working, erasure: Erasure) -> None:
+    """Forget what belongs to these slots, and the person with the last of them."""
     gone = set(erasure.slots)
     person.place(
         Slots(
@@ -261,3 +261,4 @@ def _erase(person: Working, erasure: Erasure) -> None:
             {name: redirect for name, redirect in person.slots.redirects.items() if name not in gone},
         )
     )
+    person.forgotten = not person.slots.held and not person.slots.redirects and not person.person.held

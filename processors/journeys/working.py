@@ -34,6 +34,7 @@ class Working:
         self.person = person
         self.profile = profile
         self.profile_json: bytes | None = None
+        self.forgotten = False
         self._stored = person
         self.plan = plan
         self.outputs: list[tuple[str, str, Wire]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from textwrap import dedent
 from typing import Any
 
@@ -16,7 +17,7 @@ from processors.runtime.memory import MemoryLine
 from schemas import topics
 from schemas.clock import VirtualClock
 from schemas.codec import Codec
-from schemas.definitions import parse
+from schemas.definitions import Project, parse
 from schemas.identifiers import person_id, slot_of, split
 from schemas.records import (
     Change,
@@ -43,6 +44,7 @@ FILES = {
     "segments/vip.yaml": "name: vip\nwhen: {trait: vip, equals: true}\n",
     "segments/buyers.yaml": "name: buyers\nwhen: {did: Order Completed}\n",
 }
+CODEC = Codec()
 SEND = "  - send: {template: hello, channels: [email]}\n"
 
 
@@ -51,12 +53,19 @@ def at(**delta: float) -> int:
     return round((START + timedelta(**delta)).timestamp() * 1000)
 
 
+@cache
+def project(files: tuple[tuple[str, str], ...]) -> Project:
+    return parse(dict(files))
+
+
 class Lab:
     """A project and persons in it. A person is named by its strongest identifier, `user_id:u1`."""
 
+    stage = JourneysStage
+
     def __init__(self) -> None:
         self.files = dict(FILES)
-        self.codec = Codec()
+        self.codec = CODEC
         self.clock = VirtualClock(at(days=-1))
         self.profiles: dict[str, dict[str, Any]] = {}
         self._line: MemoryLine | None = None
@@ -73,8 +82,8 @@ class Lab:
     @property
     def line(self) -> MemoryLine:
         if self._line is None:
-            self.source = FixedDefinitions(parse(self.files))
-            self._line = MemoryLine([JourneysStage(self.source, self.codec)], self.clock)
+            self.source = FixedDefinitions(project(tuple(self.files.items())))
+            self._line = MemoryLine([self.stage(self.source, self.codec)], self.clock)
         return self._line
 
     # --- what happens --------------------------------------------------------------------------------------------
