@@ -1,0 +1,158 @@
+"""Every event counts once, whatever dies: on a real Kafka, with workers as processes."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from processors.runtime.rocks import RocksStore
+from processors.runtime.store import state_key, wakes_until
+from tests.runtime.counting import COUNTS, Count
+from tests.runtime.workers import Counting, Worker, until
+
+EVENTS = 60_000
+KEYS = 300
+
+
+def publish(line: Counting, seconds: float, events: int = EVENTS) -> Counter[str]:
+    """Events spread over this time, and how many each key got."""
+    expected: Counter[str] = Counter()
+    for start in range(0, events, 1_000):
+        for n in range(start, min(start + 1_000, events)):
+            key = f"key-{n % KEYS}"
+            line.publish(key)
+            expected[key] += 1
+        line.flush()
+        time.sleep(seconds / (events / 1_000))
+    return expected
+
+
+def counts(line: Counting) -> dict[str, int]:
+    """The highest count each key has been told so far."""
+    return {(r.key or b"").decode(): int(r.value or b"0") for r in line.read("out") if (r.value or b"").isdigit()}
+
+
+def assert_exact(line: Counting, expected: Counter[str]) -> None:
+    """Outputs and state are those of an undisturbed run."""
+    numbers, wakes = defaultdict(list), defaultdict(list)
+    for record in line.read("out"):
+        key, value = (record.key or b"").decode(), record.value or b""
+        if value.startswith(b"woken:"):
+            due = int(value.removeprefix(b"woken:"))
+            assert record.timestamp >= due, f"{key} was woken before its time"
+            wakes[key].append(due)
+        else:
+            numbers[key].append(int(value))
+    assert {key: len(found) for key, found in numbers.items()} == expected
+    assert all(found == list(range(1, len(found) + 1)) for found in numbers.values())
+    assert all(len(found) == len(set(found)) for found in wakes.values())
+    last = {record.key: record.value for record in line.read("changelog")}
+    for key, count in expected.items():
+        state = last[state_key(COUNTS, key)]
+        assert state is not None
+        assert COUNTS.decode(state) == Count(count, len(wakes[key]))
+    assert not [key for key, value in last.items() if key is not None and key.startswith(b"w") and value is not None]
+
+
+def settled(line: Counting, expected: Counter[str]) -> bool:
+    """Whether all events are counted and all timers fired."""
+    if any(worker.exit_code() is not None for worker in line.workers):
+        for worker in line.workers:
+            if worker.exit_code() is not None:
+                worker.start()
+    if counts(line) != expected:
+        return False
+    last = {record.key: record.value for record in line.read("changelog")}
+    return not any(key is not None and key.startswith(b"w") and value is not None for key, value in last.items())
+
+
+def running(worker: Worker) -> bool:
+    return worker.state() == "running"
+
+
+def test_counts_are_exact_after_kills_at_random_moments_and_a_wiped_disk(kafka: str, tmp_path: Path) -> None:
+    chance = random.Random(3)
+    with Counting(kafka, tmp_path, "killed", counting_wake_after=100) as line:
+        workers = [line.worker(), line.worker()]
+        until(lambda: all(running(worker) for worker in workers), "both workers run")
+        expected: Counter[str] = Counter()
+        for kill in range(4):
+            expected += publish(line, 2.0, EVENTS // 4)
+            victim = chance.choice(workers)
+            time.sleep(chance.random() * 0.2)
+            victim.kill()
+            if kill == 2:
+                line.wipe(victim)
+            victim.start()
+        until(lambda: settled(line, expected), "everything is counted", 90)
+        assert_exact(line, expected)
+
+
+def test_a_worker_that_was_stopped_and_lost_its_partitions_changes_nothing_when_it_wakes(
+    kafka: str, tmp_path: Path
+) -> None:
+    with Counting(kafka, tmp_path, "zombie", counting_wake_after=100) as line:
+        workers = [line.worker(), line.worker()]
+        until(lambda: all(running(worker) for worker in workers), "both workers run")
+        expected = publish(line, 1.0, EVENTS // 4)
+        for zombie in workers:
+            zombie.signal(signal.SIGSTOP)
+            expected += publish(line, 4.0, EVENTS // 4)
+            zombie.signal(signal.SIGCONT)
+            expected += publish(line, 1.0, EVENTS // 8)
+            if zombie.exit_code() is not None:
+                zombie.start()
+            until(lambda: all(worker.state() in ("running", "down") for worker in workers), "it is back")
+        until(lambda: settled(line, expected), "everything is counted", 90)
+        assert_exact(line, expected)
+
+
+def test_after_a_clean_stop_the_local_state_is_that_of_the_changelog(kafka: str, tmp_path: Path) -> None:
+    with Counting(kafka, tmp_path, "stopped") as line:
+        worker = line.worker()
+        until(lambda: running(worker), "the worker runs")
+        expected = publish(line, 0.5, 5_000)
+        until(lambda: counts(line) == expected, "everything is counted")
+        assert worker.stop() == 0
+        last = {record.key: record.value for record in line.read("changelog")}
+        stores = [RocksStore(tmp_path / "state" / "stopped-0" / str(number)) for number in range(line.partitions)]
+        assert {key: value for store in stores for key, value in store.scan(b"s", b"t")} == last
+        assert not [raw for store in stores for raw in store.wakes(wakes_until(2**50))]
+
+
+def test_a_poisoned_record_is_a_dead_letter_once_and_the_line_goes_on(kafka: str, tmp_path: Path) -> None:
+    with Counting(kafka, tmp_path, "poisoned") as line:
+        for n in range(3_000):
+            line.publish(f"key-{n % 7}", b"poison" if n in (500, 1_500) else b"%d" % n)
+        line.flush()
+        worker = line.worker()
+        until(lambda: sum(counts(line).values()) >= 2_998, "everything is counted")
+        worker.kill()
+        worker.start()
+        until(lambda: running(worker), "it runs again")
+        letters = line.dead_letters()
+        assert [(letter.key, letter.value) for letter in letters] == [(b"key-3", b"poison"), (b"key-2", b"poison")] or [
+            (letter.key, letter.value) for letter in letters
+        ] == [(b"key-2", b"poison"), (b"key-3", b"poison")]
+        headers = dict(letters[0].headers)
+        assert headers["app"] == b"poisoned"
+        assert (headers["error"], headers["message"]) == (b"BadRecord", b"poison")
+        at = int(headers["partition"]), int(headers["offset"])
+        assert [r.value for r in line.read("in") if (r.partition, r.offset) == at] == [b"poison"]
+        assert sum(counts(line).values()) == 2_998
+
+
+def test_too_many_dead_letters_in_a_row_stop_the_worker_without_passing_over_more(kafka: str, tmp_path: Path) -> None:
+    with Counting(kafka, tmp_path, "flooded", partitions=1, pathline_dead_letter_run=50) as line:
+        line.publish("key", b"fine")
+        for _ in range(200):
+            line.publish("key", b"poison")
+        line.flush()
+        worker = line.worker()
+        until(lambda: worker.exit_code() is not None, "the worker stops")
+        assert worker.exit_code() == 65
+        assert "more than 50 records in a row could not be used" in line.logs()
+        assert len(line.dead_letters()) <= 50
