@@ -27,7 +27,6 @@ def rules_in(message: Message, codec: Codec) -> IdentityRules | None:
         # an older edge meets a newer project: what was in force stays
         log.error("a published project can't be used here", offset=message.offset(), error=str(error))
         return None
-    log.info("definitions in force", version=published.version)
     return project.identity
 
 

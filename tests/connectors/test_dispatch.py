@@ -341,9 +341,6 @@ class Slow:
     async def hand_over(self, command: SendCommand) -> Outcome:
         return Outcome("accepted")
 
-    async def close(self) -> None:
-        return None
-
 
 def test_a_crash_leaves_no_more_in_doubt_than_were_at_the_provider(smtp: Smtp) -> None:
     line = Line(email(smtp.port), at_once=3)

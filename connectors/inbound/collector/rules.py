@@ -39,7 +39,10 @@ class PublishedRules:
         while not self._stopping.is_set():
             try:
                 for message in self._topic.new(0.5):
-                    self._rules = rules_in(message, self._codec) or self._rules
+                    rules = rules_in(message, self._codec)
+                    if rules is not None:
+                        self._rules = rules
+                        log.info("identity rules in force", offset=message.offset())
             except KafkaException as error:
                 # the broker is away, or the topic is not created yet: the consumer goes on by itself
                 log.warning("definitions can't be read", error=str(error))
