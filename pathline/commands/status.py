@@ -36,11 +36,13 @@ def status(format: Annotated[str, typer.Option(help="table or json.")] = "table"
         reached = {name: value for name, value in asdict(line).items() if name not in ("settings", "ports")}
         typer.echo(json.dumps(reached | {"processes": processes}, indent=2))
         return
-    table = Table("process", "pid", "state", "restarts", "lag", "dead letters", "metrics", "log", box=None)
+    table = Table(
+        "process", "pid", "state", "restarts", "lag", "dead letters", "metrics", box=None, padding=(0, 1, 0, 0)
+    )
     for process in processes:
-        web = f":{process['web_port']}/metrics" if process["web_port"] else ""
         shown = (process[name] for name in ("name", "pid", "state", "restarts", "lag", "dead_letters"))
-        table.add_row(*("" if value is None else str(value) for value in shown), web, process["log"])
+        port = f":{process['web_port']}" if process["web_port"] else ""
+        table.add_row(*("" if value is None else str(value) for value in shown), port)
     Console().print(table)
     typer.echo(summary(line))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathline.local.plan import Ports
 
 POLL_SECONDS = 0.2
+READY = "Ready after"
 
 
 def up(
@@ -93,9 +94,7 @@ def _stay(home: Home, project: Path, partitions: int | None, workers: dict[str, 
     while stack.running() and not asked.wait(POLL_SECONDS):
         if stack.ready() and not told:
             told = True
-            typer.echo(
-                f"Ready after {time.monotonic() - began:.0f} s.\n{summary(stack.line)}\n{next_steps(stack.line)}"
-            )
+            typer.echo(f"{READY} {time.monotonic() - began:.0f} s.\n{summary(stack.line)}\n{next_steps(stack.line)}")
             sys.stdout.flush()
     if asked.is_set():
         typer.echo("Stopping")
@@ -117,16 +116,14 @@ def _detach(home: Home) -> None:
             stderr=output,
             start_new_session=True,
         )
-    with log.open("r", encoding="utf-8", errors="replace") as said:
-        while True:
+    with log.open("r", encoding="utf-8", errors="replace") as told:
+        said = ""
+        while READY not in said:
             # asked before its words are read, so that these are shown whole
             ended = child.poll() is not None
-            line = home.line() if home.held() else None
-            ready = line is not None and line.state == "ready" and line.supervisor == child.pid
-            sys.stdout.write(said.read())
+            said = told.read()
+            sys.stdout.write(said)
             sys.stdout.flush()
             if ended:
                 raise typer.Exit(child.returncode or 1)
-            if ready:
-                return
             time.sleep(POLL_SECONDS)

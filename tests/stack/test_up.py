@@ -1,0 +1,165 @@
+"""A whole line on this machine: it comes up, says what it is, survives kills and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from pathline.local import children
+
+SECONDS = 120.0
+
+
+class Line:
+    """A home and the commands in it, as a person runs them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.project = folder / "shop"
+        self.project.mkdir()
+        (self.project / "project.yaml").write_text("name: shop\n")
+        self.environment = os.environ | {"PATHLINE_HOME": str(self.home)}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pathline", *arguments],
+            env=self.environment,
+            cwd=self.project,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        process = self.start(*arguments)
+        said, _ = process.communicate(timeout=2 * SECONDS)
+        return process.returncode, said
+
+    def status(self) -> dict[str, Any]:
+        _, said = self.run("status", "--format", "json")
+        known: dict[str, Any] = json.loads(said)
+        return known
+
+    def running(self) -> list[psutil.Process]:
+        return children.orphans(self.home)
+
+    def logs(self) -> str:
+        return "\n".join(
+            f"{path.name}: {path.read_text('utf-8', 'replace')[-2000:]}" for path in self.home.glob("logs/*")
+        )
+
+
+def until(happened: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := happened()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    line = Line(tmp_path)
+    yield line
+    line.run("down")
+    assert not line.running()
+
+
+def post(status: dict[str, Any], message_id: str) -> int:
+    """Send one event; the answer's status."""
+    event = {"userId": "u1", "event": "Product Viewed", "messageId": message_id, "context": {"channel": "web"}}
+    return httpx.post(f"{status['collector']}/v1/track", json=event, auth=(status["write_key"], "")).status_code
+
+
+def stored(status: dict[str, Any]) -> list[str]:
+    """Message ids in the warehouse, asked as any ClickHouse client would."""
+    query = "SELECT message_id FROM pathline.events ORDER BY message_id"
+    try:
+        answer = httpx.post(status["warehouse"], content=query)
+    except httpx.TransportError:
+        return []
+    return answer.text.split() if answer.status_code == 200 else []
+
+
+def test_a_line_comes_up_survives_kills_and_goes_down(line: Line) -> None:
+    code, said = line.run("up", "--detach")
+    assert code == 0, said + line.logs()
+    assert "Ready after" in said
+    first = line.status()
+    assert {process["state"] for process in first["processes"]} == {"ready"}
+    names = {process["name"] for process in first["processes"]}
+    assert names >= {"kafka", "collector", "identity", "graph", "segments", "journeys", "dispatch-email", "sink"}
+    assert httpx.get(f"{first['mailbox']}/messages").json() == []
+
+    code, said = line.run("up")
+    assert (code, "already" in said, first["collector"] in said) == (0, True, True)
+    assert line.status()["processes"] == first["processes"], "a second up changes nothing"
+
+    # a process that is killed comes back under its name
+    segments = next(process for process in first["processes"] if process["name"] == "segments")
+    os.kill(segments["pid"], signal.SIGKILL)
+    assert post(first, "m1") == 200
+    until(lambda: stored(first) == ["m1"], "the event in the warehouse")
+    again = next(process for process in line.status()["processes"] if process["name"] == "segments")
+    assert (again["restarts"], again["pid"] != segments["pid"]) == (1, True)
+
+    # the supervisor is killed: nothing is left running, and nothing is lost
+    assert post(first, "m2") == 200
+    os.kill(first["supervisor"], signal.SIGKILL)
+    until(lambda: not line.running(), "all processes gone", 20)
+    assert line.run("status")[0] == 1
+    code, said = line.run("up", "--detach")
+    assert code == 0, said + line.logs()
+    second = line.status()
+    assert [second[name] for name in ("collector", "warehouse", "broker", "write_key")] == [
+        first[name] for name in ("collector", "warehouse", "broker", "write_key")
+    ]
+    until(lambda: stored(second) == ["m1", "m2"], "both events in the warehouse")
+
+    code, said = line.run("down")
+    assert (code, "nothing is left running" in said) == (0, True)
+    assert not line.running()
+    assert line.run("down") == (0, f"Nothing runs in {line.home}\n")
+
+
+def test_ctrl_c_stops_a_line_in_the_foreground(line: Line) -> None:
+    up = line.start("up")
+    assert up.stdout is not None
+    said = [up.stdout.readline()]
+    while "Ready" not in said[-1]:
+        assert said[-1], "".join(said) + line.logs()
+        said.append(up.stdout.readline())
+    up.send_signal(signal.SIGINT)
+    rest, _ = up.communicate(timeout=60)
+    assert (up.returncode, "nothing is left running" in rest) == (0, True)
+    assert not line.running()
+
+
+def test_mistakes_are_told_in_a_line_and_nothing_is_started(line: Line) -> None:
+    import socket
+
+    (line.project / "segments").mkdir()
+    (line.project / "segments" / "vip.yaml").write_text("name: vip\nwhen: {dd: Order Completed}\n")
+    code, said = line.run("up")
+    assert code == 1
+    assert "segments/vip.yaml:2" in said
+    assert "Traceback" not in said
+    (line.project / "segments" / "vip.yaml").unlink()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        code, said = line.run("up", "--collector-port", str(port))
+    assert (code, said) == (1, f"port {port} for collector is taken by another program\n")
+    assert not line.running()
