@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from schemas.definitions.model import IdentityRules
@@ -47,6 +48,8 @@ class Strength:
     def __init__(self, rules: IdentityRules) -> None:
         self._types = rules.types
         self.hub = rules.hub
+        self.separates = any(type.shared == "separate" for type in rules.types.values())
+        self.rank = lru_cache(maxsize=65_536)(self._rank)
         #: types with a limit, strongest first, so that the reason of a refusal names the strongest one exceeded
         self.limits = tuple(
             (type.name, type.limit)
@@ -54,11 +57,6 @@ class Strength:
             if type.limit is not None
         )
         self._limited = {name for name, _ in self.limits}
-
-    def rank(self, identifier: str) -> int:
-        """0 is the strongest."""
-        type = self._types.get(split(identifier)[0])
-        return len(self._types) if type is None else type.rank
 
     def shared(self, identifier: str) -> str:
         """keep, newest or separate."""
@@ -68,6 +66,11 @@ class Strength:
     def pair(self, one: str, other: str) -> Pair:
         """Both, the stronger first; of one type the smaller first."""
         return (one, other) if (self.rank(one), one) <= (self.rank(other), other) else (other, one)
+
+    def _rank(self, identifier: str) -> int:
+        """0 is the strongest."""
+        type = self._types.get(split(identifier)[0])
+        return len(self._types) if type is None else type.rank
 
     def counts(self, identifier: str) -> dict[str, int]:
         """What one identifier counts towards limits."""

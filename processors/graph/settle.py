@@ -117,19 +117,21 @@ class _Region:
 
     def _reached(self, joined: Joined) -> list[str]:
         """Neighbours whose links may now be judged otherwise."""
-        # what is ambiguous is found by joining several times, so one unchanged person proves nothing
-        everywhere = bool(joined.ambiguous) or any(self._apart(member) for person in self._persons for member in person)
         reached: list[str] = []
+        # what is ambiguous is found by joining several times, so one unchanged person proves nothing
+        everywhere = bool(joined.ambiguous) or (
+            self._strength.separates and any(self._apart(member) for member in self._inside)
+        )
         for person in self._persons:
-            if everywhere or any(self._changed(member, joined.tree) for member in person):
-                for member in person:
-                    node = self._nodes[member]
-                    links = () if node.hub else node.links.items()
-                    reached += [
-                        other
-                        for other, known in links
-                        if other not in self._inside and not known.refused.startswith(HUB)
-                    ]
+            outside = [
+                other
+                for member in person
+                if not (node := self._nodes[member]).hub
+                for other, known in node.links.items()
+                if known.refused and other not in self._inside and not known.refused.startswith(HUB)
+            ]
+            if outside and (everywhere or any(self._changed(member, joined.tree) for member in person)):
+                reached += outside
         return reached
 
     def _apart(self, identifier: str) -> bool:

@@ -75,7 +75,9 @@ class GraphStage:
         for identifier, before, node in nodes.changed():
             heirs[person_id(identifier, node.generation)] = node.person
             for other, known in node.links.items():
-                verdicts[strength.pair(identifier, other)] = (before.links.get(other) if before else None, known)
+                was = before.links.get(other) if before else None
+                if was is not known:
+                    verdicts[strength.pair(identifier, other)] = (was, known)
             start = before or new_node(identifier, node.seen)
             for placement, origin in _moved(identifier, start, node):
                 slot = SlotVersion(slot=slot_of(identifier, placement.since), version=placement.version)

@@ -25,16 +25,18 @@ def is_duplicate(turn: Turn, identifier: str, event_id: str, received_at: int, w
     mark = blake2b(event_id.encode(), digest_size=8).digest()
     oldest = received_at - window
     full = [(number, newest) for number, newest in recent.full if newest > oldest]
-    blocks = [turn.get(BLOCKS, f"{identifier}\0{number}") or b"" for number, _ in full]
-    if any(_holds(block, mark, oldest) for block in (recent.block, *blocks)):
+    if _holds(recent.block, mark, oldest):
+        return True
+    if any(_holds(turn.get(BLOCKS, f"{identifier}\0{number}") or b"", mark, oldest) for number, _ in full):
         return True
     number, block = recent.number, recent.block
     if len(block) == _PER_BLOCK * _ENTRY.size:
         newest = max(at for _, at in _ENTRY.iter_unpack(block))
         turn.put(BLOCKS, f"{identifier}\0{number}", block)
         full, number, block = [*full, (number, newest)][-_FULL_BLOCKS:], number + 1, b""
-    for gone in {number for number, _ in recent.full} - {number for number, _ in full}:
-        turn.put(BLOCKS, f"{identifier}\0{gone}", None)
+    if recent.full:
+        for gone in {number for number, _ in recent.full} - {number for number, _ in full}:
+            turn.put(BLOCKS, f"{identifier}\0{gone}", None)
     turn.put(RECENT, identifier, Recent(number, block + _ENTRY.pack(mark, received_at), full))
     return False
 

@@ -6,6 +6,9 @@ an older assignment follows the redirects of its slot at the `people` consumers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache, partial
+
 import msgspec
 
 from processors.identity.duplicates import is_duplicate
@@ -28,6 +31,8 @@ class IdentityStage:
     def __init__(self, source: DefinitionsSource, codec: Codec) -> None:
         self._source = source
         self._codec = codec
+        self._rules: IdentityRules | None = None
+        self._admissible: Callable[[str], str] = lambda identifier: ""
 
     def on_record(self, record: Record, turn: Turn) -> None:
         if record.topic == topics.ASSIGNMENTS:
@@ -45,9 +50,9 @@ class IdentityStage:
         """Calls nobody."""
 
     def _event(self, event: Event, framed: bytes | None, turn: Turn) -> None:
-        rules = self._rules()
+        rules = self._rules_in_force()
         # the edge chose them under the rules it knew; those in force now may refuse more
-        identifiers = [identifier for identifier in event.identifiers if not admissible(rules, identifier)]
+        identifiers = [identifier for identifier in event.identifiers if not self._admissible(identifier)]
         if not identifiers:
             raise BadRecord("no usable identifier")
         own, *others = identifiers
@@ -94,8 +99,11 @@ class IdentityStage:
         link = Link(a=a, b=b, seen_at=at, source=source, event_id=event_id)
         turn.send(topics.LINKS, "links", self._codec.encode(LinkEnvelope(kind="link", link=link)))
 
-    def _rules(self) -> IdentityRules:
+    def _rules_in_force(self) -> IdentityRules:
         project = self._source.latest()
         if project is None:
             raise RuntimeError("no definitions are published, so no identifier has a rank: run `pathline apply`")
+        if project.identity is not self._rules:
+            self._rules = project.identity
+            self._admissible = lru_cache(maxsize=65_536)(partial(admissible, self._rules))
         return project.identity
