@@ -148,6 +148,7 @@ class Update(Wire, frozen=True, kw_only=True):
     move: Move | None = None
     erasure: Erasure | None = None
     marker: Marker | None = None
+    arrived: list[SlotVersion] = []
 
 
 class SendCommand(Wire, frozen=True, kw_only=True):

@@ -21,7 +21,18 @@ from processors.segments.model import IN_FORCE, PEOPLE, InForce, Person, State
 from processors.segments.plan import NOTHING, Plan, prepare
 from schemas import topics
 from schemas.codec import Codec
-from schemas.records import Change, Erasure, Event, HandedSlot, Handoff, Marker, Move, PersonEnvelope, Update
+from schemas.records import (
+    Change,
+    Erasure,
+    Event,
+    HandedSlot,
+    Handoff,
+    Marker,
+    Move,
+    PersonEnvelope,
+    SlotVersion,
+    Update,
+)
 
 #: A handoff above this size travels in parts: records are limited to `topics.INTERNAL_BYTES`.
 PART_BYTES = topics.INTERNAL_BYTES // 2
@@ -110,19 +121,21 @@ class SegmentsStage:
         key = handoff.person_id
         draft = self._open(key, turn.get(PEOPLE, key) or Person(), turn, handoff.at)
         now, before = draft.reach(handoff.at), draft.slots
-        slots, onwards = before, list[Handed[State]]()
+        slots, onwards, arrived = before, list[Handed[State]](), list[SlotVersion]()
         for handed in handoff.slots:
             state = _state(handed.state)
             slots, further = join(slots, handed.slot, handed.version, handed.complete, state, model.join)
             onwards += [further] if further is not None else []
+            arrived += [SlotVersion(slot=handed.slot, version=handed.version)] if further is None else []
         draft.slots = slots
         draft.parts = f"{handoff.origin} {handoff.at}" if handoff.part < handoff.parts else ""
         for to in dict.fromkeys(handed.to for handed in onwards):
             self._hand([h for h in onwards if h.to == to], handoff.origin, handoff.reason, now, turn)
-        if len(onwards) < len(handoff.slots):
+        if arrived:
             changes = self._rearranged(draft, before, now, handoff.reason)
             profile = draft.publishable(always=True) if draft.exists else None
-            self._publish(Update(kind="handoff", person_id=key, at=now, changes=changes, profile=profile), turn)
+            update = Update(kind="handoff", person_id=key, at=now, changes=changes, profile=profile, arrived=arrived)
+            self._publish(update, turn)
         self._close(draft, turn)
 
     def _erasure(self, key: str, erasure: Erasure, turn: Turn) -> None:
