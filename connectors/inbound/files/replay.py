@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 import msgspec
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from connectors.inbound.deadletters import headers
 from connectors.inbound.files.base import Item, Source
@@ -24,6 +26,7 @@ from connectors.inbound.segment import Rejected, to_event
 from schemas.clock import Clock, ScaledClock
 from schemas.codec import Codec
 from schemas.definitions.model import IdentityRules
+from schemas.kafka import client_config
 from schemas.records import Event
 from schemas.registry import codec_for
 from schemas.settings import Settings
@@ -71,6 +74,7 @@ def load_into_line(
     On a scaled clock it returns at the clock's end with what is due until then. Raises NotReady, Ended, OSError,
     KafkaException.
     """
+    _reach(settings.brokers)
     codec = codec_for(settings)
     rules = latest_rules(settings.brokers, codec)
     if rules is None:
@@ -82,6 +86,15 @@ def load_into_line(
         return run.go(Position() if from_start else positions.read(timeout=30.0))
     finally:
         positions.close()
+
+
+def _reach(brokers: str) -> None:
+    """Ask Kafka once, quietly. Raises NotReady."""
+    try:
+        # log_level 0: the client would report every connection that is refused
+        AdminClient(client_config(brokers) | {"log_level": 0}).list_topics(EVENTS, timeout=10.0)
+    except KafkaException:
+        raise NotReady(f"Kafka at {brokers} does not answer: is the line up (pathline up)?") from None
 
 
 class _Run:
