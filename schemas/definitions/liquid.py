@@ -57,7 +57,8 @@ def values(names: Mapping[str, Any], timezone: str = "") -> dict[str, Any]:
     result = {name: _without_null(value) for name, value in names.items() if value is not None}
     if isinstance(result.get("now"), int | float):
         zone = timezone or result.get("person", {}).get("traits", {}).get("timezone")
-        result["now"] = datetime.fromtimestamp(result["now"] / 1000, _zone(zone))
+        # without its zone: the date filter of the library remembers results by value, and instants in two zones are equal
+        result["now"] = datetime.fromtimestamp(result["now"] / 1000, _zone(zone)).replace(tzinfo=None)
     return result
 
 

@@ -53,7 +53,8 @@ def render(
     if body is not None and (is_html(channel) or _TAG.search(body)):
         page = _named("body", body, known, html=True)
         if not _TAG.search(body):
-            page = "<p>" + page.strip().replace("\n\n", "</p>\n<p>").replace("\n", "<br>\n") + "</p>"
+            paragraphs = re.split(r"\n{2,}", page.strip())
+            page = "\n".join("<p>" + paragraph.replace("\n", "<br>\n") + "</p>" for paragraph in paragraphs)
         if is_html(channel):
             message["html"] = _preheader(message.pop("preheader", "")) + page
         message["text"] = _named("text", text, known) if text is not None else plain_text(page)

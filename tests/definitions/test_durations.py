@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.definitions.durations import day_span, duration, spoken, time_of_day
@@ -29,6 +29,7 @@ def test_what_is_not_a_duration_is_refused(text: str) -> None:
         duration(text)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**10))
 def test_a_spoken_duration_is_read_back(seconds: int) -> None:
     milliseconds = seconds * 1000

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.definitions.expressions import compile, document, failures, lookup
@@ -145,6 +145,7 @@ def test_two_of_the_same_source_are_equal() -> None:
 numbers = st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3))
 
 
+@settings(deadline=None)
 @given(numbers, numbers, st.sampled_from(["+", "-", "*"]), st.sampled_from(["<", "<=", "==", "!=", ">", ">="]))
 def test_arithmetic_of_whole_and_broken_numbers_is_that_of_doubles(a: float, b: float, op: str, compare: str) -> None:
     left = {"+": float(a) + float(b), "-": float(a) - float(b), "*": float(a) * float(b)}[op]
@@ -171,6 +172,7 @@ json = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json, st.text(alphabet="ab.()[]!&|=<>+-*/%?:'\"1 ,{}", max_size=30))
 def test_no_source_and_no_event_raises_anything_else(properties: Any, source: str) -> None:
     try:

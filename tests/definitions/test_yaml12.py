@@ -3,7 +3,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.definitions.yaml12 import Unreadable, read
@@ -60,6 +60,7 @@ def test_a_file_that_grows_without_end_is_refused() -> None:
         read("f.yaml", "\n".join(lines))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200) | st.text(alphabet="-:?[]{},&*!|>'\"%@# \n\tab1~", max_size=80))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(Unreadable):
