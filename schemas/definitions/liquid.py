@@ -57,7 +57,7 @@ def values(names: Mapping[str, Any], timezone: str = "") -> dict[str, Any]:
     result = {name: _without_null(value) for name, value in names.items() if value is not None}
     if isinstance(result.get("now"), int | float):
         zone = timezone or result.get("person", {}).get("traits", {}).get("timezone")
-        # without its zone: the date filter of the library remembers results by value, and instants in two zones are equal
+        # without its zone: the library's date filter remembers results by value, and equal instants may be in two zones
         result["now"] = datetime.fromtimestamp(result["now"] / 1000, _zone(zone)).replace(tzinfo=None)
     return result
 
