@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import structlog
 import uvicorn
@@ -21,6 +20,7 @@ from starlette.types import ASGIApp
 from schemas.codec import Codec
 from schemas.settings import Settings
 from sinks.clickhouse import http
+from sinks.clickhouse.connect import folder
 from sinks.clickhouse.engine import Warehouse, open_embedded, open_server
 from sinks.clickhouse.writer import Writer
 
@@ -57,11 +57,6 @@ def open_warehouse(settings: Settings) -> Warehouse:
     if settings.warehouse:
         return open_server(settings.warehouse)
     return open_embedded(folder(settings.home))
-
-
-def folder(home: Path) -> Path:
-    """Where the embedded warehouse of a line keeps its files."""
-    return home / "warehouse"
 
 
 def operations(ready: Callable[[], bool]) -> Starlette:

@@ -1,0 +1,150 @@
+"""Transitions: touches and the steps between them, against going through everything one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas.definitions.expressions import compile as cel
+from schemas.identifiers import person_id
+from schemas.records import Event, LedgerEntry, SendCommand
+from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.paths.filters import BadQuestion, Filters
+from sinks.clickhouse.paths.touches import TouchRules
+from sinks.clickhouse.paths.transitions import Transition, transitions
+from tests.sinks import slow
+from tests.sinks.made import DAY, HOUR, MINUTE, T0, event, fill, send, update
+
+PEOPLE = [f"user_id:u{n}" for n in range(3)]
+WEB = TouchRules(frozenset({"web"}))
+
+
+def edges(warehouse: Warehouse, rules: TouchRules = WEB, filters: Filters | None = None) -> dict[tuple[str, str], int]:
+    return {(t.origin, t.target): t.count for t in transitions(warehouse, "channel", filters or Filters(), rules)}
+
+
+@st.composite
+def happenings(draw: st.DrawFn) -> tuple[list[Event], list[SendCommand]]:
+    """Events and sends of three people within two weeks; times coincide often."""
+    times = st.integers(0, 20).map(lambda n: T0 + n * 17 * HOUR) | st.integers(0, 200).map(
+        lambda n: T0 + n * MINUTE * 15
+    )
+    sends = [
+        send(f"00000000-0000-0000-0000-{n:012}", at, who=who, to=f"{who[8:]}@example.com")
+        for n, (at, who) in enumerate(draw(st.lists(st.tuples(times, st.sampled_from(PEOPLE)), max_size=6)))
+    ]
+    names = draw(st.lists(st.tuples(times, st.sampled_from(PEOPLE), st.sampled_from(KINDS)), max_size=40))
+    named = [None, None, "somebody-elses", *(command.send_id for command in sends)]
+    events = []
+    for number, (at, who, kind) in enumerate(names):
+        is_receipt = kind[0] in slow.SHOWS
+        send_id = draw(st.sampled_from(named)) if is_receipt else None
+        properties: dict[str, Any] = {}
+        if is_receipt and draw(st.booleans()):
+            properties = draw(st.sampled_from([{"machine": True}, {"email": "elsewhere@example.com"}]))
+        events.append(
+            event(kind[0], at, id=f"m{number}", who=who, channel=kind[1], properties=properties, send_id=send_id)
+        )
+    return events, sends
+
+
+KINDS = [
+    ("Page Viewed", "web"),
+    ("Screen Viewed", "app"),
+    ("Order Completed", "store"),
+    ("Called", "call_centre"),
+    ("Note", ""),
+    *((name, channel) for name in slow.SHOWS for channel in ("email", "") if channel or name != "Unsubscribed"),
+]
+
+
+@given(made=happenings(), depth=st.integers(0, 3), gap=st.sampled_from([MINUTE, 30 * MINUTE, DAY]), by=st.booleans())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_transitions_are_those_found_one_by_one(
+    engine: Warehouse, made: tuple[list[Event], list[SendCommand]], depth: int, gap: int, by: bool
+) -> None:
+    events, sends = made
+    for table in ("events_raw", "sends_raw", "ledger"):
+        engine.command(f"TRUNCATE TABLE pathline.{table}")
+    fill(engine, [*map(update, events), *sends])
+    rules = TouchRules(frozenset({"web", "app"}), gap, depth)
+    if by:
+        expected = slow.transitions(slow.touches(events, sends, rules).values())
+        assert transitions(engine, "channel", Filters(), rules) == expected
+    else:
+        paths: dict[str, list[slow.Touch]] = {}
+        for e in sorted(events, key=lambda e: (e.occurred_at, e.event_id)):
+            paths.setdefault(e.identifiers[0], []).append(slow.Touch(e.occurred_at, e.event_id, e.name))
+        assert transitions(engine, "event", Filters(), rules) == slow.transitions(paths.values())
+
+
+def test_a_path_from_its_start_to_its_end(warehouse: Warehouse) -> None:
+    fill(
+        warehouse,
+        [
+            update(event("Page Viewed", T0)),
+            update(event("Product Viewed", T0 + MINUTE)),
+            update(event("Order Completed", T0 + HOUR, channel="store")),
+            update(event("Order Completed", T0 + DAY, channel="store")),
+        ],
+    )
+    assert transitions(warehouse, "channel", Filters(), WEB) == [
+        Transition("(start)", "web", 1, 1, None),
+        Transition("store", "(end)", 1, 1, None),
+        Transition("store", "store", 1, 1, 23 * 3600.0),
+        Transition("web", "store", 1, 1, 3600.0),
+    ]
+
+
+def test_a_visit_ends_after_exactly_the_gap(warehouse: Warehouse) -> None:
+    fill(warehouse, [update(event("A", T0 + n)) for n in (0, 30 * MINUTE - 1, 60 * MINUTE - 1)])
+    assert edges(warehouse) == {("(start)", "web"): 1, ("web", "(end)"): 1, ("web", "web"): 1}
+    assert edges(warehouse, TouchRules(frozenset({"web"}), gap=30 * MINUTE + 1)).get(("web", "web")) is None
+
+
+def test_a_send_counts_once_from_the_depth_asked_for(warehouse: Warehouse) -> None:
+    receipts = [("Email Delivered", 1), ("Email Opened", 2), ("Email Opened", 3)]
+    fill(
+        warehouse,
+        [
+            send("s1", T0),
+            *(update(event(name, T0 + n * HOUR, channel="email", send_id="s1")) for name, n in receipts),
+            update(event("Order Completed", T0 + DAY, channel="store")),
+        ],
+    )
+    paths = {depth: edges(warehouse, TouchRules(depth=depth)) for depth in range(4)}
+    assert [paths[depth].get(("email", "store"), 0) for depth in range(4)] == [1, 1, 1, 0]
+
+
+def test_what_dispatch_withheld_was_not_sent(warehouse: Warehouse) -> None:
+    held = LedgerEntry(send_id="s1", person_id=person_id("user_id:u1"), channel="email", state="withheld", at=T0)
+    fill(warehouse, [send("s1", T0), send("s2", T0 + HOUR), held])
+    assert edges(warehouse, TouchRules(depth=0)) == {("(start)", "email"): 1, ("email", "(end)"): 1}
+
+
+def test_an_expression_filters_events_and_sends(warehouse: Warehouse) -> None:
+    fill(
+        warehouse,
+        [
+            update(event("Order Completed", T0, channel="store", properties={"total": 5})),
+            update(event("Order Completed", T0 + HOUR, channel="store", properties={"total": 50})),
+            send("s1", T0 + DAY),
+        ],
+    )
+    dear = Filters(where=cel("event.properties.total > 20"))
+    assert edges(warehouse, WEB, dear) == {("(start)", "store"): 1, ("store", "(end)"): 1}
+    welcome = Filters(where=cel("event.properties.journey == 'welcome'"))
+    assert edges(warehouse, TouchRules(depth=0), welcome) == {("(start)", "email"): 1, ("email", "(end)"): 1}
+
+
+def test_a_long_list_of_passing_events_is_no_problem(warehouse: Warehouse) -> None:
+    fill(warehouse, [update(event("A", T0 + n, who=f"user_id:u{n % 9}", channel="app")) for n in range(20_000)])
+    assert edges(warehouse, WEB, Filters(where=cel("event.channel == 'app'")))[("app", "app")] == 19_991
+
+
+def test_other_nodes_are_refused(warehouse: Warehouse) -> None:
+    with pytest.raises(BadQuestion, match="channel or event"):
+        transitions(warehouse, "mood", Filters(), WEB)
