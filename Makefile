@@ -32,4 +32,4 @@ bench: .venv/ready ## Measure throughput and latency on this machine
 	@for bench in bench/[a-z]*.py; do echo "== $$bench"; $(RUN)/python $$bench $(ARGS) || exit 1; done
 
 docs: .venv/ready ## Write again what is generated in docs/
-	@$(RUN)/pathline schemas docs
+	@$(RUN)/python -m schemas.definitions.published

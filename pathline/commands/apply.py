@@ -48,12 +48,12 @@ def publish(settings: Settings, project: Project, author: str = "", codec: Codec
     """
     from confluent_kafka import Producer
 
-    from schemas.codec import Codec as OwnCodec
     from schemas.kafka import producer_config
     from schemas.records import Definitions, Marker, PersonEnvelope
+    from schemas.registry import codec_for
     from schemas.topics import DEFINITIONS, PEOPLE
 
-    codec = codec or OwnCodec()
+    codec = codec or codec_for(settings)
     # the same transactional id for all: a second apply at the same time ends the first instead of mixing with it
     producer = Producer(producer_config(settings.brokers) | {"transactional.id": "pathline.apply"})
     topics = producer.list_topics(timeout=TIMEOUT).topics
