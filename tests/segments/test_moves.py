@@ -8,7 +8,7 @@ from schemas import topics
 from schemas.codec import BadRecord
 from schemas.definitions.model import All, Did, InSegment, Not, TraitIs, Window
 from schemas.records import Erasure, Handoff, PersonEnvelope, Update
-from tests.segments.lab import D, H, S, Line, event, identify, project
+from tests.segments.lab import H, Line, S, event, identify, project
 
 T = 1_700_000_000_000
 COOKIE = "anonymous_id:c#0"
