@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from connectors.outbound import email as email_channel
-from connectors.outbound.catcher import Caught, Mailbox, listen
+from connectors.outbound.catcher import Mailbox
 from connectors.outbound.channel import Outcome
 from connectors.outbound.dispatch import BACK_OFF, DispatchStage
 from connectors.outbound.email import Email, bounce_of
@@ -28,6 +28,7 @@ from schemas.codec import Codec
 from schemas.definitions.model import Channel, Project
 from schemas.records import Event, LedgerEntry, SendCommand, Update
 from tests.connectors.doubles import NOW, RULES
+from tests.connectors.smtp import Smtp
 
 CODEC = Codec()
 PROJECT = Project(
@@ -64,31 +65,6 @@ COMMAND = SendCommand(
 def command(send_id: str = "s1", **changes: Any) -> SendCommand:
     to = changes.get("to", COMMAND.to)
     return msgspec.structs.replace(COMMAND, send_id=send_id, identifier=f"email:{to}", **changes)
-
-
-@dataclass
-class Smtp:
-    """The development mailbox, in a loop of its own."""
-
-    mailbox: Mailbox
-    port: int = 0
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-
-    def start(self) -> None:
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        server = asyncio.run_coroutine_threadsafe(listen(self.mailbox, "127.0.0.1", self.port), self._loop).result()
-        self.port = server.sockets[0].getsockname()[1]
-        self._server = server
-
-    def stop(self) -> None:
-        async def close() -> None:
-            self._server.close()
-
-        asyncio.run_coroutine_threadsafe(close(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-
-    def caught(self) -> list[Caught]:
-        return [self.mailbox.show(id) for id in self.mailbox.ids()]
 
 
 @pytest.fixture
