@@ -92,15 +92,16 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """A person as journeys know one.
 
     `last` is the last instant a timer was fired at. `held` are update records that wait, in order, for slots whose
-    state is on its way, since `held_since`. `expected` are identifiers whose part of the profile is on its way, since
-    `expected_since`, and `inherited` the segments that absorbed persons were in and the profile does not show.
+    state is on its way, since `held_since`. `expected` are slots (with their versions) that have arrived here and not
+    in the profile yet, since `expected_since`, and `inherited` the segments that absorbed persons were in and the
+    profile does not show.
     """
 
     slots: Slots[Belongings] = Slots()
     last: int = 0
     held: tuple[bytes, ...] = ()
     held_since: int | None = None
-    expected: tuple[str, ...] = ()
+    expected: dict[str, int] = {}
     expected_since: int | None = None
     inherited: tuple[str, ...] = ()
 

@@ -23,7 +23,7 @@ from schemas import reasons, topics
 from schemas.codec import BadRecord
 from schemas.definitions.model import WaitFor
 from schemas.identifiers import identifier_of
-from schemas.records import Change, HandedSlot, Handoff, Move
+from schemas.records import Change, HandedSlot, Handoff, Move, SlotVersion
 
 #: a handoff is split into parts of about this many bytes of state
 PART_BYTES = 4 * 1024 * 1024
@@ -33,9 +33,12 @@ _NOTHING = Belongings()
 
 def depart(person: Working, move: Move) -> None:
     """Hand over what belongs to the slots of a move. What the person was in goes with it when persons merge."""
-    was_in = tuple(person.profile.segments) if move.reason == "merge" else ()
+    was_in = tuple(sorted({*person.profile.segments, *person.person.inherited})) if move.reason == "merge" else ()
     rest, handed = protocol.leave(person.slots, move.to, move.slots)
     person.place(rest)
+    profile_shows(person, ())
+    if not person.person.expected:
+        person.change(inherited=())
     if handed and was_in:
         first = handed[0]
         state = msgspec.structs.replace(first.state or _NOTHING, was_in=was_in)
@@ -43,9 +46,9 @@ def depart(person: Working, move: Move) -> None:
     _hand_over(person, move.to, handed, person.id, move.reason, move.at)
 
 
-def arrive(person: Working, handoff: Handoff) -> list[str]:
+def arrive(person: Working, handoff: Handoff) -> list[SlotVersion]:
     """Join what was handed over; slots that have left again are handed on. The slots that stay. Raises BadRecord."""
-    stayed: list[str] = []
+    stayed: list[SlotVersion] = []
     onward: list[Handed[Belongings]] = []
     inherited = set(person.person.inherited)
     for slot in handoff.slots:
@@ -59,16 +62,16 @@ def arrive(person: Working, handoff: Handoff) -> list[str]:
             inherited |= {*joined.was_in}
             arrived = protocol.with_state(arrived, slot.slot, msgspec.structs.replace(joined, was_in=()))
         person.place(arrived)
-        stayed.append(slot.slot)
+        stayed.append(SlotVersion(slot=slot.slot, version=slot.version))
     person.change(inherited=tuple(sorted(inherited - set(person.profile.segments))))
     for to, further_slots in groupby(sorted(onward, key=lambda h: (h.to, h.slot)), key=lambda h: h.to):
         _hand_over(person, to, list(further_slots), handoff.origin, handoff.reason, handoff.at)
     return stayed
 
 
-def catch_up(person: Working, arrived: Iterable[str], at: int) -> None:
+def catch_up(person: Working, arrived: Iterable[SlotVersion], at: int) -> None:
     """Show instances that arrived the events they may have missed here, and those here the events that arrived."""
-    new = set(arrived)
+    new = {slot.slot for slot in arrived}
     old = set(person.slots.held) - new
     for hosts, guests in ((old, new), (new, old)):
         _show(person, _events(person, hosts), guests, at)
@@ -90,16 +93,19 @@ def end_duplicates(person: Working, walk: Walk) -> None:
             )
 
 
-def expect_profile(person: Working, arrived: Iterable[str] = (), now: int = 0) -> None:
-    """Note which part of the profile is still on its way: what slots that arrived `now` with something in them
-    contribute to it."""
-    identifiers = [identifier_of(slot) for slot in arrived if (person.slots.held[slot].state or _NOTHING) != _NOTHING]
-    missing = {i for i in (*person.person.expected, *identifiers) if not person.profile.shows(i)}
+def expect_profile(person: Working, arrived: Iterable[SlotVersion], now: int) -> None:
+    """The profile does not show yet what these slots bring that arrived `now`."""
     since = person.person.expected_since
-    person.change(
-        expected=tuple(sorted(missing)),
-        expected_since=None if not missing else now if since is None else since,
-    )
+    expected = {**person.person.expected, **{slot.slot: slot.version for slot in arrived}}
+    person.change(expected=expected, expected_since=now if since is None else since)
+
+
+def profile_shows(person: Working, arrived: Iterable[SlotVersion]) -> None:
+    """The profile shows what these slots brought."""
+    shown = {slot.slot: slot.version for slot in arrived}
+    held = person.slots.held
+    expected = {s: v for s, v in person.person.expected.items() if s in held and v > shown.get(s, 0)}
+    person.change(expected=expected, expected_since=person.person.expected_since if expected else None)
 
 
 def settle(person: Working, walk: Walk) -> None:
@@ -117,7 +123,7 @@ def settle(person: Working, walk: Walk) -> None:
             trigger.segment in person.profile.segments and trigger.change == "entered" for trigger in step.triggers
         ):
             walk.passed(instance)
-    person.change(inherited=(), expected=(), expected_since=None)
+    person.change(inherited=(), expected={}, expected_since=None)
 
 
 def _events(person: Working, slots: set[str]) -> list[tuple[str, Recent]]:

@@ -25,11 +25,6 @@ class Snapshot(msgspec.Struct, frozen=True):
         """(identifier type, address) in a channel, newest used first within a type, stronger types as listed."""
         return [(type_, value) for type_ in channel.identifiers for value in self.addresses.get(type_, ())]
 
-    def shows(self, identifier: str) -> bool:
-        """Whether what this identifier (`type:value`) contributed is part of the profile."""
-        type_, _, value = identifier.partition(":")
-        return value in self.addresses.get(type_, ())
-
     def language(self) -> str:
         """The person's language, "" when unknown: trait `language`, else the first part of trait `locale`."""
         spoken = self.traits.get("language") or self.traits.get("locale") or ""

@@ -23,7 +23,7 @@ from processors.runtime.definitions import DefinitionsSource
 from processors.runtime.slots import Slots
 from schemas import topics
 from schemas.codec import Codec
-from schemas.records import Change, Erasure, Event, Handoff, Update
+from schemas.records import Change, Erasure, Event, Handoff, SlotVersion, Update
 
 #: wakes of higher priorities come first at one instant
 _RANK_OF_NO_PRIORITY = 32_768
@@ -80,9 +80,10 @@ class JourneysStage:
         person.change(held=(*person.person.held, raw))
 
     def _must_wait(self, person: Working, update: Update, turn: Turn) -> bool:
-        """Whether an update has to wait for state on its way; notes that its slot has come to the person."""
-        if update.kind == "event":
-            person.place(protocol.arrive(person.slots, update.slot, update.version))
+        """Whether an update has to wait for state on its way; notes that its slots have come to the person."""
+        for slot in _slots_of(update):
+            if protocol.redirect_of(person.slots, slot.slot, slot.version) is None:
+                person.place(protocol.arrive(person.slots, slot.slot, slot.version))
         if person.slots.complete:
             person.change(held_since=None)
             return False
@@ -120,11 +121,13 @@ class JourneysStage:
             _erase(person, update.erasure)
             return
         at = max(update.at, person.person.last)
-        early = bool(person.person.expected)
+        early = update.kind == "handoff"
         if early:
-            # timers of what has arrived wait for the profile it belongs to
+            # timers of what has arrived waited for the profile it belongs to
             self._learn(person, update)
-        self._fire(person, at)
+            moving.profile_shows(person, update.arrived)
+        if not person.person.expected:
+            self._fire(person, at)
         if update.move is not None:
             moving.depart(person, update.move)
         if not early:
@@ -159,10 +162,8 @@ class JourneysStage:
                 recent = Recent(event_id=happening.event_id, at=at, identifiers=identifiers, document=happening.json)
                 person.remember(recent, slot)
         walk.flush()
-        if update.profile is not None and person.person.expected:
-            moving.expect_profile(person)
-            if not person.person.expected:
-                self._settle(person, at)
+        if update.arrived and not person.person.expected:
+            self._settle(person, at)
 
     def _settle(self, person: Working, at: int) -> None:
         walk = Walk(person, at)
@@ -197,12 +198,9 @@ class JourneysStage:
             moving.catch_up(person, stayed, at)
             walk = Walk(person, at)
             moving.end_duplicates(person, walk)
-            moving.expect_profile(person, stayed, turn.now)
-            if person.person.expected:
-                turn.wake(person.id, turn.now + PATIENCE_MS)
-            else:
-                moving.settle(person, walk)
             walk.flush()
+            moving.expect_profile(person, stayed, turn.now)
+            turn.wake(person.id, turn.now + PATIENCE_MS)
         self._release(person, turn)
         _wake_all(person)
         self._close(person, turn)
@@ -231,6 +229,11 @@ class JourneysStage:
             turn.send(topic, key, self._codec.encode(record))
         for due, priority in person.wakes:
             turn.wake(person.id, due, rank=_RANK_OF_NO_PRIORITY - priority)
+
+
+def _slots_of(update: Update) -> list[SlotVersion]:
+    """Slots that are with the person by now, as this update says."""
+    return [SlotVersion(slot=update.slot, version=update.version)] if update.kind == "event" else update.arrived
 
 
 def _over(since: int | None, turn: Turn) -> bool:

@@ -168,14 +168,26 @@ class Lab:
         self.publish(Update(kind="move", person_id=person_id(origin), at=when, changes=changes, move=move))
 
     def arrived(
-        self, who: str, when: int, changes: Sequence[tuple[str, str]] = (), cause: str = "merge", **profile: Any
+        self,
+        slots: Mapping[str, int],
+        who: str,
+        when: int,
+        changes: Sequence[tuple[str, str]] = (),
+        cause: str = "merge",
+        **profile: Any,
     ) -> None:
-        """Segments' state arrived at a person: its profile changes."""
+        """Segments' state of slots {identifier: version} arrived at a person: its profile changes."""
         self.profiles[who] = {**self.profiles[who], **profile}
         changed = self._changes(who, changes, cause, when)
-        self.publish(
-            Update(kind="handoff", person_id=person_id(who), at=when, changes=changed, profile=self._profile(who))
+        update = Update(
+            kind="handoff",
+            person_id=person_id(who),
+            at=when,
+            changes=changed,
+            profile=self._profile(who),
+            arrived=[SlotVersion(slot=slot_of(identifier), version=version) for identifier, version in slots.items()],
         )
+        self.publish(update)
 
     def marker(self, version: str, when: int) -> None:
         self.publish(Update(kind="marker", person_id="", at=when, marker=Marker(version=version, at=when)))

@@ -62,7 +62,7 @@ class Moving(Lab):
         for origin, moved in leaving.items():
             move = Move(to=person_id(to), slots=moved, reason="merge", at=self.now)
             self.publish(Update(kind="move", person_id=person_id(origin), at=self.now, move=move))
-            self.arrived(to, self.now)
+            self.arrived({PEOPLE[slot]: self.version[slot] for slot in slots if self.owner[slot] == to}, to, self.now)
 
     def pending(self) -> list[list[Record]]:
         by_pair = defaultdict(list)

@@ -24,7 +24,7 @@ def merge(lab: Lab, when: int, origin: str = COOKIE, to: str = USER, version: in
     lab.move({origin: version}, origin, to, when)
     type_, value = origin.split(":")
     addresses = {**lab.profiles[to]["addresses"], type_: [value]}
-    lab.arrived(to, when, addresses=addresses, **profile)
+    lab.arrived({origin: version}, to, when, addresses=addresses, **profile)
 
 
 def test_an_instance_moves_with_its_timer(lab: Lab) -> None:
@@ -169,7 +169,7 @@ def test_a_split_gives_back_what_a_merge_brought(lab: Lab) -> None:
     lab.event("Page", at(), USER)
     merge(lab, at(minutes=10))
     lab.move({COOKIE: 3}, USER, COOKIE, at(minutes=20), reason="split")
-    lab.arrived(COOKIE, at(minutes=20), cause="split")
+    lab.arrived({COOKIE: 3}, COOKIE, at(minutes=20), cause="split")
     lab.until(at(days=1))
     assert [(s.at, s.person_id, s.to) for s in lab.sends()] == [(at(hours=1), person_id(COOKIE), "cookie@example.com")]
 
@@ -183,7 +183,11 @@ def test_what_an_absorbed_person_leaves_ends_nothing_and_starts_nothing(lab: Lab
     lab.event("Page", at(), USER)
     lab.move({COOKIE: 2}, COOKIE, USER, at(hours=1))
     lab.arrived(
-        USER, at(hours=1), [("vip", "entered")], addresses={**lab.profiles[USER]["addresses"], "anonymous_id": ["a1"]}
+        {COOKIE: 2},
+        USER,
+        at(hours=1),
+        [("vip", "entered")],
+        addresses={**lab.profiles[USER]["addresses"], "anonymous_id": ["a1"]},
     )
     lab.until(at(days=3))
     assert [(s.journey, s.at) for s in lab.sends()] == [("winback", at(days=1))]
@@ -209,7 +213,7 @@ def test_a_segment_either_was_in_is_no_new_entry(lab: Lab) -> None:
     lab.event("Page", at(), USER)
     lab.move({COOKIE: 2}, COOKIE, USER, at(hours=1))
     addresses = {**lab.profiles[USER]["addresses"], "anonymous_id": ["a1"]}
-    lab.arrived(USER, at(hours=1), [("vip", "entered")], addresses=addresses)
+    lab.arrived({COOKIE: 2}, USER, at(hours=1), [("vip", "entered")], addresses=addresses)
     assert [s.at for s in lab.sends()] == [at()]
 
 
@@ -274,7 +278,7 @@ def test_timers_of_what_arrived_wait_for_the_profile_it_belongs_to(lab: Lab) -> 
     assert not lab.sends()
     addresses = {**lab.profiles[USER]["addresses"], "anonymous_id": ["a1"]}
     lab.clock.at = at(hours=1) + 5_000
-    lab.arrived(USER, at(hours=1), addresses=addresses)
+    lab.arrived({COOKIE: 2}, USER, at(hours=1), addresses=addresses)
     lab.until(at(hours=2))
     assert lab.sent() == [at(hours=1)]
 
@@ -289,9 +293,8 @@ def test_a_slot_that_left_again_is_handed_on(lab: Lab) -> None:
     # the second move overtakes the first
     lab.move({COOKIE: 3}, USER, "user_id:u2", at(minutes=1))
     lab.move({COOKIE: 2}, COOKIE, USER, at(minutes=2))
-    lab.arrived(
-        "user_id:u2", at(minutes=2), addresses={**lab.profiles["user_id:u2"]["addresses"], "anonymous_id": ["a1"]}
-    )
+    addresses = {**lab.profiles["user_id:u2"]["addresses"], "anonymous_id": ["a1"]}
+    lab.arrived({COOKIE: 3}, "user_id:u2", at(minutes=2), addresses=addresses)
     lab.until(at(days=1))
     assert [(s.person_id, s.at) for s in lab.sends()] == [(person_id("user_id:u2"), at(hours=1))]
 
@@ -354,3 +357,21 @@ def test_joining_states_of_one_slot_is_commutative_and_associative() -> None:
     assert join(a, b) == join(b, a)
     assert join(join(a, b), c) == join(a, join(b, c))
     assert join(a, a) == a
+
+
+def test_the_profile_may_come_before_the_instances_it_belongs_to(lab: Lab) -> None:
+    """Whatever comes first: no exit is missed, and what either was in is no new entry."""
+    lab.journey("cart", CART)
+    lab.journey("welcome", "enter: {segment: vip, existing: true}\nsteps:\n" + SEND)
+    lab.customer(COOKIE)
+    lab.customer()
+    lab.event("Product Added", at(), COOKIE, changes=[("vip", "entered")])
+    lab.event("Page", at(), USER)
+    addresses = {**lab.profiles[USER]["addresses"], "anonymous_id": ["a1"]}
+    lab.clock.at = at(minutes=10)
+    lab.arrived({COOKIE: 2}, USER, at(minutes=10), [("vip", "entered")], addresses=addresses)
+    lab.event("Order Completed", at(minutes=10) + 100, USER)
+    lab.move({COOKIE: 2}, COOKIE, USER, at(minutes=10) + 200)
+    lab.until(at(days=1))
+    assert [(s.journey, s.at) for s in lab.sends()] == [("welcome", at())]
+    assert lab.reasons("cart") == [reasons.ENTERED, reasons.EXITED]
