@@ -96,7 +96,7 @@ class JourneyBuilder:
     def _catches(self, part: Part) -> list[str]:
         """Names given by `as:` anywhere in the journey."""
         found: list[str] = []
-        caught = part.as_ if isinstance(part, written.EventTrigger | written.EventEntry) else None
+        caught = part.as_ if isinstance(part, written.EventTrigger) else None
         if caught is not None and bindable(caught, self._findings, part.at("as")):
             found.append(caught)
         for field_name in type(part).model_fields:
@@ -114,7 +114,7 @@ class JourneyBuilder:
         key = max_age = None
         existing = False
         if isinstance(part, written.EventEntry):
-            trigger = Trigger(tuple(part.event), self._where(part, part.where), name=part.as_ or "")
+            trigger = Trigger(tuple(part.event), self._where(part, part.where))
             key, max_age = part.key, part.max_age
             if key is not None:
                 event_path(key, self._findings, part.at("key"))

@@ -76,7 +76,6 @@ class EventEntry(Limits):
     where: Cel | None = None
     key: EventPath | None = Field(None, description="One instance for each value of this property.")
     max_age: Span | None = Field(None, description="An event older than this starts nothing.")
-    as_: Name | None = Field(None, alias="as", description="A further name for the entry event.")
 
 
 class SegmentEntry(Limits):
