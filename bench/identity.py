@@ -1,7 +1,7 @@
 """How fast identity is without Kafka: `python -m bench.identity`.
 
-Prints records a CPU second of the resolver and links a second of the graph, each on a line in memory (codec included), and
-of the function that joins a whole set of links, against a bare union-find over the same links as bound.
+Prints, per CPU second, records of the resolver and links of the graph, each on a line in memory (codec included), and
+links of the function that joins a whole set, against a bare union-find over the same links as bound.
 """
 
 from __future__ import annotations

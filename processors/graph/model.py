@@ -43,7 +43,8 @@ class Node(msgspec.Struct, frozen=True):
     """An identifier with at least one link. `person` is the one it belongs to now, `seen` its oldest link's sighting,
     `version` that of its last assignment (0: none yet), `superseded` and `generation` as in the assignment.
 
-    A hub keeps the links it had when it became one; later ones stand only at their other end, so that it stays small.
+    A hub keeps the links it had when it became one, and every identifier only the first of those to weaker ones that
+    were refused; the others stand at their other end. So no node grows without bound.
     """
 
     person: str

@@ -20,6 +20,8 @@ from schemas.identifiers import person_id
 
 HUB = "hub: "
 SEPARATE = "separate: "
+#: Links refused to weaker identifiers that an identifier keeps, so that one card at every till stays a small state.
+KEPT = 256
 
 
 @dataclass(slots=True)
@@ -62,6 +64,7 @@ def settle(nodes: Nodes, seeds: Iterable[str], strength: Strength) -> None:
     region.add(seeds)
     joined = region.settled()
     _judge(nodes, joined, region.edges)
+    _forget(nodes, region.members(), strength)
     moved = _name(nodes, region.members(), joined, strength)
     _place(nodes, region.members(), moved, joined, strength)
 
@@ -105,15 +108,14 @@ class _Region:
             self.add(wider)
 
     def _links(self) -> list[Edge]:
-        edges = []
-        for identifier in sorted(self._inside):
+        edges: dict[Pair, Edge] = {}
+        for identifier in self._inside:
             node = self._nodes[identifier]
             for other, known in () if node.hub else node.links.items():
                 if other in self._inside and not known.refused.startswith(HUB):
-                    a, b = self._strength.pair(identifier, other)
-                    if a == identifier:
-                        edges.append(Edge(a, b, known.first, known.last))
-        return edges
+                    pair = self._strength.pair(identifier, other)
+                    edges[pair] = Edge(*pair, known.first, known.last)
+        return list(edges.values())
 
     def _reached(self, joined: Joined) -> list[str]:
         """Neighbours whose links may now be judged otherwise."""
@@ -154,11 +156,30 @@ def _judge(nodes: Nodes, joined: Joined, edges: Iterable[Edge]) -> None:
     for edge in edges:
         pair = (edge.a, edge.b)
         verdict = (joined.refused.get(pair, ""), pair in joined.tree)
-        known = nodes[edge.a].links[edge.b]
+        known = nodes[edge.a].links.get(edge.b) or nodes[edge.b].links[edge.a]
         if (known.refused, known.tree) != verdict:
             judged = Known(known.seen, known.source, known.event_id, *verdict)
-            connect(nodes, edge.a, edge.b, judged)
-            connect(nodes, edge.b, edge.a, judged)
+            for end, other in (pair, (edge.b, edge.a)):
+                if not judged.refused or other in nodes[end].links:
+                    connect(nodes, end, other, judged)
+
+
+def _forget(nodes: Nodes, members: Iterable[str], strength: Strength) -> None:
+    """Leave links refused of a stronger identifier to their weaker ends, but for the first `KEPT` in order: those
+    would be the ones to take a place that becomes free."""
+    for identifier in members:
+        node = nodes[identifier]
+        if len(node.links) <= KEPT:
+            continue
+        refused = [
+            Edge(identifier, other, known.first, known.last)
+            for other, known in node.links.items()
+            if known.refused and not known.refused.startswith(HUB) and strength.pair(identifier, other)[0] == identifier
+        ]
+        gone = {edge.b for edge in sorted(refused, key=strength.order)[KEPT:]}
+        if gone:
+            kept = {other: known for other, known in node.links.items() if other not in gone}
+            nodes.change(identifier, msgspec.structs.replace(node, links=kept))
 
 
 def connect(nodes: Nodes, identifier: str, other: str, known: Known) -> None:

@@ -111,7 +111,7 @@ def run(identity: IdentityRules, links: list[Link]) -> MemoryLine:
 
 
 @given(cases(), st.randoms(use_true_random=False))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_any_order_of_arrival_gives_the_persons_ids_and_refusals_of_the_whole_set(case, random) -> None:  # type: ignore[no-untyped-def]
     identity, links = case
     people, refused = oracle(identity, links)
@@ -125,7 +125,7 @@ def test_any_order_of_arrival_gives_the_persons_ids_and_refusals_of_the_whole_se
 
 
 @given(cases())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_function_of_the_whole_set_agrees_with_the_oracle(case) -> None:  # type: ignore[no-untyped-def]
     identity, links = case
     people, refused = oracle(identity, links)
@@ -139,7 +139,7 @@ def test_the_function_of_the_whole_set_agrees_with_the_oracle(case) -> None:  # 
 
 
 @given(cases())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_without_limits_and_hubs_persons_are_the_connected_components(case) -> None:  # type: ignore[no-untyped-def]
     _, links = case
     components: list[set[str]] = []
@@ -153,7 +153,7 @@ def test_without_limits_and_hubs_persons_are_the_connected_components(case) -> N
 
 
 @given(cases())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_moves_follow_each_slot_from_its_derived_person_to_where_assignments_say(case) -> None:  # type: ignore[no-untyped-def]
     identity, links = case
     line = run(identity, links)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from processors.graph import settle
+from processors.graph.model import NODES
 from schemas.identifiers import person_id
-from tests.graph.rules import moves, persons, refusals, rules, shop
+from tests.graph.rules import graph, link, moves, persons, refusals, rules, shop
 from tests.identity.crowd import Town
 
 
@@ -154,3 +156,18 @@ def test_identifiers_without_events_of_their_own_are_known_to_their_person() -> 
     town = Town(shop())
     town.post("identified", 1, user_id="anna", email="anna@example.com", phone="0501234567")
     assert town.identifiers() == [{"email:anna@example.com", "phone:+380501234567", "user_id:anna"}]
+
+
+def test_one_card_used_for_everybody_stays_small_and_joins_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settle, "KEPT", 20)
+    identity = rules(loyalty_card={"limit": 1}, email={"limit": 2})
+    links = [("loyalty_card:0000", f"email:{number}@example.com", 100 - number) for number in range(100)]
+    line = graph(identity)
+    for a, b, at in links:
+        link(line, a, b, at)
+    node = line.state("graph", NODES, "loyalty_card:0000")
+    assert node is not None
+    assert len(node.links) <= 20 + 2
+    joined = next(person for person in persons(line) if "loyalty_card:0000" in person)
+    assert joined == {"loyalty_card:0000", "email:99@example.com", "email:98@example.com"}
+    assert len(refusals(line)) == 98

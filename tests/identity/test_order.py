@@ -33,7 +33,7 @@ def happened(identity: IdentityRules, events: list[Happened]) -> Town:
 
 
 @given(histories(("keep", "separate", "newest")), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_every_event_counts_once_and_every_person_knows_all_of_itself(case, random) -> None:  # type: ignore[no-untyped-def]
     identity, events = case
     random.shuffle(events)
@@ -46,7 +46,7 @@ def test_every_event_counts_once_and_every_person_knows_all_of_itself(case, rand
 
 
 @given(histories(("keep",)), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_same_person_has_the_same_events_in_every_order_of_arrival(case, random) -> None:  # type: ignore[no-untyped-def]
     identity, events = case
     first = happened(identity, events)
@@ -57,7 +57,7 @@ def test_the_same_person_has_the_same_events_in_every_order_of_arrival(case, ran
 
 
 @given(histories(("keep", "separate", "newest")), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_owner_of_a_shared_device_is_the_same_in_every_order_of_arrival(case, random) -> None:  # type: ignore[no-untyped-def]
     identity, events = case
     first = happened(identity, events)
