@@ -71,7 +71,8 @@ class Draft:
         """Fold an event into a slot that is held here, and what is entered and left because of it."""
         new = not self.exists
         known = self._slots.held[slot]
-        folded = fold(known.state, event, now, self.view.addresses, self.plan)
+        others = self.view.count > (known.state is not None)
+        folded = fold(known.state, event, now, self.view.addresses, others, self.plan)
         held = {**self._slots.held, slot: Slot(known.version, known.complete, folded.state)}
         self.slots = Slots(held, self._slots.redirects)
         self._changed |= folded.profile

@@ -51,10 +51,14 @@ class Reading:
         return value if isinstance(value, Mapping) else {}
 
 
-def fold(state: State | None, event: Event, now: int, known: Mapping[str, Sequence[str]], plan: Plan) -> Folded:
+def fold(
+    state: State | None, event: Event, now: int, known: Mapping[str, Sequence[str]], others: bool, plan: Plan
+) -> Folded:
     """Fold an event into its slot at instant `now`.
 
-    `known` are the person's addresses by identifier type, newest used first. Everything counts by the event's own
+    `known` are the person's addresses by identifier type, newest used first; `others` whether other slots
+    hold anything: then the same value said again may still be news, as they may have said another in between. Everything
+    counts by the event's own
     time; a future one waits for its time. Raises BadRecord.
     """
     reading = Reading(event)
@@ -64,8 +68,8 @@ def fold(state: State | None, event: Event, now: int, known: Mapping[str, Sequen
         _put(folded, first_seen=event.occurred_at)
         folded.profile = True
     told = receipt(event, reading.document, plan) if kind_of(event.name, plan.channels) else None
-    _traits(folded, reading, now, plan)
-    _zone(folded, reading)
+    _traits(folded, reading, now, others, plan)
+    _zone(folded, reading, others)
     _choices(folded, reading, told, plan)
     _use(folded, event, told, known)
     if told is not None:
@@ -80,7 +84,7 @@ def _put(folded: Folded, **fields: Any) -> None:
     folded.state = msgspec.structs.replace(folded.state, **fields)
 
 
-def _traits(folded: Folded, reading: Reading, now: int, plan: Plan) -> None:
+def _traits(folded: Folded, reading: Reading, now: int, others: bool, plan: Plan) -> None:
     """Traits, the newest by event time; of two at one time the one that came last. Those of a group are not the
     person's own."""
     event = reading.event
@@ -97,7 +101,7 @@ def _traits(folded: Folded, reading: Reading, now: int, plan: Plan) -> None:
         if before is not None and before.at > event.occurred_at:
             continue
         traits[name] = Trait(_plain(value), event.occurred_at, event.source)
-        if before is None or before.value != value or type(before.value) is not type(value):
+        if others or before is None or _differ(before.value, value):
             folded.keys.add(f"trait:{name}")
             folded.profile = True
             if name == "timezone":
@@ -112,6 +116,10 @@ def _recent(values: Sequence[Trait], since: int) -> tuple[Trait, ...]:
     return tuple(ordered[max(first, 0) :])
 
 
+def _differ(a: Any, b: Any) -> bool:
+    return type(a) is not type(b) or bool(a != b)
+
+
 def _plain(value: Any) -> Any:
     """A value that fits the state's encoding: integers there have 64 bits."""
     if isinstance(value, dict):
@@ -121,7 +129,7 @@ def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not -(2**63) <= value < 2**64 else value
 
 
-def _zone(folded: Folded, reading: Reading) -> None:
+def _zone(folded: Folded, reading: Reading, others: bool) -> None:
     event, before = reading.event, folded.state.zone
     if b'"timezone"' not in event.context:
         return
@@ -129,7 +137,7 @@ def _zone(folded: Folded, reading: Reading) -> None:
     if not isinstance(zone, str) or zone not in ZONES or (before is not None and before.at > event.occurred_at):
         return
     _put(folded, zone=Trait(zone, event.occurred_at, event.source))
-    if before is None or before.value != zone:
+    if others or before is None or before.value != zone:
         folded.keys.add(ZONE)
         folded.profile = True
 

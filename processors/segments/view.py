@@ -40,6 +40,11 @@ class View:
         self.plan = plan
 
     @property
+    def count(self) -> int:
+        """Slots that hold anything."""
+        return len(self._states)
+
+    @property
     def exists(self) -> bool:
         """A person exists from the first event on."""
         return bool(self._states)

@@ -37,6 +37,14 @@ def test_a_merge_moves_history_and_tells_both_sides() -> None:
     assert line.profile("C")["addresses"] == {}
 
 
+def test_a_slot_that_repeats_itself_after_another_said_something_else_is_heard() -> None:
+    line = Line(project({"kyiv": TraitIs("city", "equals", "Kyiv")}))
+    line.happen(identify(T, traits={"city": "Kyiv"}, identifiers=["anonymous_id:c"]), slot=COOKIE)
+    line.happen(identify(T + 1, traits={"city": "Lviv"}))
+    line.happen(identify(T + 2, traits={"city": "Kyiv"}, identifiers=["anonymous_id:c"]), slot=COOKIE)
+    assert [at - T for at, _, _ in line.story("kyiv")] == [0, 1, 2]
+
+
 def test_a_split_gives_back_what_the_merge_brought() -> None:
     line = Line(project(BOTH))
     line.happen(visitor("View", T), person="C", slot=COOKIE)
