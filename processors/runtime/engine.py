@@ -176,8 +176,10 @@ class Engine:
                 self.process(Batch(results[0].partition, [], results))
 
     def _state(self) -> State:
+        if not self._members.reachable:
+            return State.WAITING
         if not self._members.joined:
-            return State.WAITING if self._metrics.state == State.WAITING else State.JOINING
+            return State.JOINING
         if self._members.restoring:
             return State.RESTORING
         return State.RUNNING if self._members.partitions else State.IDLE
@@ -222,6 +224,7 @@ class Engine:
         if time.monotonic() - self._measured < 1:
             return
         self._measured, now, app = time.monotonic(), self._clock.now(), self._stage.app
+        self._members.look_for_broker()
         self._members.measure()
         for partition in self._members.partitions.values():
             late = 0 if partition.next_due is None else max(0, now - partition.next_due)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from processors.runtime.contract import Record
 from processors.runtime.exits import Exit, Stop
-from processors.runtime.metrics import Metrics, State
+from processors.runtime.metrics import Metrics
 from processors.runtime.partition import Partition, Source
 from processors.runtime.restore import Restorer
 from processors.runtime.rocks import RocksStore
@@ -53,6 +54,7 @@ class Membership:
         self.partitions: dict[int, Partition] = {}
         self.group: Any = None
         self.joined = False
+        self.reachable = True
         self._app, self._topics, self._metrics, self._listener, self._settle = app, topics, metrics, listener, settle
         self._folder = state_folder(settings, app)
         self._epoch = 0
@@ -96,7 +98,8 @@ class Membership:
         messages = [first, *self._consumer.consume(most - 1, 0)] if most > 1 else [first]
         if epoch != self._epoch:
             # partitions changed hands in between and what was fetched before must not be mixed with what comes now
-            self._assign()
+            if self.partitions:
+                self._assign()
             return []
         return [entry for message in messages if (entry := self._entry(message)) is not None]
 
@@ -118,6 +121,13 @@ class Membership:
         """What to commit for these partitions: never the client's position, which is -1001 before the first record and
         then ignored."""
         return [tp for number in sorted(partitions) for tp in self._inputs(self.partitions[number])]
+
+    def look_for_broker(self) -> None:
+        """Find out whether the broker is back, when it was not reachable."""
+        if not self.reachable:
+            with contextlib.suppress(KafkaException):
+                self._consumer.list_topics(self._topics[0], timeout=1)
+                self.reachable = True
 
     def measure(self) -> None:
         """Set the gauges of lag."""
@@ -226,7 +236,7 @@ class Membership:
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self._metrics.state = State.WAITING
+            self.reachable = False
         log.warning("kafka", app=self._app, error=error.str())
 
 

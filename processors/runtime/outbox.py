@@ -49,6 +49,7 @@ class Outbox:
                 "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 1_000_000,
                 "queue.buffering.max.kbytes": 512 * 1024,
+                "error_cb": self._on_error,
             }
         )
 
@@ -83,8 +84,7 @@ class Outbox:
                 self._produce(self._changelog, partition, key, value)
             key, value = changed[-1]
             self._produce(self._changelog, partition, key, value, report=self._on_state)
-        if self._producer.flush(self._seconds):
-            raise Stop(Exit.LOST, f"not all records of a transaction were taken within {self._seconds:.0f} s")
+        self._flush()
         # 7. Every transaction sends offsets, also one that only fires timers: otherwise one of a worker that lost its
         #    partitions would not be refused.
         self._retried(self._producer.send_offsets_to_transaction, offsets, group, self._seconds)
@@ -119,6 +119,23 @@ class Outbox:
     def _on_state(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
             self._last[message.partition() or 0] = message.offset() or 0
+
+    def _flush(self) -> None:
+        """Wait until the broker has all records and has said where they are."""
+        try:
+            left = self._producer.flush(self._seconds)
+        except KafkaException as error:
+            raise self._stop(error, "records could not be delivered") from error
+        except SystemError as error:
+            # the client raises a fatal error before it calls for delivery reports, which then can't return
+            if not isinstance(error.__cause__, KafkaException):
+                raise
+            raise self._stop(error.__cause__, "records could not be delivered") from error
+        if left:
+            raise Stop(Exit.LOST, f"{left} records of a transaction were not taken within {self._seconds:.0f} s")
+
+    def _on_error(self, error: KafkaError) -> None:
+        log.warning("kafka", app=self._app, error=error.str())
 
     def _retried(self, act: Callable[..., T], *arguments: Any) -> T:
         """Retry what Kafka says can be retried, until the transaction's time is over."""

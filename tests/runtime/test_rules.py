@@ -1,0 +1,193 @@
+"""The rules of exactly once, one by one, on a real Kafka. The numbers are those at the comments in the code."""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from processors.runtime.engine import Engine
+from processors.runtime.exits import Exit, Stop
+from processors.runtime.membership import Membership
+from processors.runtime.metrics import Metrics
+from processors.runtime.outbox import Outbox
+from processors.runtime.partition import Partition
+from processors.runtime.restore import Restorer
+from processors.runtime.rocks import RocksStore
+from processors.runtime.turns import Sent
+from schemas.clock import WallClock
+from schemas.kafka import client_config, consumer_config, producer_config
+from schemas.settings import Settings
+from tests.runtime.counting import CountingStage
+from tests.runtime.workers import read, until
+
+_numbers = count()
+
+
+class Nobody:
+    def assigned(self, partitions: set[tuple[str, int]]) -> None: ...
+
+    def revoked(self, partitions: set[tuple[str, int]]) -> None: ...
+
+
+class App:
+    """The parts of a worker on topics of its own, one partition each."""
+
+    def __init__(self, brokers: str, home: Path) -> None:
+        self.name = f"rules-{next(_numbers)}"
+        self.settings = Settings(brokers=brokers, home=home)
+        self.source, self.changelog = f"{self.name}.in", f"{self.name}.changelog"
+        self.metrics = Metrics(self.name)
+        self.create(self.source, self.changelog)
+
+    def create(self, *topics: str, partitions: int = 1) -> None:
+        admin = AdminClient(client_config(self.settings.brokers))
+        for answer in admin.create_topics([NewTopic(topic, partitions, 1) for topic in topics]).values():
+            answer.result()
+
+    def outbox(self) -> Outbox:
+        outbox = Outbox(self.settings, self.name)
+        until(lambda: outbox.connect() is None, "the transactional id is registered")
+        return outbox
+
+    def member(self) -> Membership:
+        """A member that has its partition."""
+        member = Membership(self.settings, self.name, (self.source,), self.metrics, Nobody(), lambda: None)
+        until(lambda: member.fetch(1, 0.1) or member.partitions, "the partition is assigned")
+        return member
+
+    def publish(self, *values: bytes) -> None:
+        producer = Producer(producer_config(self.settings.brokers))
+        for value in values:
+            producer.produce(self.source, value, b"key")
+        producer.flush()
+
+    def open_transaction(self, name: str = "another") -> Any:
+        producer = Producer(producer_config(self.settings.brokers) | {"transactional.id": f"{self.name}-{name}"})
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        return producer
+
+    def partition(self, store: RocksStore, topic_id: str) -> Partition:
+        return Partition(0, 1, store, topic_id, {})
+
+
+@pytest.fixture
+def app(kafka: str, tmp_path: Path) -> App:
+    return App(kafka, tmp_path)
+
+
+def test_rules_1_and_7_timers_of_a_worker_that_left_the_group_are_refused_by_the_generation_it_kept(app: App) -> None:
+    member, outbox = app.member(), app.outbox()
+    offsets, group = member.offsets({0}), member.group
+    assert [offset.offset for offset in offsets] == [0], "resolved at assignment, although nothing was read yet"
+    assert outbox.commit([Sent(app.source, b"a", b"1")], {}, offsets, group) == {}
+    member.close()
+    successor = app.member()
+    with pytest.raises(Stop, match="given to another worker") as stop:
+        outbox.commit([Sent(app.source, b"a", b"2")], {}, offsets, group)
+    assert stop.value.code == Exit.LOST
+    successor.close()
+
+
+def test_rule_2_a_store_that_was_there_all_along_catches_up_with_what_another_owner_did(app: App) -> None:
+    outbox, member = app.outbox(), app.member()
+    restorer = Restorer(app.settings.brokers, app.name, app.metrics)
+    store = RocksStore(app.settings.home / "mine")
+    done = outbox.commit([], {0: [(b"sa", b"1"), (b"sb", b"1")]}, member.offsets({0}), member.group)
+    store.apply([(b"sa", b"1"), (b"sb", b"1")], done[0], restorer.topic_id())
+    outbox.commit([], {0: [(b"sa", b"2"), (b"sb", None)]}, member.offsets({0}), member.group)
+    partition = app.partition(store, restorer.topic_id())
+    restorer.start([partition])
+    until(lambda: restorer.step(0.1) or partition.restored, "it catches up")
+    assert list(store.scan(b"s", b"t")) == [(b"sa", b"2")]
+    restorer.close()
+    member.close()
+    store.close()
+
+
+def test_rule_3_restoring_waits_for_a_transaction_that_was_open_at_assignment(app: App) -> None:
+    former = app.open_transaction()
+    former.produce(app.changelog, b"1", b"sa")
+    former.flush()
+    restorer = Restorer(app.settings.brokers, app.name, app.metrics)
+    store = RocksStore(app.settings.home / "mine")
+    partition = app.partition(store, restorer.topic_id())
+    restorer.start([partition])
+    for _ in range(5):
+        restorer.step(0.1)
+    assert not partition.restored
+    former.commit_transaction(30)
+    until(lambda: restorer.step(0.1) or partition.restored, "it is restored")
+    assert store.get(b"sa") == b"1"
+    restorer.close()
+    store.close()
+
+
+def test_rule_4_an_offset_in_an_open_transaction_is_no_place_to_start(app: App) -> None:
+    app.publish(b"1", b"2", b"3")
+    member, former = app.member(), app.open_transaction()
+    former.send_offsets_to_transaction([TopicPartition(app.source, 0, 2)], member.group, 30)
+    asking = Consumer(consumer_config(app.settings.brokers, app.name))
+    with pytest.raises(KafkaException):
+        asking.committed([TopicPartition(app.source, 0)], timeout=1)
+    former.commit_transaction(30)
+    assert asking.committed([TopicPartition(app.source, 0)], timeout=30)[0].offset == 2
+    asking.close()
+    member.close()
+
+
+def test_rule_5_the_checkpoint_is_behind_the_last_change_as_the_broker_placed_it(app: App) -> None:
+    outbox, member = app.outbox(), app.member()
+    for n in range(3):
+        done = outbox.commit([], {0: [(b"sa", b"%d" % n), (b"sb", b"x")]}, member.offsets({0}), member.group)
+        assert done == {0: read(app.settings.brokers, app.changelog)[-1].offset + 1}
+    member.close()
+
+
+def test_rule_6_a_worker_whose_number_was_taken_over_ends(app: App) -> None:
+    member, former = app.member(), app.outbox()
+    former.commit([], {0: [(b"sa", b"1")]}, member.offsets({0}), member.group)
+    app.outbox()
+    with pytest.raises(Stop, match="another worker has the number of this one") as stop:
+        former.commit([], {0: [(b"sa", b"2")]}, member.offsets({0}), member.group)
+    assert stop.value.code == Exit.LOST
+    member.close()
+
+
+def test_rule_8_one_record_is_there_at_once_and_many_come_together(app: App) -> None:
+    member = app.member()
+    app.publish(b"1")
+    started = time.monotonic()
+    until(lambda: [entry for entry in member.fetch(10_000, 5.0) if not isinstance(entry, tuple)], "it is there")
+    assert time.monotonic() - started < 4
+    app.publish(*[b"x"] * 5_000)
+    time.sleep(1)
+    assert len(member.fetch(10_000, 5.0)) > 1_000
+    member.close()
+
+
+def test_rule_10_a_start_aborts_the_open_transaction_of_its_predecessor_at_once(app: App) -> None:
+    predecessor = app.open_transaction(name="0")
+    predecessor.produce(app.source, b"half", b"key")
+    predecessor.flush()
+    app.publish(b"behind")
+    app.outbox()
+    started = time.monotonic()
+    assert [record.value for record in read(app.settings.brokers, app.source)] == [b"behind"]
+    assert time.monotonic() - started < app.settings.transaction_timeout_ms / 1000 / 2
+
+
+def test_rule_11_topics_that_are_not_partitioned_alike_are_refused(app: App) -> None:
+    app.create(f"{app.name}.other", partitions=2)
+    stage = CountingStage(app=app.name)
+    stage.inputs = (app.source, f"{app.name}.other")
+    engine = Engine(stage, app.settings, WallClock(), app.metrics)
+    with pytest.raises(Stop, match="must have the same partition count") as stop:
+        engine.connect(Nobody(), None, lambda error: None)  # type: ignore[arg-type]
+    assert stop.value.code == Exit.SETUP
