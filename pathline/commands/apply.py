@@ -30,7 +30,7 @@ def apply(
     from schemas.kafka import apply_topics
 
     checked = load(find_project(project or folder))
-    settings = current.settings()
+    settings = current.kafka_settings()
     # a new channel needs its topics before the first journey sends over it
     apply_topics(settings, topic_channels(checked))
     if publish(settings, checked, _user()):
@@ -55,7 +55,7 @@ def publish(settings: Settings, project: Project, author: str = "", codec: Codec
 
     codec = codec or codec_for(settings)
     # the same transactional id for all: a second apply at the same time ends the first instead of mixing with it
-    producer = Producer(producer_config(settings.brokers) | {"transactional.id": "pathline.apply"})
+    producer = Producer(producer_config(settings.brokers) | {"transactional.id": "pathline.apply", "log_level": 3})
     topics = producer.list_topics(timeout=TIMEOUT).topics
     for name in (DEFINITIONS, PEOPLE):
         if name not in topics:
