@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import faust
 import faust.app.base
+from confluent_kafka import KafkaException
 from faust.tables.manager import TableManager
 from faust.transport import base
 from faust.transport.consumer import Consumer
@@ -26,6 +27,7 @@ from processors.runtime.contract import Stage
 from processors.runtime.engine import Batch, Engine
 from processors.runtime.exits import Exit, Stop, leave
 from processors.runtime.web import Web
+from schemas.kafka import cause_of
 
 T = TypeVar("T")
 
@@ -252,4 +254,6 @@ class _Listener:
 def _failed(error: BaseException) -> None:
     if isinstance(error, Stop):
         leave(error.code, str(error))
+    if isinstance(error, KafkaException):
+        leave(Exit.LOST, f"Kafka: {cause_of(error).str()}")
     leave(Exit.BROKEN, f"{type(error).__name__}: {error}", error)
