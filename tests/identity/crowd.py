@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import msgspec
 
@@ -83,6 +84,28 @@ class Crowd:
     def on_result(self, key: str, result: object, turn: Turn) -> None: ...
 
 
+def happening(
+    identity: IdentityRules, name: str, at: int, message_id: str, received_at: int, values: Mapping[str, object]
+) -> Event:
+    """An event as the edge makes it."""
+    identifiers, _ = usable(identity, values.items())
+    assert identifiers, "no usable identifier: the edge would have refused the event"
+    return Event(
+        message_id=message_id,
+        event_id=f"web/{message_id}",
+        type="track",
+        name=name,
+        channel="web",
+        identifiers=identifiers,
+        occurred_at=at,
+        received_at=received_at,
+        source="web",
+        properties=b"{}",
+        traits=b"{}",
+        context=b"{}",
+    )
+
+
 class Town:
     """Resolver, graph and crowd on a broker in memory; events are posted as a client would send them."""
 
@@ -100,24 +123,9 @@ class Town:
 
     def queue(self, name: str, at: int, message_id: str = "", received_at: int | None = None, **values: object) -> None:
         """The same, without waiting for what it causes."""
-        identifiers, _ = usable(self.rules, list(values.items()))
-        assert identifiers, "no usable identifier: the edge would have refused the event"
         message_id = message_id or f"m{next(self._numbers)}"
-        event = Event(
-            message_id=message_id,
-            event_id=f"web/{message_id}",
-            type="track",
-            name=name,
-            channel="web",
-            identifiers=identifiers,
-            occurred_at=at,
-            received_at=at if received_at is None else received_at,
-            source="web",
-            properties=b"{}",
-            traits=b"{}",
-            context=b"{}",
-        )
-        self.line.publish(topics.EVENTS, identifiers[0], CODEC.encode(event))
+        event = happening(self.rules, name, at, message_id, at if received_at is None else received_at, values)
+        self.line.publish(topics.EVENTS, event.identifiers[0], CODEC.encode(event))
 
     def events(self) -> dict[str, list[str]]:
         """Names of the events of each person who has any."""
