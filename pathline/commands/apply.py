@@ -54,8 +54,16 @@ def publish(settings: Settings, project: Project, author: str = "", codec: Codec
     from schemas.topics import DEFINITIONS, PEOPLE
 
     codec = codec or codec_for(settings)
-    # the same transactional id for all: a second apply at the same time ends the first instead of mixing with it
-    producer = Producer(producer_config(settings.brokers) | {"transactional.id": "pathline.apply", "log_level": 3})
+    producer = Producer(
+        producer_config(settings.brokers)
+        | {
+            # the same for all: a second apply at the same time ends the first instead of mixing with it
+            "transactional.id": "pathline.apply",
+            # an apply that died may hide what comes after it for no longer than a worker that died
+            "transaction.timeout.ms": settings.transaction_timeout_ms,
+            "log_level": 3,
+        }
+    )
     topics = producer.list_topics(timeout=TIMEOUT).topics
     for name in (DEFINITIONS, PEOPLE):
         if name not in topics:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas.definitions.model import Branch, Project, Send, Split, Step, WaitFor
+from schemas.definitions.templates import parts_for
 
 
 def advice(project: Project) -> list[str]:
@@ -24,6 +25,10 @@ def advice(project: Project) -> list[str]:
             notes.append(f"channel {name} reaches nobody: identity.yaml has no identifier type {types}")
     for name in sorted(project.templates.keys() - {send.template for send in sends}):
         notes.append(f"template {name} is not used by any journey")
+    by_mail = {send.template for send in sends if "email" in (send.channels or sending)}
+    for name in sorted(by_mail & project.templates.keys()):
+        if "subject" not in parts_for(project.templates[name], "email"):
+            notes.append(f"template {name} has no subject: e-mails show the first line of their text")
     return notes
 
 

@@ -14,7 +14,7 @@ from schemas.definitions.liquid_check import check_syntax, inside, variables
 from schemas.definitions.model import Template
 from schemas.definitions.names import JOURNEY_NAMES, readable
 from schemas.definitions.problems import nearest
-from schemas.definitions.templates import is_html, parts_for
+from schemas.definitions.templates import parts_for
 from schemas.definitions.yaml12 import Mapping as Located
 from schemas.definitions.yaml12 import Mark
 
@@ -98,8 +98,6 @@ def _check_parts(template: Template, channel: str, use: Use, findings: Findings)
     parts = parts_for(template, channel)
     if not {"body", "text"} & parts.keys() and template.parts.keys() | template.variants.keys():
         findings.add(use.mark, f"template {template.name!r} has no body for {channel}")
-    if is_html(channel) and "subject" not in parts:
-        findings.add(use.mark, f"template {template.name!r} has no subject, which {channel} needs")
 
 
 def _only(raw: Located, keys: Iterable[str]) -> Located:

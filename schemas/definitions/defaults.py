@@ -27,17 +27,15 @@ _TYPES = (
     IdentifierType("anonymous_id", 7, limit=100),
 )
 
-#: Types of identifiers that are addresses in a channel of this name, the first that the project has.
+#: Types of identifiers that are addresses in a channel of this name when there is none of the channel's own name.
 _ADDRESSES = {
-    "email": ("email",),
     "sms": ("phone",),
-    "viber": ("viber", "phone"),
-    "whatsapp": ("whatsapp", "phone"),
+    "viber": ("phone",),
+    "whatsapp": ("phone",),
     "call": ("phone",),
-    "telegram": ("telegram",),
-    "push": ("push_token",),
-    "mobile_push": ("push_token",),
-    "web_push": ("web_push", "push_token"),
+    "push": ("push_token", "device_token"),
+    "mobile_push": ("push_token", "device_token"),
+    "web_push": ("push_token", "device_token"),
     "app_inbox": ("user_id",),
     "in_app": ("user_id",),
 }
@@ -57,6 +55,8 @@ def channels() -> dict[str, Channel]:
 
 
 def addresses(channel: str, types: Collection[str]) -> tuple[str, ...]:
-    """Identifier types that are addresses in a channel when channels.yaml names none."""
-    known = _ADDRESSES.get(channel, (channel,))
-    return next(((name,) for name in known if name in types), known[:1])
+    """Identifier types that are addresses in a channel when channels.yaml names none: the first that the project has
+    of the channel's own name (`telegram`, `telegram_id`, `telegram_token`) and of those usual for it."""
+    usual = _ADDRESSES.get(channel, ())
+    known = (channel, f"{channel}_id", f"{channel}_token", *usual)
+    return next(((name,) for name in known if name in types), usual[:1] or (channel,))

@@ -13,6 +13,8 @@ from schemas.definitions.model import Template
 
 __all__ = ["TemplateError", "is_html", "parts_for", "render", "render_text"]
 
+#: What mail clients show of a subject.
+LONGEST_SUBJECT = 78
 _TAG = re.compile(r"<[a-zA-Z!/][^>]*>")
 _ONE_LINE = frozenset({"subject", "title", "preheader", "url", "image", "icon"})
 _BLOCKS = frozenset({"p", "div", "tr", "table", "ul", "ol", "h1", "h2", "h3", "h4", "section", "blockquote"})
@@ -40,7 +42,8 @@ def parts_for(template: Template, channel: str, language: str = "") -> dict[str,
 def render(
     template: Template, channel: str, language: str, names: Mapping[str, Any], timezone: str = ""
 ) -> dict[str, str]:
-    """The parts of a message: always `text`; for e-mail `subject` and, if there is a body, `html`; others as written.
+    """The parts of a message: always `text`; for e-mail `subject` (by default the first line of the text) and, if there
+    is a body, `html`; others as written.
 
     `now` in the names is milliseconds; it is shown in `timezone`, else the person's trait of that name. Raises
     TemplateError when anything shown is undefined or a needed part comes out empty, so that never a half-empty message
@@ -60,6 +63,8 @@ def render(
         message["text"] = _named("text", text, known) if text is not None else plain_text(page)
     else:
         message["text"] = _named("text", text if text is not None else body or "", known)
+    if is_html(channel) and "subject" not in sources:
+        message["subject"] = message["text"].strip().split("\n")[0][:LONGEST_SUBJECT]
     for needed in ("subject", "text") if is_html(channel) else ("text",):
         if not message.get(needed, "").strip():
             raise TemplateError(f"{needed} is empty")

@@ -79,7 +79,7 @@ def test_check_without_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_advice_about_what_nobody_delivers(folder: Path) -> None:
     (folder / "journeys").mkdir()
     (folder / "channels.yaml").write_text("email: {connector: smtp}\nviber: {identifiers: [phone]}\ntelegram: {}\n")
-    (folder / "templates/hello.yaml").write_text("subject: a\nbody: b\n")
+    (folder / "templates/hello.yaml").write_text("body: b\n")
     (folder / "journeys/j.yaml").write_text(journey("- send: {template: hello, channels: [viber, telegram]}"))
     result = CliRunner().invoke(app, ["check"])
     assert result.exit_code == 0, result.output
@@ -88,6 +88,8 @@ def test_advice_about_what_nobody_delivers(folder: Path) -> None:
         "channel viber has no connector",
         "channel telegram reaches nobody",
     ]
+    (folder / "journeys/j.yaml").write_text(journey("- send: {template: hello, channels: [email]}"))
+    assert "template hello has no subject" in CliRunner().invoke(app, ["check"]).stderr
 
 
 # --- on a real Kafka -------------------------------------------------------------------------------------------------

@@ -239,7 +239,6 @@ def test_a_template_that_lacks_what_its_channel_needs() -> None:
     found = told(templates__hello="sms: {body: Hi}", journeys__j=journey(SEND))
     assert found == [
         "journeys/j.yaml:4:22: template 'hello' has no body for email",
-        "journeys/j.yaml:4:22: template 'hello' has no subject, which email needs",
     ]
 
 

@@ -94,6 +94,11 @@ def test_the_preheader_is_hidden_at_the_top_of_the_page() -> None:
     assert "Look" not in made["text"]
 
 
+def test_the_subject_defaults_to_the_first_line() -> None:
+    made = render(Template("t", {"body": "<h1>Still there?</h1><p>Yes</p>"}), "email", "", NAMES)
+    assert made["subject"] == "Still there?"
+
+
 def test_other_channels_get_text() -> None:
     made = render(template(body="<p>Hi {{ person.traits.first_name }}</p>"), "sms", "", NAMES)
     assert (made["text"], "html" in made) == ("Hi Ann <b>", False)
