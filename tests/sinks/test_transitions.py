@@ -119,6 +119,32 @@ def test_a_send_counts_once_from_the_depth_asked_for(warehouse: Warehouse) -> No
     assert [paths[depth].get(("email", "store"), 0) for depth in range(4)] == [1, 1, 1, 0]
 
 
+@pytest.mark.parametrize(
+    ("second", "touches"),
+    [
+        ({"at": T0 + 3 * HOUR}, 1),
+        ({"at": T0 + 3 * HOUR, "send_id": "s2"}, 1),
+        ({"at": T0 + 3 * HOUR, "send_id": "s1"}, 2),
+        ({"at": T0 + 3 * HOUR, "properties": {"email": "u1@example.com"}}, 1),
+        ({"at": T0 + 3 * HOUR, "properties": {"email": "other@example.com"}}, 2),
+        ({"at": T0 + HOUR + 72 * HOUR - 1}, 1),
+        ({"at": T0 + HOUR + 72 * HOUR}, 2),
+        ({"at": T0 + HOUR - 1}, 2),
+        ({"at": T0 + 3 * HOUR, "channel": ""}, 1),
+        ({"at": T0 + 3 * HOUR, "who": "user_id:u2"}, 2),
+    ],
+)
+def test_a_receipt_without_a_send_id_is_about_the_newest_send_there(
+    warehouse: Warehouse, second: dict[str, Any], touches: int
+) -> None:
+    """s1 is from 0 h, s2 from 1 h; the first click, at 2 h, names s2."""
+    first = event("Email Link Clicked", T0 + 2 * HOUR, channel="email", send_id="s2")
+    other = event(**{"name": "Email Link Clicked", "channel": "email", **second})
+    fill(warehouse, [send("s1", T0), send("s2", T0 + HOUR), update(first), update(other)])
+    found = transitions(warehouse, "channel", Filters(), TouchRules())
+    assert sum(row.count for row in found if row.origin == "email") == touches
+
+
 def test_what_dispatch_withheld_was_not_sent(warehouse: Warehouse) -> None:
     held = LedgerEntry(send_id="s1", person_id=person_id("user_id:u1"), channel="email", state="withheld", at=T0)
     fill(warehouse, [send("s1", T0), send("s2", T0 + HOUR), held])
