@@ -56,10 +56,9 @@ def fold(
 ) -> Folded:
     """Fold an event into its slot at instant `now`.
 
-    `known` are the person's addresses by identifier type, newest used first; `others` whether other slots
-    hold anything: then the same value said again may still be news, as they may have said another in between. Everything
-    counts by the event's own
-    time; a future one waits for its time. Raises BadRecord.
+    `known` are the person's addresses by identifier type, newest used first; `others` whether other slots hold
+    anything: then a value said again may still be news, as they may have said another in between. Everything counts by
+    the event's own time; a future one waits for its time. Raises BadRecord.
     """
     reading = Reading(event)
     fresh = state is None

@@ -80,6 +80,9 @@ class SegmentsStage:
     def on_assigned(self, turn: Turn) -> None:
         """Nothing to find again: wakes are durable."""
 
+    def on_result(self, key: str, result: object, turn: Turn) -> None:
+        """Never asked: segments call nobody outside."""
+
     def _event(self, envelope: PersonEnvelope, turn: Turn) -> None:
         key = envelope.person_id
         person = turn.get(PEOPLE, key) or Person()

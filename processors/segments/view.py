@@ -72,8 +72,8 @@ class View:
         top = root(name)
         told = [s.history.get(top, ()) for s in self._states]
         told += [(s.traits[top],) for s in self._states if top in s.traits]
-        since = None
-        for one in reversed(reduce(joined_history, told, tuple[Trait, ...]())):
+        since, values = None, reduce(joined_history, told, tuple[Trait, ...]())
+        for one in reversed(values):
             if find({top: one.value}, name) != now:
                 break
             since = one.at
