@@ -85,7 +85,6 @@ class JourneysStage:
             if protocol.redirect_of(person.slots, slot.slot, slot.version) is None:
                 person.place(protocol.arrive(person.slots, slot.slot, slot.version))
         if person.slots.complete:
-            person.change(held_since=None)
             return False
         if person.person.held_since is None:
             person.change(held_since=turn.now)
@@ -201,6 +200,8 @@ class JourneysStage:
             walk.flush()
             moving.expect_profile(person, stayed, turn.now)
             turn.wake(person.id, turn.now + PATIENCE_MS)
+        if person.slots.complete:
+            person.change(held_since=None)
         self._release(person, turn)
         _wake_all(person)
         self._close(person, turn)

@@ -40,7 +40,7 @@ class Moving(Lab):
         self.journey("j", journey)
         self.owner = dict(enumerate(PEOPLE))
         self.version = dict.fromkeys(range(len(PEOPLE)), 1)
-        self.now = at()
+        self.now = self.clock.at = at()
         self.delivered: set[int] = set()
         for who in PEOPLE:
             self.customer(who)
@@ -90,9 +90,9 @@ class Moving(Lab):
     def rest(self) -> None:
         while self.deliver(0):
             pass
-        self.line.advance(self.now + 7_200_000)
+        self.pass_time(7_200)
         while self.deliver(0):
-            self.line.advance(self.now + 7_200_000)
+            self.pass_time(60)
 
     def ends(self) -> Counter[str]:
         return Counter(d.instance_id for d in self.decisions() if d.reason in ENDS)
