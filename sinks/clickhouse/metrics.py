@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 RECORDS = Counter("pathline_sink_records", "Records whose batch was committed.", ["topic"])
 ROWS = Counter("pathline_sink_rows", "Rows inserted, repeated ones included.", ["table"])
@@ -11,5 +11,8 @@ FLUSH_SECONDS = Histogram(
     "pathline_sink_flush_seconds",
     "Time of one flush: write-ahead, inserts, commit.",
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3),
+)
+LAG = Gauge(
+    "pathline_lag_records", "Offsets between what was committed and the end of a partition.", ["topic", "partition"]
 )
 QUERIES = Counter("pathline_sink_queries", "Queries answered over HTTP.", ["outcome"])

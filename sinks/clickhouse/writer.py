@@ -68,6 +68,7 @@ class Writer:
         self._stopping = stopping
         self._limit = Limit(settings.dead_letter_ratio, settings.dead_letter_run)
         self._assigned = _Assignment({}, None)
+        self._ends: dict[Partition, int] = {}
         self._flushed = 0.0
         self._waiting_since: float | None = None
         self.ready = False
@@ -145,6 +146,8 @@ class Writer:
             if error.code() == KafkaError._PARTITION_EOF:
                 if batch is not None:
                     batch.reach(message.offset() or 0)
+                    self._ends[batch.partition] = message.offset() or 0
+                    metrics.LAG.labels(*batch.partition).set(batch.records)
                 return
             if error.retriable() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 log.warning("waiting for Kafka", error=str(error))
@@ -220,9 +223,17 @@ class Writer:
             self._assigned.batches[batch.partition] = Batch(batch.partition)
             metrics.RECORDS.labels(batch.partition[0]).inc(batch.records)
             metrics.DEAD_LETTERS.labels(batch.partition[0]).inc(len(batch.refused))
+            self._measure_lag(batch)
         self._flushed = time.monotonic()
         self._waiting_since = None if not self._any_waiting() else self._flushed
         metrics.FLUSH_SECONDS.observe(self._flushed - began)
+
+    def _measure_lag(self, batch: Batch) -> None:
+        if (range_ := batch.range) is not None:
+            end = self._consumer.get_watermark_offsets(TopicPartition(*batch.partition), cached=True)[1]
+            # what lies behind the last record may be the marks of transactions only
+            behind = 0 if end <= self._ends.get(batch.partition, -1) else max(0, end - range_.last - 1)
+            metrics.LAG.labels(*batch.partition).set(behind)
 
     def _any_waiting(self) -> bool:
         return any(batch.records for batch in self._assigned.batches.values())

@@ -1,0 +1,111 @@
+"""Rows for people and for programs: a table in the terminal, JSON, CSV, or a page that opens without a network."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+FORMATS = ("table", "json", "csv", "html")
+Row = dict[str, Any]
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root {{ color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }}
+body {{ margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }}
+table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: .35rem .7rem; text-align: left; border-bottom: 1px solid #8884; }}
+th.number, td.number {{ text-align: right; }}
+</style></head><body>
+<h1>{title}</h1>
+<table><thead><tr>{head}</tr></thead><tbody>
+{body}
+</tbody></table>
+</body></html>
+"""
+
+
+def show(rows: Sequence[Row], columns: Sequence[str], format: str, title: str) -> None:
+    """Print rows with these columns. Raises typer.BadParameter for another format."""
+    match format:
+        case "json":
+            typer.echo(
+                json.dumps([{name: row[name] for name in columns} for row in rows], indent=2, ensure_ascii=False)
+            )
+        case "csv":
+            typer.echo(as_csv(rows, columns), nl=False)
+        case "html":
+            typer.echo(as_html(rows, columns, title))
+        case "table":
+            _table(rows, columns)
+        case _:
+            raise typer.BadParameter(f"{format!r} is none of {', '.join(FORMATS)}", param_hint="--format")
+
+
+def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
+    """CSV with a header line; what is not known is empty."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def as_html(rows: Sequence[Row], columns: Sequence[str], title: str) -> str:
+    """One self-contained page, readable in light and dark."""
+    numeric = {name for name in columns if any(isinstance(row[name], int | float) for row in rows)}
+
+    def cell(tag: str, name: str, text: str) -> str:
+        mark = ' class="number"' if name in numeric else ""
+        return f"<{tag}{mark}>{html.escape(text)}</{tag}>"
+
+    head = "".join(cell("th", name, name.replace("_", " ")) for name in columns)
+    body = "\n".join(
+        "<tr>" + "".join(cell("td", name, spoken(name, row[name])) for name in columns) + "</tr>" for row in rows
+    )
+    return _PAGE.format(title=html.escape(title), head=head, body=body)
+
+
+def spoken(name: str, value: Any) -> str:
+    """A value for people: seconds as durations, shares as percentages, nothing where nothing is known."""
+    if value is None:
+        return ""
+    if name.endswith("_seconds"):
+        return _duration(float(value))
+    if name.startswith("from_") and isinstance(value, float):
+        return f"{value:.1%}"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _duration(seconds: float) -> str:
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        typer.echo("Nothing found.")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in columns:
+        numeric = any(isinstance(row[name], int | float) for row in rows)
+        table.add_column(name.replace("_", " "), justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*(spoken(name, row[name]) for name in columns))
+    # into a file or a pipe nothing is cut off
+    console = Console()
+    Console(width=console.width if console.is_terminal else 500, markup=False, highlight=False).print(table)

@@ -1,0 +1,211 @@
+"""`pathline paths` and `pathline person` as people and programs call them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from pathline.cli import app
+from schemas.identifiers import person_id, slot_of
+from schemas.records import Assignment, Change, Move, Period, Refusal, SlotVersion, Update
+from sinks.clickhouse.app import serving
+from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.http import application
+from tests.sinks.made import DAY, HOUR, MINUTE, T0, decision, event, fill, send, update
+
+ANN, COOKIE = "email:ann@example.com", "anonymous_id:cookie"
+
+
+@pytest.fixture
+def home(warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home whose line says where its warehouse is, and a project in the current folder."""
+    assert warehouse.path is not None
+    monkeypatch.setenv("PATHLINE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "project.yaml").write_text("name: shop\n")
+    (tmp_path / "channels.yaml").write_text("web: {kind: session}\nstore: {}\n")
+    (tmp_path / "run").mkdir()
+    with serving(application(warehouse.path, "pw"), 0, "test") as port:
+        url = f"http://127.0.0.1:{port}/?user=pathline&password=pw"
+        (tmp_path / "run" / "line.json").write_text(json.dumps({"warehouse": url}))
+        yield tmp_path
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def asked(*arguments: str) -> Any:
+    result = call(*arguments, "--format", "json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def shop(home: Path, warehouse: Warehouse) -> None:
+    fill(
+        warehouse,
+        [
+            update(event("Page Viewed", T0)),
+            update(event("Page Viewed", T0 + MINUTE)),
+            update(event("Order Completed", T0 + HOUR, channel="store", properties={"total": 30})),
+            update(event("Page Viewed", T0 + DAY, who="user_id:u2")),
+        ],
+    )
+
+
+@pytest.mark.usefixtures("shop")
+class TestPaths:
+    def test_transitions_have_the_documented_fields(self) -> None:
+        assert asked("paths", "transitions", "--by", "channel") == [
+            {"from": "(start)", "to": "web", "count": 2, "people": 2, "median_seconds": None},
+            {"from": "store", "to": "(end)", "count": 1, "people": 1, "median_seconds": None},
+            {"from": "web", "to": "(end)", "count": 1, "people": 1, "median_seconds": None},
+            {"from": "web", "to": "store", "count": 1, "people": 1, "median_seconds": 3600.0},
+        ]
+        by_event = asked("paths", "transitions", "--by", "event", "--to", "2026-03-02")
+        assert {(row["from"], row["to"]) for row in by_event} == {
+            ("(start)", "Page Viewed"),
+            ("Page Viewed", "Page Viewed"),
+            ("Page Viewed", "Order Completed"),
+            ("Order Completed", "(end)"),
+        }
+
+    def test_a_funnel_has_the_documented_fields(self) -> None:
+        steps = ("--steps", "Page Viewed", "--steps", "Order Completed")
+        assert asked("paths", "funnel", *steps, "--within", "7d") == [
+            {"step": 1, "name": "Page Viewed", "people": 2, "from_first": 1.0, "from_previous": 1.0}
+            | {"median_seconds": None},
+            {"step": 2, "name": "Order Completed", "people": 1, "from_first": 0.5, "from_previous": 0.5}
+            | {"median_seconds": 3600.0},
+        ]
+        assert [row["channel"] for row in asked("paths", "funnel", *steps, "--by", "channel")] == ["web", "web"]
+        assert [row["people"] for row in asked("paths", "funnel", *steps, "--from", "2026-03-02T00:00:00Z")] == [1, 0]
+
+    def test_every_format_shows_the_same(self) -> None:
+        steps = ("paths", "funnel", "--steps", "Page Viewed", "--steps", "Order Completed", "--format")
+        table = call(*steps, "table").stdout
+        assert "Order Completed" in table
+        assert "50.0%" in table
+        rows = list(csv.DictReader(io.StringIO(call(*steps, "csv").stdout)))
+        assert [(row["name"], row["people"], row["median_seconds"]) for row in rows] == [
+            ("Page Viewed", "2", ""),
+            ("Order Completed", "1", "3600.0"),
+        ]
+        page = call(*steps, "html").stdout
+        assert page.startswith("<!doctype html>")
+        assert "http" not in page
+
+    def test_an_expression_filters(self) -> None:
+        rows = asked("paths", "transitions", "--where", "event.properties.total > 20")
+        assert [(row["from"], row["to"]) for row in rows] == [("(start)", "store"), ("store", "(end)")]
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (("transitions", "--by", "mood"), "channel or event"),
+            (("transitions", "--touch", "felt"), "delivered"),
+            (("transitions", "--session-gap", "soon"), "30s, 5m, 6h"),
+            (("transitions", "--from", "yesterday"), "ISO 8601"),
+            (("transitions", "--where", "event.properties.total >"), "--where"),
+            (("transitions", "--where", "entry.name == 'A'"), "about event"),
+            (("transitions", "--format", "xml"), "table, json, csv, html"),
+            (("funnel", "--steps", "A"), "at least twice"),
+            (("funnel", "--steps", "A", "--steps", "B", "--by", "mood"), "channel"),
+        ],
+    )
+    def test_mistakes_are_told_in_a_line(self, arguments: tuple[str, ...], told: str) -> None:
+        result = call("paths", *arguments)
+        assert result.exit_code in (1, 2)
+        assert told in " ".join(result.output.replace("│", " ").split())
+        assert "Traceback" not in result.output
+
+
+def test_nothing_found_is_an_empty_list(home: Path) -> None:
+    assert asked("paths", "transitions") == []
+    assert "Nothing found" in call("paths", "transitions").output
+
+
+def test_without_a_warehouse_it_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATHLINE_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.chdir(tmp_path)
+    result = call("paths", "transitions")
+    assert result.exit_code == 1
+    assert "pathline up" in result.output
+
+
+@pytest.fixture
+def ann(home: Path, warehouse: Warehouse) -> None:
+    """Ann browsed anonymously, then logged in: what her cookie did is hers now."""
+    entered = Change(segment="vip", change="entered", cause="event", at=T0 + HOUR)
+    profile = {
+        "traits": {"city": "Kyiv"},
+        "segments": ["vip"],
+        "consents": [{"address": "", "channel": "email", "purpose": "", "granted": True, "at": T0, "source": "web"}],
+        "addresses": {"email": ["ann@example.com"], "anonymous_id": ["cookie"]},
+    }
+    period = Period(since=0, person_id=person_id(ANN), slot=slot_of(COOKIE), version=2)
+    moved = Move(to=person_id(ANN), slots=[SlotVersion(slot=slot_of(COOKIE), version=2)], reason="merge", at=T0 + HOUR)
+    fill(
+        warehouse,
+        [
+            update(event("Page Viewed", T0, who=COOKIE), profile={"addresses": {"anonymous_id": ["cookie"]}}),
+            update(event("Identify", T0 + HOUR, who=ANN), [entered], profile),
+            Assignment(identifier=COOKIE, version=2, periods=[period]),
+            Update(kind="move", person_id=person_id(COOKIE), at=T0 + HOUR, move=moved, profile=b'{"addresses":{}}'),
+            decision(T0 + HOUR, "welcome", "entered", who=ANN),
+            decision(T0 + 2 * HOUR, "welcome", "sent", who=ANN),
+            send("s1", T0 + 2 * HOUR, who=ANN, to="ann@example.com"),
+            Refusal(a=ANN, b="anonymous_id:kiosk", reason="hub: 50", at=T0, source="test"),
+            Refusal(a=ANN, b="anonymous_id:tablet", reason="limit", at=T0, source="test"),
+            Refusal(a=ANN, b="anonymous_id:tablet", reason="", at=T0, source="test", refused=False),
+        ],
+    )
+
+
+@pytest.mark.usefixtures("ann")
+class TestPerson:
+    @pytest.mark.parametrize("who", [ANN, "email: Ann@Example.com ", COOKIE, person_id(ANN), person_id(COOKIE)])
+    def test_is_found_by_any_identifier_and_any_id_it_had(self, who: str) -> None:
+        found = asked("person", who)
+        assert found["person_id"] == person_id(ANN)
+        assert found["earlier_ids"] == [person_id(COOKIE)]
+
+    def test_tells_the_whole_story(self) -> None:
+        found = asked("person", ANN)
+        assert found["identifiers"] == [ANN, COOKIE]
+        assert found["traits"] == {"city": "Kyiv"}
+        assert found["consents"][0]["granted"] is True
+        assert found["segments"] == ["vip"]
+        assert found["memberships"] == [{"segment": "vip", "since": "2026-03-01T01:00:00.000Z"}]
+        [journey] = found["journeys"]
+        assert (journey["journey"], journey["state"], journey["sends"]) == ("welcome", "running", 1)
+        assert [(link["b"], link["reason"]) for link in found["refused_links"]] == [("anonymous_id:kiosk", "hub: 50")]
+        assert [(entry["kind"], entry["what"]) for entry in found["timeline"]] == [
+            ("event", "Page Viewed"),
+            ("event", "Identify"),
+            ("segment", "entered vip"),
+            ("decision", "welcome: entered"),
+            ("decision", "welcome: sent"),
+            ("send", "hello to ann@example.com"),
+        ]
+        assert len(asked("person", ANN, "--limit", "2")["timeline"]) == 2
+
+    def test_is_readable(self) -> None:
+        text = call("person", ANN).stdout
+        assert "Kyiv" in text
+        assert "email: granted" in text
+        assert "welcome running" in text
+
+    def test_an_unknown_one_is_told(self) -> None:
+        result = call("person", "email:nobody@example.com")
+        assert result.exit_code == 1
+        assert "nobody is known by email:nobody@example.com" in result.output
