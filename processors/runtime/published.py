@@ -27,8 +27,9 @@ class PublishedDefinitions:
     Nothing is connected before the first question, so that an app can be imported without a broker.
     """
 
-    def __init__(self, brokers: str, codec: Codec) -> None:
+    def __init__(self, brokers: str, codec: Codec, topic: str = DEFINITIONS) -> None:
         self._brokers = brokers
+        self._name = topic
         self._codec = codec
         self._lock = threading.Lock()
         self._topic: Whole | None = None
@@ -61,7 +62,7 @@ class PublishedDefinitions:
 
     def _read(self, timeout: float) -> None:
         if self._topic is None:
-            topic = Whole(self._brokers, DEFINITIONS)
+            topic = Whole(self._brokers, self._name)
             self._take(topic.to_end(_READ_SECONDS))
             self._topic = topic
         self._take(self._topic.new(timeout))

@@ -87,7 +87,7 @@ def test_counts_are_exact_after_kills_at_random_moments_and_a_wiped_disk(kafka: 
             if kill == 2:
                 line.wipe(victim)
             victim.start()
-        until(lambda: settled(line, expected), "everything is counted", 90)
+        until(lambda: settled(line, expected), "everything is counted", 90, every=0.5)
         assert_exact(line, expected)
 
 
@@ -106,7 +106,7 @@ def test_a_worker_that_was_stopped_and_lost_its_partitions_changes_nothing_when_
             if zombie.exit_code() is not None:
                 zombie.start()
             until(lambda: all(worker.state() in ("running", "down") for worker in workers), "it is back")
-        until(lambda: settled(line, expected), "everything is counted", 90)
+        until(lambda: settled(line, expected), "everything is counted", 90, every=0.5)
         assert_exact(line, expected)
 
 
@@ -115,7 +115,7 @@ def test_after_a_clean_stop_the_local_state_is_that_of_the_changelog(kafka: str,
         worker = line.worker()
         until(lambda: running(worker), "the worker runs")
         expected = publish(line, 0.5, 5_000)
-        until(lambda: counts(line) == expected, "everything is counted")
+        until(lambda: counts(line) == expected, "everything is counted", every=0.5)
         assert worker.stop() == 0
         last = {record.key: record.value for record in line.read("changelog")}
         stores = [RocksStore(tmp_path / "state" / "stopped-0" / str(number)) for number in range(line.partitions)]
@@ -129,7 +129,7 @@ def test_a_poisoned_record_is_a_dead_letter_once_and_the_line_goes_on(kafka: str
             line.publish(f"key-{n % 7}", b"poison" if n in (500, 1_500) else b"%d" % n)
         line.flush()
         worker = line.worker()
-        until(lambda: sum(counts(line).values()) >= 2_998, "everything is counted")
+        until(lambda: sum(counts(line).values()) >= 2_998, "everything is counted", every=0.5)
         worker.kill()
         worker.start()
         until(lambda: running(worker), "it runs again")

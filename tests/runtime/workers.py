@@ -25,12 +25,12 @@ from schemas.topics import DEAD_LETTERS, Topic, changelog
 PATIENCE = 60.0
 
 
-def until(true: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
-    """Wait for a condition; fails by name."""
+def until(true: Callable[[], object], what: str, seconds: float = PATIENCE, every: float = 0.05) -> None:
+    """Wait for a condition, looking `every` so many seconds; fails by name."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 @dataclass
@@ -74,7 +74,8 @@ class Worker:
         return self.process.poll()
 
     def state(self) -> str:
-        """What it says of itself, `down` when it does not answer."""
+        """What it says of itself, `down` when it does not answer. Fails when it could not even start."""
+        assert self.exit_code() != 1, self.log.read_text("utf-8", "replace")
         try:
             return str(httpx.get(f"http://127.0.0.1:{self.port}/ready", timeout=2).json()["state"])
         except httpx.HTTPError:
