@@ -44,7 +44,8 @@ def newest(sightings: Iterable[Sighting], owner: str) -> list[Since]:
 
 def separate(sightings: Iterable[Sighting], ambiguous: bool, owner: str) -> list[Since]:
     """Periods of a `separate` identifier: while it is ambiguous, its first owner's until a second one was seen, from
-    then on its own; `owner` is the one who has it now. A period begins with each stronger identifier."""
+    then on its own (always, if two were seen first at one instant); `owner` is the one who has it now. A period begins
+    with each stronger identifier."""
     first: dict[str, Sighting] = {}
     for sighting in sorted(sightings):
         first.setdefault(sighting.stronger, sighting)

@@ -103,6 +103,41 @@ def derived_ids(identity: IdentityRules, links: list[Link], people: list[set[str
     return {one: person_id(min(person, key=strength)) for person in people for one in person}
 
 
+def owner_at(identity: IdentityRules, links: list[Link], identifier: str, since: int) -> str:
+    """Person who owned an identifier at an instant, by the policy of its type and by who is who in the end."""
+    people, refused = oracle(identity, links)
+    ids = derived_ids(identity, links, people)
+    own, rank = ids[identifier], identity.types[split(identifier)[0]].rank
+    shared = identity.types[split(identifier)[0]].shared
+    sightings = []
+    for a, b, at in links:
+        other = b if a == identifier else a
+        if identifier in (a, b) and identity.types[split(other)[0]].rank < rank:
+            reason = refused.get((other, identifier), "")
+            if not reason.startswith("hub"):
+                sightings.append((at, other, reason))
+    hub = any(reason.startswith("hub") and pair[1] == identifier for pair, reason in refused.items())
+    crowd = {a for one, other, _ in links for a in (one, other) if identifier in (one, other)} - {identifier}
+    owners = [one for one in crowd if identity.types[split(one)[0]].rank < rank]
+    if hub and identity.hub is not None and len(owners) > identity.hub:
+        return own
+    if shared == "newest" and any(not reason for _, _, reason in sightings):
+        newest = max(at for at, _, reason in sightings if not reason)
+        winner = min(other for at, other, reason in sightings if at == newest and not reason)
+        # a refused link at that very instant may decide only if its value is larger than the winner's
+        before = [one for one in sightings if one[0] < newest or (one[0] == newest and one[1] >= winner)]
+        instants = [at for at, _, _ in before if at <= since] or [min(at for at, _, _ in before)]
+        return ids[min(other for at, other, _ in before if at == max(instants))]
+    if shared == "separate" and people and {identifier} in people and sightings:
+        first = {other: min(at for at, one, _ in sightings if one == other) for _, other, _ in sightings}
+        ordered = sorted((at, other) for other, at in first.items())
+        second = [at for at, other in ordered if ids[other] != ids[ordered[0][1]]]
+        limited = all(reason.startswith("limit") for _, _, reason in sightings)
+        if second and not limited and since < second[0] and ordered[0][0] < second[0]:
+            return ids[ordered[0][1]]
+    return own
+
+
 def run(identity: IdentityRules, links: list[Link]) -> MemoryLine:
     line = graph(identity)
     for a, b, at in links:
@@ -173,6 +208,16 @@ def test_moves_follow_each_slot_from_its_derived_person_to_where_assignments_say
             assert place.get(period.slot, derived) == (period.person_id, period.version)
 
 
+@given(cases(), st.randoms(use_true_random=False))
+@settings(max_examples=150, deadline=None)
+def test_every_period_belongs_to_who_owned_the_identifier_at_its_beginning(case, random) -> None:  # type: ignore[no-untyped-def]
+    identity, links = case
+    random.shuffle(links)
+    for identifier, assignment in assignments(run(identity, links)).items():
+        for period in assignment.periods:
+            assert period.person_id == owner_at(identity, links, identifier, period.since), (identifier, period)
+
+
 def test_each_step_sends_one_move_for_a_pair_of_persons() -> None:
     line = run(
         rules(None, user_id={"limit": 1}, email={}, anonymous_id={}),
@@ -194,6 +239,29 @@ def test_equal_timestamps_are_decided_by_value_in_every_order() -> None:
     for order in permutations(links):
         line = run(rules(None, user_id={"limit": 1}, anonymous_id={}), list(order))
         assert persons(line) == [{"anonymous_id:k", "user_id:1"}, {"user_id:2"}, {"user_id:3"}]
+
+
+def test_a_refused_link_can_show_which_identifier_is_the_oldest_and_so_rename_a_person() -> None:
+    identity = rules(None, user_id={"limit": 2}, email={}, anonymous_id={"shared": "newest"})
+    first = [("user_id:1", "email:e", 5), ("user_id:2", "email:e", 6), ("user_id:1", "anonymous_id:t", 7)]
+    line = run(identity, [*first, ("user_id:3", "anonymous_id:t", 8), ("user_id:4", "anonymous_id:z", 9)])
+    assert assignments(line)["anonymous_id:t"].periods[0].person_id == person_id("user_id:1")
+    link(line, "user_id:2", "anonymous_id:z", 1)
+    assert ("user_id:2", "anonymous_id:z") in refusals(line)
+    assert assignments(line)["user_id:1"].periods[0].person_id == person_id("user_id:2")
+    assert [one.person_id for one in assignments(line)["anonymous_id:t"].periods] == [
+        person_id("user_id:2"),
+        person_id("user_id:3"),
+    ]
+
+
+def test_a_link_to_a_hub_can_show_which_identifier_is_the_oldest() -> None:
+    kiosk = [(f"user_id:{number}", "anonymous_id:kiosk", 20 + number) for number in range(10, 13)]
+    line = run(
+        rules(2, user_id={}, email={}, anonymous_id={}),
+        [("user_id:1", "email:e", 5), ("user_id:2", "email:e", 6), *kiosk, ("user_id:2", "anonymous_id:kiosk", 1)],
+    )
+    assert assignments(line)["user_id:1"].periods[0].person_id == person_id("user_id:2")
 
 
 def test_what_is_known_already_changes_nothing() -> None:
