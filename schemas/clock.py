@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +20,9 @@ class Clock(Protocol):
     def wall_seconds(self, line_ms: int) -> float:
         """Wall seconds in which this span of line milliseconds passes."""
 
+    def wall_until(self, at: int) -> float:
+        """Wall seconds until line time reaches an instant: 0 if it has, infinite if it never will."""
+
 
 class WallClock:
     """Line time is the machine's time."""
@@ -31,6 +35,9 @@ class WallClock:
 
     def wall_seconds(self, line_ms: int) -> float:
         return line_ms / 1000
+
+    def wall_until(self, at: int) -> float:
+        return max(0.0, self.wall_seconds(at - self.now()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,9 @@ class ScaledClock:
     def wall_seconds(self, line_ms: int) -> float:
         return line_ms / 1000 / self.speed
 
+    def wall_until(self, at: int) -> float:
+        return math.inf if at > self.until else max(0.0, self.wall_seconds(at - self.now()))
+
 
 @dataclass(slots=True)
 class VirtualClock:
@@ -65,4 +75,7 @@ class VirtualClock:
         return wall_ms
 
     def wall_seconds(self, line_ms: int) -> float:
+        return 0.0
+
+    def wall_until(self, at: int) -> float:
         return 0.0

@@ -210,7 +210,7 @@ class Engine:
             if self._has_work(partition, now):
                 return 0.0
             if partition.next_due is not None and partition.next_due > now:
-                wait = min(wait, self._clock.wall_seconds(partition.next_due - now))
+                wait = min(wait, self._clock.wall_until(partition.next_due))
         return wait
 
     def _pass_ends(self) -> None:

@@ -180,10 +180,10 @@ class _Run:
 
     def _wait(self, due: int) -> None:
         """Until the clock reaches an instant; what is due already is published before."""
-        while (left := due - self._clock.now()) > 0:
+        while (left := self._clock.wall_until(due)) > 0:
             self._commit()
             self._tell()
-            time.sleep(min(self._clock.wall_seconds(left), NAP))
+            time.sleep(min(left, NAP))
 
     def _add(self, item: Item, record: Loaded) -> None:
         if not self._batch:
