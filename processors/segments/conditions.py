@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from processors.segments import traits
 from processors.segments.marks import Span, tally
@@ -34,32 +34,7 @@ class Answer(NamedTuple):
 
 def answer(condition: Condition, view: View, member: Mapping[str, int], now: int) -> Answer:
     """Whether a condition holds at `now`; `member` are the segments the person is in at that instant."""
-    match condition:
-        case All(of):
-            return _all([answer(part, view, member, now) for part in of])
-        case AnyOf(of):
-            none = _all([_opposite(answer(part, view, member, now)) for part in of])
-            return _opposite(none)
-        case Not(of):
-            return _opposite(answer(of, view, member, now))
-        case Did():
-            _, holds, until = tally(view.spans(condition, now), condition, now)
-            return Answer(holds, until)
-        case InSegment(name):
-            return Answer(name in member)
-        case TraitIs(trait, "within", far):
-            zone = view.zone or view.plan.timezone
-            return _during(traits.date_span(traits.find(view.values, trait), far, zone), now)
-        case TraitIs(trait, "held_for", length):
-            since = view.held_since(trait)
-            return _during(None if since is None else (since + length, None), now)
-        case TraitIs(trait, op, wanted):
-            return Answer(traits.compare(op, traits.find(view.values, trait), wanted))
-        case HasConsent(channel, purpose):
-            return Answer(_consented(view, channel, purpose)[0])
-        case Reachable(channel):
-            return Answer(bool(view.reached_by(channel)))
-    raise ValueError(f"{type(condition).__name__} can't stand in a segment")
+    return _ANSWERS[type(condition)](condition, view, member, now)
 
 
 def explain(condition: Condition, view: View, member: Mapping[str, int], now: int) -> str:
@@ -89,6 +64,58 @@ def explain(condition: Condition, view: View, member: Mapping[str, int], now: in
             known = len(view.reached_by(channel))
             return f"{known} address{'' if known == 1 else 'es'} for {channel}"
     raise ValueError(f"{type(condition).__name__} can't stand in a segment")
+
+
+def _answer_all(one: All, view: View, member: Mapping[str, int], now: int) -> Answer:
+    return _all([answer(part, view, member, now) for part in one.of])
+
+
+def _answer_any(one: AnyOf, view: View, member: Mapping[str, int], now: int) -> Answer:
+    return _opposite(_all([_opposite(answer(part, view, member, now)) for part in one.of]))
+
+
+def _answer_not(one: Not, view: View, member: Mapping[str, int], now: int) -> Answer:
+    return _opposite(answer(one.of, view, member, now))
+
+
+def _answer_did(one: Did, view: View, member: Mapping[str, int], now: int) -> Answer:
+    _, holds, until = tally(view.spans(one, now), one, now)
+    return Answer(holds, until)
+
+
+def _answer_in(one: InSegment, view: View, member: Mapping[str, int], now: int) -> Answer:
+    return Answer(one.segment in member)
+
+
+def _answer_trait(one: TraitIs, view: View, member: Mapping[str, int], now: int) -> Answer:
+    if one.op == "held_for":
+        since = view.held_since(one.trait)
+        return _during(None if since is None else (since + one.value, None), now)
+    actual = traits.find(view.values, one.trait)
+    if one.op == "within":
+        return _during(traits.date_span(actual, one.value, view.zone or view.plan.timezone), now)
+    return Answer(traits.compare(one.op, actual, one.value))
+
+
+def _answer_consent(one: HasConsent, view: View, member: Mapping[str, int], now: int) -> Answer:
+    return Answer(_consented(view, one.channel, one.purpose)[0])
+
+
+def _answer_reachable(one: Reachable, view: View, member: Mapping[str, int], now: int) -> Answer:
+    return Answer(bool(view.reached_by(one.channel)))
+
+
+#: how each kind of condition is answered; `plan.prepare` lets no other kind into a segment
+_ANSWERS: dict[type, Callable[[Any, View, Mapping[str, int], int], Answer]] = {
+    All: _answer_all,
+    AnyOf: _answer_any,
+    Not: _answer_not,
+    Did: _answer_did,
+    InSegment: _answer_in,
+    TraitIs: _answer_trait,
+    HasConsent: _answer_consent,
+    Reachable: _answer_reachable,
+}
 
 
 def _all(answers: Iterable[Answer]) -> Answer:

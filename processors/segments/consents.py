@@ -35,6 +35,8 @@ def preferences(event: Event, context: Any, plan: Plan) -> Iterator[tuple[Subjec
 
 def withdrawn(receipt: Receipt) -> Iterator[Subject]:
     """What unsubscribing refuses: its channels and purpose, for its addresses, for the person when it names none."""
+    if receipt.kind != "unsubscribed":
+        return
     for channel in receipt.channels:
         for address in receipt.addresses or ("",):
             yield address, channel, receipt.purpose

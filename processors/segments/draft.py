@@ -10,7 +10,7 @@ import msgspec
 
 from processors.runtime.slots import Slot, Slots
 from processors.segments.conditions import answer, explain
-from processors.segments.fold import fold
+from processors.segments.fold import Fold
 from processors.segments.model import Person, State
 from processors.segments.plan import Plan
 from processors.segments.profile import digest, profile
@@ -71,8 +71,7 @@ class Draft:
         """Fold an event into a slot that is held here, and what is entered and left because of it."""
         new = not self.exists
         known = self._slots.held[slot]
-        others = self.view.count > (known.state is not None)
-        folded = fold(known.state, event, now, self.view.addresses, others, self.plan)
+        folded = Fold(event, known.state, self.view, now)
         held = {**self._slots.held, slot: Slot(known.version, known.complete, folded.state)}
         self.slots = Slots(held, self._slots.redirects)
         self._changed |= folded.profile

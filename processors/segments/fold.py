@@ -3,109 +3,181 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from processors.segments import consents, occurrences
-from processors.segments.marks import matches, trimmed, within
+from processors.segments.marks import matches, name_of, trimmed, within
 from processors.segments.model import Choice, Mark, State, Trait, newer_choice, wider_scope
-from processors.segments.plan import ADDRESS, CONSENT, ZONE, Counter, Plan
-from processors.segments.receipts import Receipt, kind_of, receipt
-from processors.segments.view import ZONES
+from processors.segments.plan import ADDRESS, CONSENT, ZONE, Counter
+from processors.segments.receipts import kind_of, receipt
+from processors.segments.view import ZONES, View
 from schemas.codec import BadRecord
 from schemas.definitions.expressions import document
 from schemas.identifiers import split
 from schemas.records import Event
 
 
-@dataclass(slots=True)
-class Folded:
-    """The slot's state after an event; `keys` are what conditions read and it changed, `profile` whether anything in
-    the profile may have changed."""
+class Fold:
+    """An event folded into the state of its slot, None before its first, at instant `now`.
 
-    state: State
-    keys: set[str] = field(default_factory=set)
-    profile: bool = False
+    `before` is the person as it was. Everything counts by the event's own time; a future one waits for its time.
+    Afterwards `state` is the slot's state, `keys` is what conditions read and the event changed, `profile` whether
+    anything in the profile may have changed. Raises BadRecord when a part that is needed is not JSON.
+    """
 
+    def __init__(self, event: Event, state: State | None, before: View, now: int) -> None:
+        self.keys: set[str] = set()
+        self.profile = state is None
+        self._event = event
+        self._now = now
+        self._view = before
+        self._plan = before.plan
+        # a value said again may be news when another slot may have said something else in between
+        self._others = before.count > (state is not None)
+        self._old = state or State(first_seen=event.occurred_at)
+        self._new: dict[str, Any] = {}
+        self._parsed: dict[str, Any] | None = None
+        self._fold()
+        self.state = msgspec.structs.replace(self._old, **self._new)
 
-class Reading:
-    """An event, its JSON parts parsed when asked for."""
+    def _fold(self) -> None:
+        event, plan = self._event, self._plan
+        if event.occurred_at < self._old.first_seen:
+            self._new["first_seen"] = event.occurred_at
+            self.profile = True
+        if event.type != "group" and len(event.traits) > 2:  # the traits of a group are not the person's own
+            self._traits()
+        if b'"timezone"' in event.context:
+            self._zone()
+        told = receipt(event, self._document, plan) if kind_of(event.name, plan.names) is not None else None
+        said = []
+        if b'"categoryPreferences"' in event.context:
+            said += list(consents.preferences(event, self._document["context"], plan))
+        if told is not None:
+            said += [(subject, False) for subject in consents.withdrawn(told)]
+            self._suppress(list(consents.suppressions(told, self._view.addresses, plan)))
+        if said:
+            self._choose(said)
+        self._use(0 if told is not None else event.occurred_at)
+        if event.name in plan.rules or event.name in plan.undoes:
+            for name, key in occurrences.concerned(event, self._document, plan):
+                self._occurrence(name, key)
+        self._count()
 
-    def __init__(self, event: Event) -> None:
-        self.event = event
+    @property
+    def _document(self) -> dict[str, Any]:
+        """What expressions see of the event; parsed only when something asks for it."""
+        if self._parsed is None:
+            try:
+                self._parsed = document(self._event)
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise BadRecord(f"event {self._event.event_id} holds text that is not JSON: {error}") from error
+        return self._parsed
 
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        """What expressions see of it. Raises BadRecord when a part is not JSON."""
-        try:
-            return document(self.event)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise BadRecord(f"event {self.event.event_id} holds text that is not JSON: {error}") from error
-
-    def part(self, name: str) -> Mapping[str, Any]:
-        """properties, traits or context; empty when it is not an object."""
-        value = self.document[name]
+    def _part(self, name: str) -> Mapping[str, Any]:
+        """traits or context; empty when it is not an object."""
+        value = self._document[name]
         return value if isinstance(value, Mapping) else {}
 
+    def _traits(self) -> None:
+        """The newest by event time; of two at one time the one that came last."""
+        at, held = self._event.occurred_at, self._plan.held
+        traits, history = dict(self._old.traits), dict(self._old.history)
+        for name, written in self._part("traits").items():
+            value, before = _plain(written), traits.get(name)
+            if name in held:
+                values = history.get(name, (before,) if before is not None else ())
+                told = (*(one for one in values if one.at != at), Trait(value, at))
+                history[name] = _recent(told, self._now - held[name])
+                self.keys.add(f"trait:{name}")
+            if before is not None and before.at > at:
+                continue
+            traits[name] = Trait(value, at, self._event.source)
+            if self._others or before is None or type(before.value) is not type(value) or before.value != value:
+                self.keys |= {f"trait:{name}", ZONE} if name == "timezone" else {f"trait:{name}"}
+                self.profile = True
+        self._new.update(traits=traits, history=history)
 
-def fold(
-    state: State | None, event: Event, now: int, known: Mapping[str, Sequence[str]], others: bool, plan: Plan
-) -> Folded:
-    """Fold an event into its slot at instant `now`.
+    def _zone(self) -> None:
+        zone, before = self._part("context").get("timezone"), self._old.zone
+        if not isinstance(zone, str) or zone not in ZONES:
+            return
+        if before is not None and before.at > self._event.occurred_at:
+            return
+        self._new["zone"] = Trait(zone, self._event.occurred_at, self._event.source)
+        if self._others or before is None or before.value != zone:
+            self.keys.add(ZONE)
+            self.profile = True
 
-    `known` are the person's addresses by identifier type, newest used first; `others` whether other slots hold
-    anything: then a value said again may still be news, as they may have said another in between. Everything counts by
-    the event's own time; a future one waits for its time. Raises BadRecord.
-    """
-    reading = Reading(event)
-    fresh = state is None
-    folded = Folded(state or State(first_seen=event.occurred_at), profile=fresh)
-    if event.occurred_at < folded.state.first_seen:
-        _put(folded, first_seen=event.occurred_at)
-        folded.profile = True
-    told = receipt(event, reading.document, plan) if kind_of(event.name, plan.channels) else None
-    _traits(folded, reading, now, others, plan)
-    _zone(folded, reading, others)
-    _choices(folded, reading, told, plan)
-    _use(folded, event, told, known)
-    if told is not None:
-        _suppress(folded, told, known, plan)
-    _count(folded, reading, now, plan)
-    for name, key in occurrences.concerned(event, reading.document, plan):
-        _occurrence(folded, name, key, reading, now, plan)
-    return folded
+    def _choose(self, said: Sequence[tuple[tuple[str, str, str], bool]]) -> None:
+        choices = dict(self._old.choices)
+        for subject, granted in said:
+            choice, before = Choice(granted, self._event.occurred_at, self._event.source), choices.get(subject)
+            choices[subject] = choice if before is None else newer_choice(before, choice)
+            if choices[subject] != before:
+                self.keys.add(CONSENT)
+                self.profile = True
+        self._new["choices"] = choices
 
+    def _suppress(self, found: Sequence[tuple[str, str]]) -> None:
+        suppressed = dict(self._old.suppressed)
+        for address, scope in found:
+            suppressed[address] = wider_scope(suppressed.get(address, scope), scope)
+        if suppressed != self._old.suppressed:
+            self._new["suppressed"] = suppressed
+            self.profile = True
 
-def _put(folded: Folded, **fields: Any) -> None:
-    folded.state = msgspec.structs.replace(folded.state, **fields)
+    def _use(self, at: int) -> None:
+        """The person used its identifiers at this time; 0 when a receipt only tells that they are known."""
+        used, types = dict(self._old.used), {split(identifier)[0] for identifier in self._event.identifiers}
+        for identifier in self._event.identifiers:
+            before = used.get(identifier)
+            if before is not None and at <= before:
+                continue
+            used[identifier] = at
+            if before is None:
+                self.keys.add(ADDRESS)
+                self.profile = True
+            elif self._others or len(used) > len(types):
+                type, value = split(identifier)
+                self.profile |= self._view.addresses[type][0] != value
+        self._new["used"] = used
 
+    def _count(self) -> None:
+        event, plan = self._event, self._plan
+        counters = plan.counters.get(event.name, ())
+        rule = plan.rules.get(event.name)
+        if not counters or (rule is not None and occurrences.name_of(self._document, rule) is not None):
+            return  # not asked for, or counted as an occurrence that others may report too
+        counted = dict(self._old.counted)
+        for counter in counters:
+            new = self._marks(counter)
+            if new:
+                before = counted.get(counter.key, ())
+                after = counted[counter.key] = trimmed(before, new, counter, self._now)
+                if any(mark in after and mark not in before for mark in new):
+                    self.keys.add(f"did:{counter.key}")
+        self._new["counted"] = counted
 
-def _traits(folded: Folded, reading: Reading, now: int, others: bool, plan: Plan) -> None:
-    """Traits, the newest by event time; of two at one time the one that came last. Those of a group are not the
-    person's own."""
-    event = reading.event
-    if event.type == "group" or len(event.traits) <= 2:
-        return
-    traits, history = dict(folded.state.traits), dict(folded.state.history)
-    for name, value in reading.part("traits").items():
-        before = traits.get(name)
-        if name in plan.held:
-            values = history.get(name, (before,) if before is not None else ())
-            new = Trait(_plain(value), event.occurred_at)
-            history[name] = _recent((*(v for v in values if v.at != new.at), new), now - plan.held[name])
-            folded.keys.add(f"trait:{name}")
-        if before is not None and before.at > event.occurred_at:
-            continue
-        traits[name] = Trait(_plain(value), event.occurred_at, event.source)
-        if others or before is None or _differ(before.value, value):
-            folded.keys.add(f"trait:{name}")
-            folded.profile = True
-            if name == "timezone":
-                folded.keys.add(ZONE)
-    _put(folded, traits=traits, history=history)
+    def _marks(self, counter: Counter) -> list[Mark]:
+        did, event = counter.did, self._event
+        if not within(did.window, event.occurred_at):
+            return []
+        if did.where is None and did.each is None:
+            return [(event.occurred_at, name_of(event.event_id))]
+        return [(event.occurred_at, name) for name in matches(did, event.event_id, self._document)]
+
+    def _occurrence(self, name: str, key: str) -> None:
+        by_name = self._new.get("occurrences", self._old.occurrences)
+        by_key = by_name.get(name, {})
+        after = occurrences.told(by_key.get(key), name, self._event, self._document, self._plan)
+        if after == by_key.get(key):
+            return
+        kept = occurrences.pruned({**by_key, key: after}, self._plan.horizons.get(name), self._now)
+        self._new["occurrences"] = {**by_name, name: kept}
+        self.keys.update(f"did:{counter.key}" for counter in self._plan.counters.get(name, ()))
 
 
 def _recent(values: Sequence[Trait], since: int) -> tuple[Trait, ...]:
@@ -115,107 +187,12 @@ def _recent(values: Sequence[Trait], since: int) -> tuple[Trait, ...]:
     return tuple(ordered[max(first, 0) :])
 
 
-def _differ(a: Any, b: Any) -> bool:
-    return type(a) is not type(b) or bool(a != b)
-
-
 def _plain(value: Any) -> Any:
     """A value that fits the state's encoding: integers there have 64 bits."""
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    return float(value) if isinstance(value, int) and not -(2**63) <= value < 2**64 else value
-
-
-def _zone(folded: Folded, reading: Reading, others: bool) -> None:
-    event, before = reading.event, folded.state.zone
-    if b'"timezone"' not in event.context:
-        return
-    zone = reading.part("context").get("timezone")
-    if not isinstance(zone, str) or zone not in ZONES or (before is not None and before.at > event.occurred_at):
-        return
-    _put(folded, zone=Trait(zone, event.occurred_at, event.source))
-    if others or before is None or before.value != zone:
-        folded.keys.add(ZONE)
-        folded.profile = True
-
-
-def _choices(folded: Folded, reading: Reading, told: Receipt | None, plan: Plan) -> None:
-    event = reading.event
-    said = []
-    if b'"categoryPreferences"' in event.context:
-        said += list(consents.preferences(event, reading.document["context"], plan))
-    if told is not None and told.kind == "unsubscribed":
-        said += [(subject, False) for subject in consents.withdrawn(told)]
-    if not said:
-        return
-    choices = dict(folded.state.choices)
-    for subject, granted in said:
-        choice, before = Choice(granted, event.occurred_at, event.source), choices.get(subject)
-        choices[subject] = choice if before is None else newer_choice(before, choice)
-        if choices[subject] != before:
-            folded.keys.add(CONSENT)
-            folded.profile = True
-    _put(folded, choices=choices)
-
-
-def _use(folded: Folded, event: Event, told: Receipt | None, known: Mapping[str, Sequence[str]]) -> None:
-    """Identifiers the person used itself; what a receipt or an unsubscribing names is known, but not used by it."""
-    used = dict(folded.state.used)
-    at = event.occurred_at if told is None else 0
-    for identifier in event.identifiers:
-        before = used.get(identifier)
-        if before is None:
-            folded.keys.add(ADDRESS)
-        if before is None or at > before:
-            used[identifier] = at
-            type, value = split(identifier)
-            folded.profile |= before is None or list(known.get(type, ()))[:1] != [value]
-    _put(folded, used=used)
-
-
-def _suppress(folded: Folded, told: Receipt, known: Mapping[str, Sequence[str]], plan: Plan) -> None:
-    suppressed = dict(folded.state.suppressed)
-    for address, scope in consents.suppressions(told, known, plan):
-        suppressed[address] = wider_scope(suppressed.get(address, scope), scope)
-    if suppressed != folded.state.suppressed:
-        _put(folded, suppressed=suppressed)
-        folded.profile = True
-
-
-def _count(folded: Folded, reading: Reading, now: int, plan: Plan) -> None:
-    event = reading.event
-    rule = plan.rules.get(event.name)
-    if rule is not None and occurrences.name_of(reading.document, rule) is not None:
-        return  # counted as an occurrence that others may report too
-    counted: dict[str, tuple[Mark, ...]] | None = None
-    for counter in plan.counters.get(event.name, ()):
-        new = _marks(counter, reading)
-        if not new:
-            continue
-        counted = dict(folded.state.counted) if counted is None else counted
-        before = counted.get(counter.key, ())
-        after = trimmed(before, new, counter, now)
-        counted[counter.key] = after
-        if any(mark in after and mark not in before for mark in new):
-            folded.keys.add(f"did:{counter.key}")
-    if counted is not None:
-        _put(folded, counted=counted)
-
-
-def _marks(counter: Counter, reading: Reading) -> list[Mark]:
-    did, at = counter.did, reading.event.occurred_at
-    if not within(did.window, at):
-        return []
-    return [(at, name) for name in matches(did, reading.event.event_id, reading.document)]
-
-
-def _occurrence(folded: Folded, name: str, key: str, reading: Reading, now: int, plan: Plan) -> None:
-    by_key = folded.state.occurrences.get(name, {})
-    after = occurrences.told(by_key.get(key), name, reading.event, reading.document, plan)
-    if after == by_key.get(key):
-        return
-    kept = occurrences.pruned({**by_key, key: after}, plan.horizons.get(name), now)
-    _put(folded, occurrences={**folded.state.occurrences, name: kept})
-    folded.keys.update(f"did:{counter.key}" for counter in plan.counters.get(name, ()))
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return float(value) if abs(value) < 10**300 else None
+    return value

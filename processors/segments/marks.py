@@ -36,7 +36,7 @@ def matches(did: Did, event_id: str, document: dict[str, Any]) -> list[int]:
     if not isinstance(lines, list):
         return []
     return [
-        _name(event_id if did.each is None else f"{event_id} {number}")
+        name_of(event_id if did.each is None else f"{event_id} {number}")
         for number, line in enumerate(lines)
         if did.where is None or did.where.holds({"event": document, "item": line})
     ]
@@ -85,5 +85,6 @@ def _bounded(count: int, did: Did) -> bool:
     return count >= did.at_least and (did.at_most is None or count <= did.at_most)
 
 
-def _name(text: str) -> int:
+def name_of(text: str) -> int:
+    """The short name under which an event or a line of it is kept."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) >> 1

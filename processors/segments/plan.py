@@ -50,7 +50,8 @@ class Plan:
 
     `readers` gives the positions that depend on a key; `counters` and `rules` are by event name, `undoes` the rules
     whose occurrences an event takes back. `horizons` is how long occurrences of an
-    event matter, None for ever; `held` how far back the values of a trait do.
+    event matter, None for ever; `held` how far back the values of a trait do;
+    `names` are those of the channels.
     """
 
     version: str
@@ -66,6 +67,7 @@ class Plan:
     horizons: Mapping[str, int | None]
     held: Mapping[str, int]
     positions: Mapping[str, int]
+    names: frozenset[str]
 
 
 def prepare(project: Project) -> Plan:
@@ -109,11 +111,12 @@ def prepare(project: Project) -> Plan:
         horizons=horizons,
         held=held,
         positions={segment.name: position for position, segment in enumerate(segments)},
+        names=frozenset(project.channels),
     )
 
 
 #: The plan of a line to which nothing was published yet: events pass through, nobody is in anything.
-NOTHING = Plan("", "UTC", IdentityRules({}, frozenset()), {}, (), {}, {}, {}, {}, {}, {}, {}, {})
+NOTHING = Plan("", "UTC", IdentityRules({}, frozenset()), {}, (), {}, {}, {}, {}, {}, {}, {}, {}, frozenset())
 
 
 def fingerprint(did: Did) -> str:

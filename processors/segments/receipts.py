@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from processors.segments.plan import Plan
-from schemas.definitions.model import Channel
 from schemas.identifiers import Refused, normalise, split
 from schemas.records import Event
 
@@ -43,7 +43,8 @@ class Receipt:
     lasting: bool
 
 
-def kind_of(name: str, channels: Mapping[str, Channel]) -> tuple[Kind, str] | None:
+@lru_cache(maxsize=4_096)
+def kind_of(name: str, channels: frozenset[str]) -> tuple[Kind, str] | None:
     """(kind, family) of a receipt's name; the family is a channel, `push`, or empty for a plain `Unsubscribed`."""
     if name == "Unsubscribed":
         return "unsubscribed", ""
@@ -57,7 +58,7 @@ def kind_of(name: str, channels: Mapping[str, Channel]) -> tuple[Kind, str] | No
 
 def receipt(event: Event, document: Mapping[str, Any], plan: Plan) -> Receipt | None:
     """The receipt an event is; None for any other event."""
-    found = kind_of(event.name, plan.channels)
+    found = kind_of(event.name, plan.names)
     if found is None:
         return None
     kind, family = found

@@ -44,7 +44,7 @@ class SegmentsStage:
     """Keeps the profile of every person and the segments it is in."""
 
     app = "segments"
-    inputs = (topics.PEOPLE, topics.SEGMENTS_HANDOFF)
+    inputs: tuple[str, ...] = (topics.PEOPLE, topics.SEGMENTS_HANDOFF)
 
     def __init__(self, rules_source: DefinitionsSource, codec: Codec) -> None:
         self._source = rules_source

@@ -6,6 +6,7 @@ import pytest
 
 from schemas import topics
 from schemas.codec import BadRecord
+from schemas.definitions.expressions import compile
 from schemas.definitions.model import All, Did, InSegment, Not, TraitIs, Window
 from schemas.records import Erasure, Handoff, PersonEnvelope, Update
 from tests.segments.lab import H, Line, S, event, identify, project
@@ -240,7 +241,7 @@ def test_erasure_drops_the_person_and_passes_on() -> None:
 
 
 def test_a_record_that_makes_no_sense_is_a_dead_letter_and_the_line_goes_on() -> None:
-    line = Line(project(BOTH))
+    line = Line(project({"seen": Did(("View",)), "big": Did(("View",), where=compile("event.properties.x > 1"))}))
     for kind in ("event", "dance"):
         line.publish(PersonEnvelope(kind=kind, person_id="P"))
     handoff(line, T, state=b"\xff\x00")
