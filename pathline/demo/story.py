@@ -88,7 +88,7 @@ def paths(console: Console, warehouse: Warehouse, project: Path) -> None:
                 "of the first": share(step.from_first),
                 "of the one before": share(step.from_previous),
                 "median": days(step.median_seconds),
-                "": "#" * round(40 * (step.from_first or 0)),
+                "": "#" * round(20 * (step.from_first or 0)),
             }
             for step in funnel(warehouse, FUNNEL, Filters())
         ],
