@@ -35,7 +35,7 @@ def list_(
     from pathline.dead_letters import read
     from pathline.local import current
 
-    letters = sorted(read(current.settings()), key=lambda letter: int(letter.headers.get("at", 0)))
+    letters = sorted(read(current.kafka_settings()), key=lambda letter: int(letter.headers.get("at", 0)))
     shown = letters[-limit:]
     if format == "json":
         typer.echo(json.dumps([_summary(letter) for letter in shown], indent=2))
@@ -56,7 +56,7 @@ def show(id: Annotated[str, typer.Argument(help="As listed: partition:offset.")]
     from pathline.dead_letters import read
     from pathline.local import current
 
-    found = [letter for letter in read(current.settings()) if letter.id == id]
+    found = [letter for letter in read(current.kafka_settings()) if letter.id == id]
     if not found:
         raise UserError(f"There is no dead letter {id}.")
     letter = found[0]
@@ -86,7 +86,7 @@ def replay(
 
     if bool(ids) == all:
         raise UserError("Name dead letters by their id (pathline dead-letters list), or say --all.")
-    for letter in put_back(current.settings(), None if all else ids):
+    for letter in put_back(current.kafka_settings(), None if all else ids):
         typer.echo(f"{letter.id} -> {letter.headers['topic']}")
 
 

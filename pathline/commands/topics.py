@@ -23,7 +23,7 @@ def apply(project: Annotated[Path | None, typer.Option(help="Folder of the proje
     from schemas.definitions import find_project, load
     from schemas.kafka import apply_topics
 
-    settings = current.settings()
+    settings = current.kafka_settings()
     applied = apply_topics(settings, topic_channels(load(find_project(project))))
     for name in applied.created:
         typer.echo(f"created   {name}")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 
+from pathline.errors import UserError
 from pathline.local.home import Home, Line
 from schemas.settings import Settings
+
+CONNECT_SECONDS = 3.0
 
 
 def home() -> Home:
@@ -26,3 +30,19 @@ def settings() -> Settings:
         return Settings()
     unset = {name: value for name, value in line.settings.items() if f"PATHLINE_{name.upper()}" not in os.environ}
     return Settings.model_validate(Settings().model_dump() | unset)
+
+
+def kafka_settings() -> Settings:
+    """The same for a client that needs Kafka. Raises UserError when nobody answers there."""
+    chosen = settings()
+    for server in chosen.brokers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+        except (OSError, ValueError):
+            continue
+        return chosen
+    raise UserError(
+        f"No Kafka answers at {chosen.brokers}: start a line in {home().path} with `pathline up`, or set "
+        "PATHLINE_BROKERS (and PATHLINE_HOME) to the line you mean."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -10,12 +11,16 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pathline.local.kafka import KafkaBroker
+from pathline.local.kafka import KafkaBroker, cluster_id
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[KafkaBroker]:
-    broker = KafkaBroker(tmp_path / "kafka", heap_mb=256)
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """One broker for the tests of this file; the last one stops it."""
+    folder = tmp_path_factory.mktemp("kafka")
+    # the awkward case: a cluster id that looks like an option on a command line
+    awkward = (folder / str(number) for number in count())
+    broker = KafkaBroker(next(path for path in awkward if cluster_id(path).startswith("-")), heap_mb=256)
     broker.start()
     yield broker
     broker.stop()
@@ -56,14 +61,14 @@ def test_acknowledged_records_survive_a_kill_and_the_address_stays(broker: Kafka
     assert _read(bootstrap, 2) == [5, 8 * 1024 * 1024]
 
 
+def test_a_broker_that_can_not_start_says_why_with_its_log(tmp_path: Path, broker: KafkaBroker) -> None:
+    second = KafkaBroker(tmp_path / "second", heap_mb=256, port=broker.port)
+    with pytest.raises(RuntimeError, match=r"(?s)stopped while starting.*(BindException|already in use)"):
+        second.start()
+
+
 def test_stop_leaves_no_process(broker: KafkaBroker) -> None:
     pid = broker.pid
     broker.stop()
     assert pid
     assert not psutil.pid_exists(pid)
-
-
-def test_a_broker_that_can_not_start_says_why_with_its_log(tmp_path: Path, broker: KafkaBroker) -> None:
-    second = KafkaBroker(tmp_path / "second", heap_mb=256, port=broker.port)
-    with pytest.raises(RuntimeError, match=r"(?s)stopped while starting.*(BindException|already in use)"):
-        second.start()
