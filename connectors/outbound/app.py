@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +18,9 @@ from processors.runtime.worker import faust_app
 from schemas.codec import Codec
 from schemas.settings import Settings
 
+#: where `pathline mailbox` listens when nothing else is said
+MAIL_CATCHER = "smtp://127.0.0.1:2525"
+
 
 class DispatchSettings(BaseSettings):
     """Which messages a dispatch process sends."""
@@ -29,10 +33,10 @@ class DispatchSettings(BaseSettings):
 
 
 def email(settings: Settings) -> Channel:
-    """E-mail by the SMTP server of the settings. Raises ValueError when there is none."""
-    if not settings.smtp:
-        raise ValueError("PATHLINE_SMTP is empty: dispatch needs a server, smtp://[user:password@]host:port")
-    return Email(server_of(settings.smtp), SmtpSettings(), secret_of(settings), settings.public_url)
+    """E-mail by the SMTP server of the settings, by default the mail catcher. Raises ValueError for a wrong URL."""
+    # the secret may be a file: importing this module makes none
+    secret = cache(lambda: secret_of(settings))
+    return Email(server_of(settings.smtp or MAIL_CATCHER), SmtpSettings(), secret, settings.public_url)
 
 
 #: a new channel is one file and one line here

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from email import policy
 
@@ -34,7 +34,9 @@ class Email:
     name = "email"
     noun = "Email"
 
-    def __init__(self, server: Server, settings: SmtpSettings, secret: bytes, public_url: str = "") -> None:
+    def __init__(
+        self, server: Server, settings: SmtpSettings, secret: Callable[[], bytes], public_url: str = ""
+    ) -> None:
         self._server = server
         self._settings = settings
         self._secret = secret
@@ -46,7 +48,7 @@ class Email:
     async def hand_over(self, command: SendCommand) -> Outcome:
         """Give one message to the server; see `Channel`."""
         try:
-            message = email_message(command, self._settings, self._secret, self._public_url)
+            message = email_message(command, self._settings, self._secret(), self._public_url)
         except ValueError as error:
             return Outcome("failed", str(error))
         data = message.as_bytes(policy=policy.SMTP if command.to.isascii() else policy.SMTPUTF8)

@@ -113,7 +113,7 @@ class Line:
 
 
 def email(port: int) -> Email:
-    return Email(Server("127.0.0.1", port), SmtpSettings(timeout=5), b"secret", "http://shop.example")
+    return Email(Server("127.0.0.1", port), SmtpSettings(timeout=5), lambda: b"secret", "http://shop.example")
 
 
 def consent(granted: bool, address: str = "ann@example.com", at: int = NOW) -> dict[str, Any]:

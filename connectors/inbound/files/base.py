@@ -38,10 +38,6 @@ class Source(Protocol):
     def id(self) -> str:
         """The same for the same source in another run: under it the position of a load is kept."""
 
-    @property
-    def total(self) -> int | None:
-        """How many items there are, None when that would cost a reading."""
-
     def items(self) -> Iterator[Item]:
         """All items, the same and in the same order at every call. Raises OSError."""
 

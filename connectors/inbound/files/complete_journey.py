@@ -60,10 +60,6 @@ class CompleteJourney:
         return f"complete_journey:households={len(self._households)},weeks={self._weeks}"
 
     @property
-    def total(self) -> int | None:
-        return None
-
-    @property
     def starts_at(self) -> int:
         """Start of the first day, milliseconds since 1970 UTC; only campaigns that ran already were mailed before."""
         return _ms(START)

@@ -24,10 +24,6 @@ class SegmentJsonl:
     def id(self) -> str:
         return f"segment:{self._path.resolve()}"
 
-    @property
-    def total(self) -> int | None:
-        return None
-
     def items(self) -> Iterator[Item]:
         with self._open() as lines:
             for line in lines:
