@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from schemas.codec import Codec
+from schemas.registry import codec_for
 from schemas.settings import Settings
 from sinks.clickhouse import http
 from sinks.clickhouse.connect import folder
@@ -40,7 +40,7 @@ def run(settings: Settings, http_port: int = 0) -> None:
         signal.signal(number, lambda *_: stopping.set())
     warehouse = open_warehouse(settings)
     try:
-        writer = Writer(settings, warehouse, Codec(), settings.make_clock(), stopping.is_set)
+        writer = Writer(settings, warehouse, codec_for(settings), settings.make_clock(), stopping.is_set)
         with serving(operations(lambda: writer.ready), settings.web_port, "metrics"):
             if warehouse.path is None:
                 writer.run()

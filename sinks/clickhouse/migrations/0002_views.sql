@@ -10,7 +10,7 @@ SELECT
 FROM pathline.events_raw;
 
 CREATE VIEW pathline.owners AS
-SELECT identifier, since, person_id, slot, slot_version
+SELECT DISTINCT identifier, since, person_id, slot, slot_version
 FROM pathline.assignments
 WHERE (identifier, version) IN (SELECT identifier, max(version) FROM pathline.assignments GROUP BY identifier);
 
