@@ -26,7 +26,7 @@ def act(person: Working, walk: Walk, changes: Sequence[Change], concerned: Conce
     happening = walk.happening
     if happening is not None and happening.historical:
         happening = None
-    if happening is None and not changes:
+    if (happening is None and not changes) or not person.instances():
         return
     for phase in (_count_goal, _end, _satisfy):
         for instance in person.instances():

@@ -51,9 +51,11 @@ def enter(
     candidates: list[_Candidate] = []
     if happening is not None and slot is not None and not happening.by_journey:
         candidates += _by_event(person, plan, happening, slot, walk.at)
-    leading = person.leading_slot()
+    leading = person.leading_slot() if changes else None
     if leading is not None:
         candidates += _by_segment(person, plan, changes, leading, walk.at)
+    if not candidates:
+        return
     candidates.sort(key=lambda candidate: (-candidate.journey.priority, candidate.journey.name))
     busy = walk.pending()
     for candidate in candidates:
@@ -67,10 +69,12 @@ def enter(
 
 
 def _by_event(person: Working, plan: Plan, happening: Happening, slot: str, at: int) -> list[_Candidate]:
-    names = person.names(at, happening.document) if happening.name in plan.by_event else {}
+    if happening.name not in plan.by_event:
+        return []
+    names = person.names(at, happening.document)
     return [
         _Candidate(journey, happening.event_id, f"event {happening.name}", slot, happening.key(journey.enter.key) or "")
-        for journey in plan.by_event.get(happening.name, ())
+        for journey in plan.by_event[happening.name]
         if happening.meets([journey.enter.trigger], names)
     ]
 

@@ -54,7 +54,8 @@ def send_of(event: Mapping[str, Any], sends: Iterable[Sent], at: int) -> Sent | 
     given, agree, the person's newest send there within 72 h."""
     if event.get("send_id"):
         return next((sent for sent in sends if sent.send_id == event["send_id"]), None)
-    channel = channel_of(event)
+    sends = list(sends)
+    channel = _channel_of(event, {sent.channel for sent in sends})
     if channel is None:
         return None
     there = [sent for sent in sends if _same(sent.channel, channel) and sent.at <= at < sent.at + REACH_MS]
@@ -65,18 +66,22 @@ def send_of(event: Mapping[str, Any], sends: Iterable[Sent], at: int) -> Sent | 
     return newest if not addresses or newest.address in addresses else None
 
 
-def channel_of(event: Mapping[str, Any]) -> str | None:
-    """The channel of a receipt: its own, else by its name; None when it is no receipt."""
+def _channel_of(event: Mapping[str, Any], used: set[str]) -> str | None:
+    """The channel of a receipt: the one it says if something was sent there, else by its name; None when it is no
+    receipt. (What a page tells as its channel, such as web, is where the person was.)"""
     if not _shown(event["name"]):
         return None
-    if event.get("channel"):
-        return str(event["channel"])
-    return next((channel for start, channel in _SUBJECTS if event["name"].startswith(start)), None)
+    properties = event.get("properties")
+    said = (properties.get("channel") if isinstance(properties, Mapping) else None, event.get("channel"))
+    named = (channel for start, channel in _SUBJECTS if event["name"].startswith(start))
+    return next((channel for channel in said if channel in used), None) or next(named, None)
 
 
 def addresses_of(event: Mapping[str, Any]) -> set[str]:
     """Addresses a receipt names in its properties."""
-    properties = event.get("properties") or {}
+    properties = event.get("properties")
+    if not isinstance(properties, Mapping):
+        return set()
     return {str(properties[name]) for name in ("address", "to", "email", "phone") if properties.get(name)}
 
 

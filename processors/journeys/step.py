@@ -50,11 +50,11 @@ class JourneysStage:
         assert record.value is not None  # it was decoded
         person = self._open(update.person_id, turn)
         if person.person.held:
-            self._hold(person, record.value)
+            self._hold(person, update, record.value)
             self._complete_early(person, update)
             self._release(person, turn)
         elif self._must_wait(person, update, turn):
-            self._hold(person, record.value)
+            self._hold(person, update, record.value)
         else:
             self._apply(person, update)
         self._close(person, turn)
@@ -76,7 +76,12 @@ class JourneysStage:
 
     # --- updates that wait for state on its way -----------------------------------------------------------------
 
-    def _hold(self, person: Working, raw: bytes) -> None:
+    def _hold(self, person: Working, update: Update, raw: bytes) -> None:
+        """Keep an update for later. What can't be used must be refused now, when it is the record at hand."""
+        if update.event is not None:
+            self._codec.decode(Event, update.event)
+        if update.profile is not None:
+            _snapshot(update.profile)
         person.change(held=(*person.person.held, raw))
 
     def _must_wait(self, person: Working, update: Update, turn: Turn) -> bool:
@@ -135,13 +140,9 @@ class JourneysStage:
 
     def _learn(self, person: Working, update: Update) -> None:
         """Take the profile of an update."""
-        if update.profile is None:
-            return
-        try:
-            person.profile = snapshot.read(update.profile)
-        except msgspec.DecodeError as error:
-            raise BadRecord(f"the profile can't be read: {error}") from error
-        person.profile_json = update.profile
+        if update.profile is not None:
+            person.profile = _snapshot(update.profile)
+            person.profile_json = update.profile
 
     def _happen(self, person: Working, update: Update, at: int) -> None:
         """The event and the changes of an update at their instant."""
@@ -230,6 +231,14 @@ class JourneysStage:
             turn.send(topic, key, self._codec.encode(record))
         for due, priority in person.wakes:
             turn.wake(person.id, due, rank=_RANK_OF_NO_PRIORITY - priority)
+
+
+def _snapshot(json: bytes) -> snapshot.Snapshot:
+    """The profile in JSON. Raises BadRecord."""
+    try:
+        return snapshot.read(json)
+    except msgspec.DecodeError as error:
+        raise BadRecord(f"the profile can't be read: {error}") from error
 
 
 def _slots_of(update: Update) -> list[SlotVersion]:

@@ -83,7 +83,10 @@ class Working:
 
     def instances(self) -> list[Instance]:
         """All that run, the highest priority first, then by id."""
-        running = [instance for _, own in self.belongings() for instance in own.instances.values()]
+        running: list[Instance] = []
+        for slot in self.person.slots.held.values():
+            if slot.state is not None and slot.state.instances:
+                running.extend(slot.state.instances.values())
         return sorted(running, key=lambda i: (-self.journey(i).priority, i.id)) if len(running) > 1 else running
 
     def instance(self, id_: str) -> Instance | None:

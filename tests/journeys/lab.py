@@ -69,6 +69,7 @@ class Lab:
         self.clock = VirtualClock(at(days=-1))
         self.profiles: dict[str, dict[str, Any]] = {}
         self._line: MemoryLine | None = None
+        self._source: FixedDefinitions | None = None
         self._count = 0
 
     # --- the project ---------------------------------------------------------------------------------------------
@@ -80,11 +81,20 @@ class Lab:
         self.file(f"journeys/{name}.yaml", f"name: {name}\n" + dedent(text))
 
     @property
+    def source(self) -> FixedDefinitions:
+        if self._source is None:
+            self._source = FixedDefinitions(project(tuple(self.files.items())))
+        return self._source
+
+    @property
     def line(self) -> MemoryLine:
         if self._line is None:
-            self.source = FixedDefinitions(project(tuple(self.files.items())))
             self._line = MemoryLine([self.stage(self.source, self.codec)], self.clock)
         return self._line
+
+    def source_without(self) -> None:
+        """Nothing is published yet."""
+        self._source = FixedDefinitions()
 
     # --- what happens --------------------------------------------------------------------------------------------
 

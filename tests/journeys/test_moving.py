@@ -375,3 +375,19 @@ def test_the_profile_may_come_before_the_instances_it_belongs_to(lab: Lab) -> No
     lab.until(at(days=1))
     assert [(s.journey, s.at) for s in lab.sends()] == [("welcome", at())]
     assert lab.reasons("cart") == [reasons.ENTERED, reasons.EXITED]
+
+
+def test_persons_joined_again_see_no_event_twice(lab: Lab) -> None:
+    wait = "  - wait_for: {event: Signed Up}\n"
+    lab.journey("j", "enter: {event: Product Added}\nsteps:\n" + wait + wait + SEND)
+    visitor(lab)
+    lab.customer()
+    lab.event("Product Added", at(), COOKIE)
+    lab.event("Signed Up", at(minutes=1), USER, also=[COOKIE])
+    merge(lab, at(minutes=1))
+    lab.move({COOKIE: 3}, USER, COOKIE, at(minutes=2), reason="split")
+    lab.arrived({COOKIE: 3}, COOKIE, at(minutes=2), cause="split")
+    merge(lab, at(minutes=3), version=4)
+    assert not lab.sends()
+    lab.event("Signed Up", at(minutes=4), USER)
+    assert lab.sent() == [at(minutes=4)]

@@ -102,6 +102,18 @@ def test_goals_come_before_ends_and_are_told(lab: Lab) -> None:
     ]
 
 
+def test_a_goal_counts_within_its_time_and_once(lab: Lab) -> None:
+    lab.journey("cart", CART.replace("exit: [{event: Order Completed}]", "goal: {event: Won, within: 30m}"))
+    lab.customer()
+    added(lab, at())
+    lab.event("Won", at(minutes=30) - 1)
+    lab.event("Won", at(minutes=30) - 1)
+    lab.until(at(days=1))
+    added(lab, at(days=2))
+    lab.event("Won", at(days=2, minutes=30))
+    assert [d.at for d in lab.decisions() if d.reason == reasons.GOAL] == [at(minutes=30) - 1]
+
+
 @pytest.mark.parametrize("repeat", ["ignore", "restart", "parallel"])
 def test_a_further_entry_while_inside(lab: Lab, repeat: str) -> None:
     lab.journey("cart", CART.replace("Product Added", f"Product Added, on_repeat: {repeat}"))
@@ -292,6 +304,7 @@ def test_what_ends_an_instance_by_satisfying_its_last_wait_can_enter_again(lab: 
         added(lab, at(hours=hour))
     assert lab.sent() == [at(hours=1), at(hours=2), at(hours=3)]
     assert lab.reasons().count(reasons.ENTERED) == 4
+    assert reasons.NOT_ENTERED not in lab.reasons()
 
 
 # --- branches, exit, update -------------------------------------------------------------------------------------------

@@ -401,6 +401,23 @@ def test_receipts_of_another_send_address_or_machine_do_not_count(lab: Lab) -> N
     assert channels_and_times(lab) == [("email", 0), ("sms", 6)]
 
 
+def test_a_receipt_says_its_channel_or_where_it_was_seen(lab: Lab) -> None:
+    cascade(lab)
+    receipt(lab, "Email Opened", at(hours=1), channel="sms", properties={"channel": "sms"})  # nothing was sent there
+    lab.until(at(hours=5))
+    assert channels_and_times(lab)[1] == ("sms", 2)
+
+
+def test_a_receipt_later_than_three_days_counts_for_nothing(lab: Lab) -> None:
+    step = "  - wait_for: {event: Email Opened}\n    timeout: 9d\n    then: [{exit: opened}]\n"
+    lab.journey("j", NOW + step)
+    lab.customer()
+    go(lab, at())
+    receipt(lab, "Email Opened", at(days=3))
+    lab.until(at(days=10))
+    assert "exited" not in lab.reasons()
+
+
 def test_a_receipt_names_its_send(lab: Lab) -> None:
     cascade(lab)
     receipt(lab, "Email Opened", at(hours=1), send_id=lab.sends()[0].send_id)
