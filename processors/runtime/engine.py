@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -29,7 +30,7 @@ from processors.runtime.turns import StateTooLarge
 from schemas.clock import Clock
 from schemas.kafka import cause_of, client_config
 from schemas.settings import Settings
-from schemas.topics import changelog
+from schemas.topics import DEAD_LETTERS, changelog
 
 log = structlog.get_logger()
 
@@ -239,6 +240,10 @@ class Engine:
         metrics.batches.labels(app).observe(outcome.records)
         for (topic, number), count in outcome.counts.items():
             metrics.records.labels(app, topic, str(number)).inc(count)
+        for number, count in outcome.wakes.items():
+            metrics.wakes.labels(app, str(number)).inc(count)
+        for topic, count in Counter(record.topic for record in outcome.sent()).items():
+            metrics.outputs.labels(app, topic).inc(count)
         for letter in outcome.letters:
             cause, error = letter.cause, type(letter.error).__name__
             metrics.dead_letters.labels(app, cause.topic, error).inc()
@@ -251,7 +256,7 @@ class Engine:
 
     def _topics_are_there(self) -> bool:
         """Whether all topics exist; says which do not. Raises Stop when their partition counts don't fit."""
-        wanted = [*self._stage.inputs, changelog(self._stage.app)]
+        wanted = [*self._stage.inputs, changelog(self._stage.app), DEAD_LETTERS]
         try:
             there = AdminClient(client_config(self._settings.brokers)).list_topics(timeout=_ANSWER_SECONDS).topics
         except KafkaException as error:
@@ -262,6 +267,9 @@ class Engine:
             log.warning("waiting for topics (pathline topics apply)", app=self._stage.app, missing=missing)
             return False
         counts = {name: len(there[name].partitions) for name in wanted}
+        letters = counts.pop(DEAD_LETTERS)
+        if letters < max(counts.values()):
+            raise Stop(Exit.SETUP, f"{DEAD_LETTERS} has {letters} partitions, fewer than an input: {counts}")
         if len(set(counts.values())) > 1:
             # 11. Co-partitioning: state of a key and all its inputs have to meet in one partition.
             raise Stop(Exit.SETUP, f"the topics of {self._stage.app} must have the same partition count: {counts}")

@@ -32,9 +32,7 @@ class Metrics:
         self.state = State.WAITING
         self.registry = CollectorRegistry()
         self.records = self._counter("records", "Input records processed.", "topic", "partition")
-        self.outputs = self._counter(
-            "outputs", "Records produced, by topic; state changes under the changelog.", "topic"
-        )
+        self.outputs = self._counter("outputs", "Records produced, by topic; state changes are not counted.", "topic")
         self.dead_letters = self._counter("dead_letters", "Inputs that became dead letters.", "topic", "error")
         self.wakes = self._counter("wakes", "Timers fired.", "partition")
         self.lag = self._gauge("lag_records", "Records behind the end of the partition.", "topic", "partition")

@@ -19,6 +19,7 @@ from schemas.clock import Clock
 
 #: Seconds after which no further turn is started: a slow stage then takes smaller transactions.
 BUDGET_SECONDS = 0.25
+WAKE_SECONDS = 0.25
 _LOOK_AT_CLOCK_EVERY = 32
 
 
@@ -42,9 +43,9 @@ class Outcome:
     passed: dict[int, bytes] = field(default_factory=dict)
     welcomed: set[int] = field(default_factory=set)
     counts: Counter[tuple[str, int]] = field(default_factory=Counter)
+    wakes: Counter[int] = field(default_factory=Counter)
     taken: int = 0
     records: int = 0
-    wakes: int = 0
     bad: list[int] = field(default_factory=list)
 
     def sent(self) -> Iterable[Sent]:
@@ -119,22 +120,22 @@ class Steps:
             outcome.counts[source] += 1
 
     def _wakes(self) -> None:
-        outcome, stage = self._outcome, self._stage
-        for partition in self._partitions.values():
-            if not partition.restored or partition.next_due is None:
-                continue
-            until = partition.reached(self._clock, self._now, outcome.progress)
-            if partition.next_due > until:
-                continue
+        """Fire what is due, the partition that is latest first; in time of its own, as records would starve timers."""
+        deadline = time.monotonic() + WAKE_SECONDS
+        waiting = [p for p in self._partitions.values() if p.restored and p.next_due is not None]
+        for partition in sorted(waiting, key=lambda p: p.next_due or 0):
+            until = partition.reached(self._clock, self._now, self._outcome.progress)
             for raw in partition.due(until, self._wake_limit):
-                key, due = wake_of(raw)
-                cause = cause_record(stage.app, "wake", partition.number, key, due)
-                self._work(partition.number).fired(raw)
-                self._turn(cause, partial(stage.on_wake, key, due))
-                outcome.passed[partition.number] = raw
-                outcome.wakes += 1
-                if time.monotonic() > self._deadline or self._full():
+                if time.monotonic() > deadline or self._full():
                     return
+                self._fire(partition.number, raw)
+
+    def _fire(self, number: int, raw: bytes) -> None:
+        key, due = wake_of(raw)
+        self._work(number).fired(raw)
+        self._turn(cause_record(self._stage.app, "wake", number, key, due), partial(self._stage.on_wake, key, due))
+        self._outcome.passed[number] = raw
+        self._outcome.wakes[number] += 1
 
     def _turn(self, cause: Record, step: Callable[[Turn], None]) -> bool:
         work = self._work(cause.partition)

@@ -6,8 +6,10 @@ turns in it and take the effects out; neither has a turn of its own.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from processors.runtime.contract import BadRecord, Table, Turn
@@ -77,10 +79,10 @@ class Work:
 
     def scan(self, table: Table[S]) -> Iterator[tuple[str, S]]:
         first = state_key(table, "")
-        changed = {raw: self._cache[raw] for raw in self._dirty if raw.startswith(first)}
-        stored = {raw: data for raw, data in self._store.scan(first, first[:-1] + b"\1") if raw not in changed}
-        for raw in sorted({*changed, *stored}):
-            value = changed[raw] if raw in changed else table.decode(stored[raw])
+        changed = sorted(raw for raw in self._dirty if raw.startswith(first))
+        stored = ((raw, data) for raw, data in self._store.scan(first, first[:-1] + b"\1") if raw not in self._dirty)
+        for raw, data in heapq.merge(stored, ((raw, b"") for raw in changed), key=itemgetter(0)):
+            value = self._cache[raw] if raw in self._dirty else table.decode(data)
             if value is not None:
                 yield raw[len(first) :].decode(), value
 

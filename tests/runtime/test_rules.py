@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from itertools import count
 from pathlib import Path
@@ -23,6 +24,7 @@ from processors.runtime.turns import Sent
 from schemas.clock import WallClock
 from schemas.kafka import client_config, consumer_config, producer_config
 from schemas.settings import Settings
+from schemas.topics import DEAD_LETTERS
 from tests.runtime.counting import CountingStage
 from tests.runtime.workers import read, until
 
@@ -185,6 +187,8 @@ def test_rule_10_a_start_aborts_the_open_transaction_of_its_predecessor_at_once(
 
 def test_rule_11_topics_that_are_not_partitioned_alike_are_refused(app: App) -> None:
     app.create(f"{app.name}.other", partitions=2)
+    with contextlib.suppress(KafkaException):
+        app.create(DEAD_LETTERS, partitions=8)
     stage = CountingStage(app=app.name)
     stage.inputs = (app.source, f"{app.name}.other")
     engine = Engine(stage, app.settings, WallClock(), app.metrics)

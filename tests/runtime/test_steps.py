@@ -15,7 +15,7 @@ from processors.runtime.membership import Entry
 from processors.runtime.partition import Partition, Source
 from processors.runtime.rocks import RocksStore
 from processors.runtime.steps import Outcome, Steps
-from processors.runtime.store import WAKE, wake_key
+from processors.runtime.store import WAKE, state_key, wake_key
 from processors.runtime.turns import StateTooLarge
 from schemas.clock import ScaledClock, VirtualClock
 from schemas.topics import INTERNAL_BYTES
@@ -109,6 +109,23 @@ def test_fired_timers_are_gone_and_those_asked_for_meanwhile_come_later(partitio
 
 
 TEXTS = Table("text", str)
+
+
+def test_all_state_of_a_table_is_seen_in_order_with_what_this_transaction_changed(partition: Partition) -> None:
+    partition.store.apply([(state_key(COUNTS, key), COUNTS.encode(Count(1))) for key in "bdf"], 1, "topic")
+
+    class Looking(CountingStage):
+        seen: list[tuple[str, int]]
+
+        def on_wake(self, key: str, due: int, turn: Turn) -> None:
+            turn.put(COUNTS, "d", None)
+            self.seen = [(key, count.seen) for key, count in turn.scan(COUNTS)]
+
+    partition.store.apply([(wake_key("x", NOW - 1, 0), WAKE)], 1, "topic")
+    partition.look_ahead()
+    stage = Looking()
+    run(stage, partition, record(0, "c"), record(1, "b"))
+    assert stage.seen == [("b", 2), ("c", 1), ("f", 1)]
 
 
 class Large(CountingStage):

@@ -104,7 +104,9 @@ class Counting:
 
     def __enter__(self) -> Counting:
         topics = [self._topic(f"{self.name}.in"), self._topic(f"{self.name}.out")]
-        topics += [self._topic(changelog(self.name), compact=True), self._topic(DEAD_LETTERS)]
+        topics += [self._topic(changelog(self.name), compact=True)]
+        # shared by all tests of a broker, whichever comes first
+        topics.append(NewTopic(DEAD_LETTERS, num_partitions=8, replication_factor=1))
         admin = AdminClient(client_config(self.brokers))
         for answer in admin.create_topics(topics).values():
             error = answer.exception()
