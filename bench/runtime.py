@@ -28,7 +28,7 @@ from processors.runtime.contract import Record, Table, Turn
 from processors.runtime.worker import faust_app, run
 from schemas.kafka import client_config, consumer_config, producer_config, topic_settings
 from schemas.settings import Settings
-from schemas.topics import Topic, changelog
+from schemas.topics import DEAD_LETTERS, Topic, changelog
 
 KEYS = 10_000
 TOPICS = ("in", "out", "changelog")
@@ -80,6 +80,12 @@ def create(brokers: str, app: str, partitions: int) -> None:
     admin = AdminClient(client_config(brokers))
     for answer in admin.create_topics(topics).values():
         answer.result()
+
+
+def create_dead_letters(brokers: str, partitions: int) -> None:
+    """The topic that every app needs."""
+    admin = AdminClient(client_config(brokers))
+    admin.create_topics([NewTopic(DEAD_LETTERS, partitions, 1)])[DEAD_LETTERS].result()
 
 
 def fill(brokers: str, app: str, events: int) -> None:
@@ -193,6 +199,7 @@ def measure(events: int, seconds: float, partitions: int) -> None:
         broker = KafkaBroker(home / "kafka")
         brokers = broker.start()
         try:
+            create_dead_letters(brokers, partitions)
             for app in ("bare", "line"):
                 create(brokers, app, partitions)
                 fill(brokers, app, events)
