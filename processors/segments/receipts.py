@@ -15,18 +15,18 @@ from processors.segments.plan import Plan
 from schemas.identifiers import Refused, normalise, split
 from schemas.records import Event
 
-Kind = Literal["delivered", "opened", "clicked", "bounced", "complained", "unsubscribed"]
+Kind = Literal["bounced", "complained", "unsubscribed", "other"]
 
-_SUFFIXES: dict[str, Kind] = {
-    "Delivered": "delivered",
-    "Opened": "opened",
-    "Link Clicked": "clicked",
-    "Tapped": "clicked",
+#: last words of a receipt's name
+_KINDS: dict[str, Kind] = {
     "Bounced": "bounced",
-    "Marked as Spam": "complained",
+    "Spam": "complained",  # Email Marked as Spam
     "Unsubscribed": "unsubscribed",
+    **dict.fromkeys(("Sent", "Delivered", "Received", "Deferred", "Dropped", "Failed", "Rejected"), "other"),
+    **dict.fromkeys(("Opened", "Read", "Seen", "Clicked", "Tapped", "Replied", "Dismissed"), "other"),
 }
 _FAMILIES = {"push notification": "push"}
+_COMMON = frozenset({"email", "sms", "push"})
 #: Bounces that will not go away. A bounce that does not say which kind it is counts as one: a dead address that is
 #: written to again harms the reputation of the sender, a living one comes back with its next consent.
 _LASTING = frozenset({"", "hard", "permanent"})
@@ -48,12 +48,11 @@ def kind_of(name: str, channels: frozenset[str]) -> tuple[Kind, str] | None:
     """(kind, family) of a receipt's name; the family is a channel, `push`, or empty for a plain `Unsubscribed`."""
     if name == "Unsubscribed":
         return "unsubscribed", ""
-    for suffix, kind in _SUFFIXES.items():
-        if name.endswith(f" {suffix}"):
-            family = name.removesuffix(f" {suffix}").lower()
-            family = _FAMILIES.get(family, family.replace(" ", "_"))
-            return (kind, family) if family in channels or family in ("email", "sms", "push") else None
-    return None
+    kind = _KINDS.get(name.rpartition(" ")[2])
+    noun = name.removesuffix(" Marked as Spam").removesuffix(" Link Clicked")
+    noun = (noun.rpartition(" ")[0] if noun == name else noun).lower()
+    family = _FAMILIES.get(noun, noun.replace(" ", "_"))
+    return (kind, family) if kind is not None and (family in channels or family in _COMMON) else None
 
 
 def receipt(event: Event, document: Mapping[str, Any], plan: Plan) -> Receipt | None:

@@ -17,6 +17,7 @@ from processors.runtime.definitions import DefinitionsSource
 from processors.runtime.slots import Handed, Slots, arrive, join, leave, redirect_of
 from processors.segments import model
 from processors.segments.draft import Draft
+from processors.segments.metrics import GIVEN_UP
 from processors.segments.model import IN_FORCE, PEOPLE, InForce, Person, State
 from processors.segments.plan import NOTHING, Plan, prepare
 from schemas import topics
@@ -188,6 +189,7 @@ class SegmentsStage:
     def _pass_time(self, draft: Draft, before: int, turn: Turn) -> None:
         while (instant := draft.next_instant()) is not None and instant < before:
             if draft.hold is not None:
+                GIVEN_UP.inc()
                 _log.warning("state on its way did not come in time", person=draft.person_id, at=instant)
             self._tell(draft, instant, draft.pass_time(instant), turn)
 

@@ -170,10 +170,13 @@ def test_the_address_used_last_comes_first_and_a_receipt_is_no_use() -> None:
     line.happen(
         identify(T, identifiers=old),
         identify(T + H, identifiers=new),
-        event("Email Opened", T + 2 * H, identifiers=["email:old@example.com"], channel="email"),
+        *(
+            event(name, T + 2 * H, identifiers=["email:old@example.com"], channel="email")
+            for name in ("Email Sent", "Email Link Clicked", "Email Marked as Spam", "Push Notification Opened")
+        ),
     )
     assert line.profile()["addresses"] == {"email": ["new@example.com", "old@example.com"], "user_id": ["u1"]}
-    line.happen(identify(T + 3 * H, identifiers=old))
+    line.happen(event("Order Delivered", T + 3 * H, identifiers=old))
     assert line.profile()["addresses"]["email"] == ["old@example.com", "new@example.com"]
 
 
