@@ -11,7 +11,7 @@ from schemas.identifiers import person_id, slot_of
 from schemas.records import Assignment, Event, Period
 from sinks.clickhouse import load
 from sinks.clickhouse.engine import Warehouse
-from sinks.clickhouse.load import Counts, Placed, load_assignments, load_events
+from sinks.clickhouse.load import Counts, Placed, load_identity, load_events
 from tests.sinks.made import DAY, T0, event
 
 
@@ -64,6 +64,6 @@ def test_rows_of_an_earlier_load_follow_their_person(warehouse: Warehouse) -> No
     load_events(warehouse, placed(year(70)), "one.jsonl")
     merged = person_id("user_id:u0")
     period = Period(since=0, person_id=merged, slot=slot_of("user_id:u1"), version=2)
-    assert load_assignments(warehouse, [Assignment(identifier="user_id:u1", version=2, periods=[period])], "two") == 1
+    assert load_identity(warehouse, [Assignment(identifier="user_id:u1", version=2, periods=[period])], "two") == 1
     [row] = warehouse.rows("SELECT count() AS n FROM pathline.events WHERE person_id = {id:UUID}", {"id": merged})
     assert row["n"] == 20

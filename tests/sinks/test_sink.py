@@ -120,11 +120,11 @@ def test_a_crash_neither_loses_nor_doubles_rows(sink: Sink) -> None:
 def test_kills_at_any_moment_neither_lose_nor_double_rows(sink: Sink) -> None:
     line = Line(sink)
     sink.start()
-    for _ in range(3):
+    for _ in range(2):
         line.write_updates(2_500)
         sink.stop(signal.SIGKILL)
         sink.start()
-    exactly_once(sink, 7_500)
+    exactly_once(sink, 5_000)
 
 
 def test_bad_records_are_dead_letters_and_block_nothing(sink: Sink) -> None:
