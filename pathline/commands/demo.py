@@ -29,7 +29,10 @@ def demo(
     from schemas.settings import Settings
 
     console, began = Console(), time.monotonic()
-    say = lambda text: console.print(text, highlight=False, markup=False)
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     home = (Settings().home / "demo").absolute()
     # a signal must end the processes of the demo too
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())

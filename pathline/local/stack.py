@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pathline.errors import UserError
+from pathline.history.links import links_of
 from pathline.local import children, jars
 from pathline.local.home import Home, Line, ProcessState
 from pathline.local.plan import Plan, Ports, broker, prepare, services, stop_order, topic_channels
@@ -175,7 +176,10 @@ class Stack:
 
         project = load(self._plan.project)
         apply_topics(self.settings, topic_channels(project))
+        self._home.remember_partitions(self.settings.partitions)
         publish(self.settings, project)
+        if links := links_of(self._home.path).publish(self.settings):
+            self._say(f"{links:,} links of loaded history are in")
 
     def _start(self, wanted: Sequence[Service]) -> bool:
         """Start services and wait until all are ready; False when the stack is to stop meanwhile."""

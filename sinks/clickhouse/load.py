@@ -8,10 +8,10 @@ from hashlib import blake2b
 from itertools import islice
 from uuid import UUID
 
-from schemas.codec import BadRecord
-from schemas.records import Assignment, Event
+from schemas.codec import BadRecord, Codec
+from schemas.records import Assignment, Event, Refusal, Update
 from sinks.clickhouse.engine import Warehouse
-from sinks.clickhouse.rows import assignment_rows, event_row, uuid_bytes
+from sinks.clickhouse.rows import Rows, assignment_rows, event_row, refusal_row, update_rows, uuid_bytes
 from sinks.clickhouse.tables import Origin, Row, arrow
 
 CHUNK = 50_000
@@ -67,18 +67,27 @@ def load_events(
     return counts
 
 
-def load_assignments(warehouse: Warehouse, assignments: Iterable[Assignment], name: str) -> int:
-    """Insert who identifiers belong to, so that rows of earlier loads follow their persons; gives their number."""
+def load_identity(warehouse: Warehouse, found: Iterable[Assignment | Refusal | Update], name: str) -> int:
+    """Insert who identifiers belong to, so that rows of earlier loads follow their persons, the moves (as updates) and
+    refused links; gives the number of records."""
     tables: dict[str, list[Row]] = {}
-    number = 0
-    for number, assignment in enumerate(assignments, start=1):
-        for table, row in assignment_rows(assignment, Origin(f"load {name}", 0, number)):
+    codec, number = Codec(), 0
+    for number, record in enumerate(found, start=1):
+        for table, row in _identity_rows(codec, record, Origin(f"load {name}", 0, number)):
             tables.setdefault(table, []).append(row)
     for table, rows in tables.items():
         warehouse.insert(table, arrow(table, rows), _token(rows))
     if "slot_owners" in tables:
         warehouse.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
     return number
+
+
+def _identity_rows(codec: Codec, record: Assignment | Refusal | Update, origin: Origin) -> Rows:
+    if isinstance(record, Assignment):
+        return assignment_rows(record, origin)
+    if isinstance(record, Refusal):
+        return [("refusals", refusal_row(record, origin))]
+    return update_rows(codec, record, origin)
 
 
 def _row(placed: Placed, origin: Origin) -> Row:

@@ -1,0 +1,75 @@
+"""Links found while loading history without a line: kept in the home until a line takes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from confluent_kafka import Producer
+
+from schemas.kafka import producer_config
+from schemas.records import Link, LinkEnvelope
+from schemas.registry import codec_for
+from schemas.settings import Settings
+from schemas.topics import LINKS
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFile:
+    """All links of the loads of one home, in the order in which the graph heard of them, one JSON object a line.
+
+    A second file tells how many of them the line has.
+    """
+
+    folder: Path
+
+    def read(self) -> list[Link]:
+        """Every link so far. A line that was cut off by a kill is none."""
+        if not self._links.exists():
+            return []
+        lines = self._links.read_bytes().split(b"\n")[:-1]
+        return [msgspec.json.decode(line, type=Link) for line in lines]
+
+    def add(self, links: Iterable[Link]) -> None:
+        """Keep more links."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        kept = b"".join(msgspec.json.encode(link) + b"\n" for link in [*self.read(), *links])
+        self._links.with_suffix(".part").write_bytes(kept)
+        self._links.with_suffix(".part").replace(self._links)
+
+    def publish(self, settings: Settings) -> int:
+        """Send what the line does not have yet to `identity.links`; their number.
+
+        A kill in between sends some again, which changes nothing: persons are a function of the set of links. Raises
+        KafkaException.
+        """
+        links, there = self.read(), self._published()
+        if there >= len(links):
+            return 0
+        codec, producer = codec_for(settings), Producer(producer_config(settings.brokers))
+        for link in links[there:]:
+            producer.produce(LINKS, codec.encode(LinkEnvelope(kind="link", link=link)), b"links")
+            producer.poll(0)
+        if left := producer.flush(60):
+            raise TimeoutError(f"Kafka did not acknowledge {left} links of loaded history")
+        self._count.write_text(json.dumps(len(links)), "utf-8")
+        return len(links) - there
+
+    @property
+    def _links(self) -> Path:
+        return self.folder / "links.jsonl"
+
+    @property
+    def _count(self) -> Path:
+        return self.folder / "published.json"
+
+    def _published(self) -> int:
+        return int(json.loads(self._count.read_text("utf-8"))) if self._count.exists() else 0
+
+
+def links_of(home: Path) -> LinkFile:
+    """The links of history loaded in a home."""
+    return LinkFile(home / "history")

@@ -1,0 +1,139 @@
+"""History straight into the warehouse while no line runs; who is who is found by the line's own steps."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from connectors.inbound.files.base import Item, Source
+from connectors.inbound.segment import Rejected, to_event
+from pathline.history.links import LinkFile, links_of
+from processors.graph.step import GraphStage
+from processors.identity.step import IdentityStage
+from processors.runtime.contract import Stage
+from processors.runtime.definitions import FixedDefinitions
+from processors.runtime.memory import MemoryLine
+from schemas import topics
+from schemas.clock import VirtualClock
+from schemas.codec import Codec
+from schemas.definitions.model import Project
+from schemas.records import Assignment, Event, Link, LinkEnvelope, PersonEnvelope, Refusal, Update
+from schemas.settings import Settings
+from sinks.clickhouse.connect import folder
+from sinks.clickhouse.engine import open_embedded
+from sinks.clickhouse.load import Counts, Placed, load_events, load_identity
+
+#: history knows no arrival: nothing in it is from the future
+_END_OF_TIME = 253_402_300_799_000
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the messages of a source."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+def load_into_warehouse(
+    settings: Settings, project: Project, source: Source, report: Callable[[Outcome], None]
+) -> Outcome:
+    """Load all of a source; what is in the warehouse already counts as duplicate, so an interrupted load is resumed by
+    doing it again. `report` is told about each chunk.
+
+    Raises WarehouseError when a line has the files open, OSError.
+    """
+    warehouse = open_embedded(folder(settings.home))
+    try:
+        resolver, outcome = _Resolver(project, source.id, links_of(settings.home)), Outcome()
+
+        def tell(counts: Counts) -> None:
+            outcome.accepted = counts.accepted
+            outcome.duplicate = counts.duplicate + resolver.duplicates
+            report(outcome)
+
+        tell(load_events(warehouse, resolver.place(source.items(), outcome), source.id, tell))
+        load_identity(warehouse, resolver.identity, source.id)
+        # rows first: a link whose event is missing would join people for no visible reason
+        resolver.keep()
+        return outcome
+    finally:
+        warehouse.close()
+
+
+class _Resolver:
+    """Identity and graph in memory, begun with the links of earlier loads."""
+
+    def __init__(self, project: Project, name: str, links: LinkFile) -> None:
+        self._project = project
+        self._name = f"load:{name}"
+        self._links = links
+        self._codec = Codec()
+        self._clock = VirtualClock(time.time_ns() // 1_000_000)
+        definitions = FixedDefinitions(project)
+        stages: list[Stage] = [IdentityStage(definitions, self._codec), GraphStage(definitions, self._codec)]
+        self._line = MemoryLine(stages, self._clock)
+        for link in links.read():
+            self._line.publish(topics.LINKS, "links", self._codec.encode(LinkEnvelope(kind="link", link=link)))
+        self._line.drain()
+        self._line.outputs.clear()
+        self.duplicates = 0
+        self.identity: list[Assignment | Refusal | Update] = []
+        self._found: list[Link] = []
+
+    def place(self, items: Iterator[Item], outcome: Outcome) -> Iterator[Placed]:
+        """Each usable event with its person and slot as they are then; `identity` has what changed afterwards."""
+        for item in items:
+            try:
+                event = self._event(item)
+            except Rejected as error:
+                outcome.rejected += 1
+                outcome.reasons[str(error)] += 1
+                continue
+            self._line.publish(topics.EVENTS, event.identifiers[0], self._codec.encode(event))
+            self._line.drain()
+            yield from self._placed()
+
+    def keep(self) -> None:
+        """Remember the links for the next load and the next line."""
+        self._links.add(self._found)
+
+    def _placed(self) -> Iterator[Placed]:
+        outputs = self._line.outputs
+        people = [self._codec.decode(PersonEnvelope, record.value) for record in outputs[topics.PEOPLE]]
+        events = [envelope for envelope in people if envelope.kind == "event"]
+        self.duplicates += not events
+        self.identity += (self._codec.decode(Assignment, record.value) for record in outputs[topics.ASSIGNMENTS])
+        self.identity += (self._codec.decode(Refusal, record.value) for record in outputs[topics.REFUSALS])
+        self.identity += (
+            Update(kind="move", person_id=envelope.person_id, at=envelope.move.at, move=envelope.move)
+            for envelope in people
+            if envelope.move is not None
+        )
+        envelopes = (self._codec.decode(LinkEnvelope, record.value) for record in outputs[topics.LINKS])
+        self._found += (envelope.link for envelope in envelopes if envelope.link is not None)
+        outputs.clear()
+        for envelope in events:
+            event = self._codec.decode(Event, envelope.event)
+            yield Placed(event, envelope.person_id, envelope.slot, envelope.version)
+
+    def _event(self, item: Item) -> Event:
+        if item.message is None:
+            raise Rejected(item.problem)
+        if item.message.get("timestamp") is None:
+            raise Rejected("no timestamp")
+        event = to_event(
+            item.message,
+            self._project.identity,
+            received_at=_END_OF_TIME,
+            source=self._name,
+            historical=True,
+            use_sent_at=False,
+        )
+        return msgspec.structs.replace(event, received_at=self._clock.now())
