@@ -8,6 +8,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 import orjson
 
+from processors.runtime.contract import Record
 from processors.runtime.definitions import FixedDefinitions
 from processors.runtime.memory import MemoryLine
 from processors.segments.model import PEOPLE, Person
@@ -95,7 +96,6 @@ class Line:
         self.source = FixedDefinitions(*projects)
         self.codec = Codec()
         self.line = MemoryLine([SegmentsStage(self.source, self.codec)], VirtualClock(), partitions)
-        self._read = 0
 
     def happen(self, *events: Event, person: str = "P", slot: str = "user_id:u1#0", version: int = 1) -> None:
         """Events at their time of receipt; timers that are due before come first."""
@@ -114,13 +114,13 @@ class Line:
         move = Move(to=to, slots=versions, reason=reason, at=at)
         self.publish(PersonEnvelope(kind="move", person_id=origin, move=move))
 
-    def mark(self, version: str, at: int) -> None:
-        """A version is in force from here on, in all partitions."""
+    def mark(self, version: str, at: int, partition: int = 0) -> None:
+        """A version is in force from here on in a partition."""
         self.line.clock.at = max(self.line.clock.at, at)
-        self.publish(PersonEnvelope(kind="marker", person_id="", marker=Marker(version=version, at=at)))
+        self.publish(PersonEnvelope(kind="marker", person_id="", marker=Marker(version=version, at=at)), partition)
 
-    def publish(self, envelope: PersonEnvelope) -> None:
-        self.line.publish(topics.PEOPLE, envelope.person_id, self.codec.encode(envelope))
+    def publish(self, envelope: PersonEnvelope, partition: int | None = None) -> None:
+        self.line.publish(topics.PEOPLE, envelope.person_id, self.codec.encode(envelope), partition)
         self.line.drain()
 
     def until(self, at: int) -> None:
@@ -128,13 +128,12 @@ class Line:
             self.line.advance(at)
 
     @property
-    def updates(self) -> list[Update]:
-        return [self.codec.decode(Update, record.value) for record in self.line.outputs[topics.UPDATES]]
+    def published(self) -> list[tuple[Record, Update]]:
+        return [(record, self.codec.decode(Update, record.value)) for record in self.line.outputs[topics.UPDATES]]
 
-    def updates_since(self) -> list[Update]:
-        """Updates since this was last asked."""
-        seen, self._read = self._read, len(self.line.outputs[topics.UPDATES])
-        return self.updates[seen:]
+    @property
+    def updates(self) -> list[Update]:
+        return [update for _, update in self.published]
 
     @property
     def changes(self) -> list[tuple[str, Change]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from processors.runtime.partitioner import partition_of
 from schemas import topics
 from schemas.codec import BadRecord
 from schemas.definitions.expressions import compile
 from schemas.definitions.model import All, Did, InSegment, Not, TraitIs, Window
-from schemas.records import Erasure, Handoff, PersonEnvelope, Update
+from schemas.records import Erasure, HandedSlot, Handoff, PersonEnvelope
 from tests.segments.lab import H, Line, S, event, identify, project
 
 T = 1_700_000_000_000
@@ -77,8 +78,7 @@ def test_an_event_that_was_stamped_before_the_merge_follows_its_slot() -> None:
     assert [(u.person_id, u.version) for u in line.updates if u.kind == "event"] == [("C", 1), ("P", 2)]
 
 
-def held_back(line: Line) -> list[Handoff]:
-    """Handoffs are produced, but reach nobody."""
+def handoffs(line: Line) -> list[Handoff]:
     return [line.codec.decode(Handoff, r.value) for r in line.line.outputs[topics.SEGMENTS_HANDOFF]]
 
 
@@ -88,18 +88,10 @@ def event_first(line: Line, at: int) -> None:
 
 
 def handoff(line: Line, at: int, state: bytes | None = None) -> None:
-    slots = [{"slot": COOKIE, "version": 2, "complete": True, "state": state}]
-    record = line.codec.encode(
-        Handoff(person_id="P", origin="C", reason="merge", at=at, slots=[_slot(s) for s in slots])
-    )
-    line.line.publish(topics.SEGMENTS_HANDOFF, "P", record)
+    slot = HandedSlot(slot=COOKIE, version=2, complete=True, state=state)
+    record = Handoff(person_id="P", origin="C", reason="merge", at=at, slots=[slot])
+    line.line.publish(topics.SEGMENTS_HANDOFF, "P", line.codec.encode(record))
     line.line.drain()
-
-
-def _slot(fields: dict[str, object]) -> object:
-    from schemas.records import HandedSlot
-
-    return HandedSlot(**fields)  # type: ignore[arg-type]
 
 
 def test_half_a_merge_publishes_no_change_until_the_rest_is_there() -> None:
@@ -138,7 +130,7 @@ def test_the_same_move_twice_is_one_move() -> None:
     for _ in range(2):
         line.move("C", "P", {COOKIE: 2}, at=T + 2)
     assert line.story("seen") == [(T + 2, "entered", "merge")]
-    assert len(held_back(line)) == 1
+    assert len(handoffs(line)) == 1
 
 
 def test_a_handoff_that_finds_the_slot_gone_goes_on_behind_it() -> None:
@@ -157,7 +149,7 @@ def test_a_large_handoff_travels_in_parts_and_changes_nothing_before_the_last(mo
     for number, slot in enumerate(slots):
         line.happen(event("Order", T + number, identifiers=[slot[:-2]]), person="C", slot=slot)
     line.move("C", "P", dict.fromkeys(slots, 2), at=T + 10)
-    assert len(held_back(line)) > 1
+    assert len(handoffs(line)) > 1
     assert [(u.person_id, c.segment, c.change) for u in line.updates for c in u.changes if c.cause == "merge"] == [
         ("C", "many", "left"),
         ("P", "many", "entered"),
@@ -172,7 +164,7 @@ def test_a_late_instant_of_one_person_is_not_lost_on_the_other() -> None:
     assert line.story("recent") == [], "C has seen the window end, so has P"
 
 
-def test_a_marker_puts_a_version_in_force_and_is_passed_on_in_its_partition() -> None:
+def test_a_marker_puts_a_version_in_force() -> None:
     old = project({"gone": Did(("View",)), "stays": Did(("View",)), "city": TraitIs("city", "exists", True)})
     new = project(
         {
@@ -190,8 +182,19 @@ def test_a_marker_puts_a_version_in_force_and_is_passed_on_in_its_partition() ->
     assert line.story("stays") == [(T, "entered", "event")]
     assert line.story("named") == [(T + 5, "entered", "definition")]
     assert line.story("views") == [(T + 11, "entered", "event")], "what is new starts empty"
-    record = next(r for r in line.line.outputs[topics.UPDATES] if line.codec.decode(Update, r.value).kind == "marker")
-    assert record.partition == 0
+
+
+def test_each_partition_changes_over_at_its_own_marker() -> None:
+    old, new = project({"old": Did(("View",))}), project({"new": Did(("View",))}, version="v2")
+    line = Line(new, old, partitions=2)
+    line.mark("v1", T, partition=0)
+    line.mark("v2", T, partition=1)
+    people = {partition_of(name.encode(), 2): name for name in "ABCDEF"}
+    for name in people.values():
+        line.happen(event("View", T + 1), person=name)
+    assert {(person, change.segment) for person, change in line.changes} == {(people[0], "old"), (people[1], "new")}
+    markers = [(r.partition, u.marker.version) for r, u in line.published if u.marker is not None]
+    assert markers == [(0, "v1"), (1, "v2")]
 
 
 def test_what_time_changed_before_the_marker_follows_the_old_version() -> None:

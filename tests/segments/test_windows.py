@@ -9,10 +9,6 @@ from tests.segments.lab import D, H, Line, event, project
 T = 1_700_000_000_000
 
 
-def order(at: int, **properties: object) -> object:
-    return event("Order Completed", at, properties=properties)
-
-
 def test_a_window_is_left_exactly_when_its_length_has_passed() -> None:
     line = Line(project({"recent": Did(("Order Completed",), window=Window(far=30 * D))}))
     line.happen(event("Order Completed", T))
