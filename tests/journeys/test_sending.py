@@ -169,14 +169,21 @@ def test_an_instance_that_went_on_by_the_event_yields_to_one_the_event_starts(la
 
 
 def test_transactional_ignores_caps_and_quiet_hours_and_counts_to_none(lab: Lab) -> None:
-    channels(lab, 'caps: [{at_most: 1, per: 1d}], quiet: "13:00-15:00"')
+    channels(lab, 'caps: [{at_most: 1, per: 1d}], quiet: "14:00-15:00"')
     lab.journey("order", "category: transactional\nenter: {event: Order}\nsteps:\n" + SEND)
     lab.journey("promo", NOW)
     lab.customer()
-    for minutes in (0, 1, 65):
+    lab.event("Order", at())
+    go(lab, at(hours=1))
+    for minutes in (90, 125):
         lab.event("Order", at(minutes=minutes))
-    go(lab, at(hours=5))
-    assert [s.journey for s in lab.sends()] == ["order", "order", "order", "promo"]
+    lab.until(at(days=1))
+    assert [(s.journey, s.at) for s in lab.sends()] == [
+        ("order", at()),
+        ("promo", at(hours=1)),
+        ("order", at(minutes=90)),
+        ("order", at(minutes=125)),
+    ]
 
 
 # --- quiet hours -----------------------------------------------------------------------------------------------------
@@ -249,6 +256,35 @@ def test_a_waiting_send_that_lost_its_place_to_a_higher_priority_says_so(lab: La
     lab.until(at(days=1))
     assert [(s.journey, s.at) for s in lab.sends()] == [("high", at(minutes=30))]
     assert lab.decisions("low")[-2].reason == "lost priority"
+
+
+def test_a_place_taken_by_no_higher_priority_is_just_a_cap(lab: Lab) -> None:
+    channels(lab, 'caps: [{at_most: 1, per: 1d}], quiet: "11:00-15:00"')
+    lab.journey("waits", "priority: 2\n" + NOW)
+    lab.journey("first", "priority: 1\nenter: {event: Late}\nsteps:\n" + SEND)
+    lab.customer()
+    go(lab, at())
+    lab.profiles["user_id:u1"]["timezone"] = "America/New_York"
+    lab.event("Late", at(minutes=30))  # not quiet there
+    lab.until(at(days=1))
+    assert [s.journey for s in lab.sends()] == ["first"]
+    assert lab.decisions("waits")[-2].reason == "capped"
+
+
+def test_where_all_channels_are_quiet_the_first_to_end_is_awaited(lab: Lab) -> None:
+    lab.file(
+        "channels.yaml",
+        """
+        email: {connector: smtp, consent: opt_in, quiet: "11:00-18:00"}
+        sms: {connector: smpp, consent: opt_in, quiet: "10:00-16:00"}
+        """,
+    )
+    lab.journey("j", NOW.replace("[email]", "[email, sms]"))
+    lab.customer(consent=("email", "sms"))
+    lab.profiles["user_id:u1"]["addresses"]["phone"] = ["+380501234567"]
+    go(lab, at())
+    lab.until(at(days=1))
+    assert [(s.channel, s.at) for s in lab.sends()] == [("sms", at(hours=4))]
 
 
 def test_a_quiet_channel_gives_way_to_one_that_is_not(lab: Lab) -> None:
@@ -370,6 +406,15 @@ def cascade(lab: Lab) -> None:
 
 def receipt(lab: Lab, name: str, when: int, **fields: object) -> None:
     lab.event(name, when, **fields)  # type: ignore[arg-type]
+
+
+def test_the_channels_of_a_cascade_say_one_intent(lab: Lab) -> None:
+    lab.journey("j", "intent: hello\n" + CASCADE.replace("- wait: 1h", "- wait: 1d").strip())
+    lab.customer(consent=("email", "sms"))
+    lab.profiles["user_id:u1"]["addresses"]["phone"] = ["+380501234567"]
+    lab.event("Go", at())
+    lab.until(at(days=3))
+    assert channels_and_times(lab) == [("email", 0), ("sms", 6)]  # the last step would say it again
 
 
 def channels_and_times(lab: Lab) -> list[tuple[str, int]]:
