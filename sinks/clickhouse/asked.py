@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hmac
 import re
 import uuid
@@ -69,14 +68,15 @@ class Query:
 
 async def query_of(request: Request, password: str) -> Query | None:
     """The query in a request, None when there is none. Raises Refused."""
-    if int(request.headers.get("content-length") or 0) > MOST_BODY_BYTES:
-        raise Refused(BAD_ARGUMENTS, f"The request is longer than {MOST_BODY_BYTES} bytes. (BAD_ARGUMENTS)")
     arguments = dict(request.query_params)
-    body = _decoded(await request.body(), request.headers.get("content-encoding", ""))
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    form = request.headers.get("content-type", "").startswith("multipart/form-data")
+    if not form:
+        _authenticate(request, arguments, password)
+    body = _decoded(await _body(request), request.headers.get("content-encoding", ""))
+    if form:
         arguments |= _fields(body, request.headers["content-type"])
         body = b""
-    _authenticate(request, arguments, password)
+        _authenticate(request, arguments, password)
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -136,18 +136,35 @@ def _settings(arguments: Mapping[str, str]) -> dict[str, str]:
     return chosen
 
 
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BODY_BYTES:
+            raise _too_long()
+    return bytes(body)
+
+
 def _decoded(body: bytes, encoding: str) -> bytes:
+    if encoding.lower() in ("", "identity"):
+        return body
+    if encoding.lower() not in ("gzip", "deflate"):
+        raise Refused(BAD_ARGUMENTS, f"Content-Encoding {encoding} is not supported. (BAD_ARGUMENTS)")
+    # 32 more bits tell zlib to recognise either form
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
-        match encoding.lower():
-            case "" | "identity":
-                return body
-            case "gzip":
-                return gzip.decompress(body)
-            case "deflate":
-                return zlib.decompress(body)
-    except (OSError, EOFError, zlib.error) as error:
+        text = unpacking.decompress(body, MOST_BODY_BYTES)
+    except zlib.error as error:
         raise Refused(BAD_ARGUMENTS, f"The body is not {encoding}. (BAD_ARGUMENTS)") from error
-    raise Refused(BAD_ARGUMENTS, f"Content-Encoding {encoding} is not supported. (BAD_ARGUMENTS)")
+    if unpacking.unconsumed_tail:
+        raise _too_long()
+    if not unpacking.eof:
+        raise Refused(BAD_ARGUMENTS, f"The body is cut off {encoding}. (BAD_ARGUMENTS)")
+    return text
+
+
+def _too_long() -> Refused:
+    return Refused(BAD_ARGUMENTS, f"The request is longer than {MOST_BODY_BYTES} bytes. (BAD_ARGUMENTS)")
 
 
 def _fields(body: bytes, content_type: str) -> dict[str, str]:

@@ -150,6 +150,16 @@ def test_a_query_has_its_limits(url: str, monkeypatch: pytest.MonkeyPatch) -> No
     )
 
 
+def test_a_body_is_bounded_packed_or_not(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asked, "MOST_BODY_BYTES", 10_000)
+    long = b"SELECT 1 -- " + b"x" * 20_000
+    packed = {"Content-Encoding": "gzip"}
+    assert "longer than" in httpx.post(url, content=long).text
+    assert "longer than" in httpx.post(url, content=gzip.compress(long), headers=packed).text
+    assert "cut off" in httpx.post(url, content=gzip.compress(b"SELECT 1")[:-4], headers=packed).text
+    assert "not gzip" in httpx.post(url, content=b"SELECT 1", headers=packed).text
+
+
 def test_mistakes_are_told_as_clickhouse_tells_them(url: str) -> None:
     unknown = httpx.post(url, content="SELECT * FROM pathline.nowhere")
     assert (unknown.status_code, unknown.headers["x-clickhouse-exception-code"]) == (404, "60")
