@@ -124,3 +124,11 @@ def test_wakes_survive_a_restart() -> None:
     assert len(line.outputs["out"]) == 1
     line.advance(50)
     assert values(line, "out")[1:] == [(b"a", b"woken:50")]
+
+
+def test_a_wake_asked_for_by_two_records_fires_once() -> None:
+    line = MemoryLine([CountingStage(wake_after=5)], VirtualClock())
+    line.publish("in", "a", b"")
+    line.publish("in", "a", b"")
+    line.advance(10)
+    assert values(line, "out") == [(b"a", b"1"), (b"a", b"2"), (b"a", b"woken:5")]
