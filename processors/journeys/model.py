@@ -15,6 +15,8 @@ from processors.runtime.slots import Slots
 
 #: updates are held back, and timers of what just arrived wait, for at most this long (line time)
 PATIENCE_MS = 30_000
+#: a send that nobody can get waits this long if its event names identifiers that may be joined to the person
+JOINING_MS = 2_000
 #: events a slot remembers for instances that arrive by a merge: this many, and for this long
 RECENT_EVENTS = 8
 RECENT_MS = 86_400_000
@@ -24,9 +26,10 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one person through one journey, on the definition it entered with.
 
     `position` leads to the current step: its index, then for each nested list the arm and the index in it. `since` is
-    when the step began, `due` when time ends it. `phase` is what a send waits for: "" nothing, "quiet" the end of
-    quiet hours, "receipt" a receipt of the cascade; `tried` are the channels it is done with. `entry` and `caught` are
-    JSON documents of events. `acted` is the last event that acted on the instance, which can't act on it again.
+    when the step began, `due` when time ends it. `phase` is what a send waits for: "" nothing, "joining" what the other
+    identifiers of its event bring, "quiet" the end of quiet hours, "receipt" a receipt of the cascade; `tried` are the
+    channels it is done with. `entry` and `caught` are JSON documents of events. `acted` is the last event that acted
+    on the instance, which can't act on it again.
     """
 
     id: str
@@ -93,8 +96,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
     `last` is the last instant a timer was fired at. `held` are update records that wait, in order, for slots whose
     state is on its way, since `held_since`. `expected` are slots (with their versions) that have arrived here and not
-    in the profile yet, since `expected_since`, and `inherited` the segments that absorbed persons were in and the
-    profile does not show.
+    in the profile yet, since `expected_since`; `unmet` are those of them whose instances have not been shown yet what
+    they missed here. `inherited` are the segments that absorbed persons were in and the profile does not show.
     """
 
     slots: Slots[Belongings] = Slots()
@@ -103,6 +106,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     held_since: int | None = None
     expected: dict[str, int] = {}
     expected_since: int | None = None
+    unmet: tuple[str, ...] = ()
     inherited: tuple[str, ...] = ()
 
 

@@ -69,15 +69,20 @@ def arrive(person: Working, handoff: Handoff) -> list[SlotVersion]:
     return stayed
 
 
-def catch_up(person: Working, arrived: Iterable[SlotVersion], at: int) -> None:
-    """Show instances that arrived the events they may have missed here, and those here the events that arrived."""
-    new = {slot.slot for slot in arrived}
+def meet(person: Working, at: int) -> None:
+    """Show instances that arrived the events they may have missed here, and those here the events that arrived; then
+    of each journey and key one goes on."""
+    if not person.person.unmet:
+        return
+    new = {*person.person.unmet} & set(person.slots.held)
     old = set(person.slots.held) - new
+    person.change(unmet=())
     for hosts, guests in ((old, new), (new, old)):
         _show(person, _events(person, hosts), guests, at)
+    _end_duplicates(person, Walk(person, at))
 
 
-def end_duplicates(person: Working, walk: Walk) -> None:
+def _end_duplicates(person: Working, walk: Walk) -> None:
     """Of several instances of one journey and key the oldest goes on, the others end, unless they may run in
     parallel."""
     oldest: dict[tuple[str, str], Instance] = {}
@@ -96,8 +101,12 @@ def end_duplicates(person: Working, walk: Walk) -> None:
 def expect_profile(person: Working, arrived: Iterable[SlotVersion], now: int) -> None:
     """The profile does not show yet what these slots bring that arrived `now`."""
     since = person.person.expected_since
-    expected = {**person.person.expected, **{slot.slot: slot.version for slot in arrived}}
-    person.change(expected=expected, expected_since=now if since is None else since)
+    new = {slot.slot: slot.version for slot in arrived}
+    person.change(
+        expected={**person.person.expected, **new},
+        expected_since=now if since is None else since,
+        unmet=tuple(sorted({*person.person.unmet, *new})),
+    )
 
 
 def profile_shows(person: Working, arrived: Iterable[SlotVersion]) -> None:
@@ -110,7 +119,7 @@ def profile_shows(person: Working, arrived: Iterable[SlotVersion]) -> None:
 
 def settle(person: Working, walk: Walk) -> None:
     """The profile shows all that arrived: the person left what an absorbed one was in and the whole is not, and
-    segments that instances wait for may have been entered."""
+    segments that instances wait for may have been entered, and whoever could not be written to may be now."""
     left = [
         Change(segment=segment, change="left", cause="merge", at=walk.at)
         for segment in person.person.inherited
@@ -119,7 +128,9 @@ def settle(person: Working, walk: Walk) -> None:
     act(person, walk, left)
     for instance in person.instances():
         step = walk.step(instance)
-        if isinstance(step, WaitFor) and any(
+        if instance.phase == "joining":
+            walk.timed_out(instance)
+        elif isinstance(step, WaitFor) and any(
             trigger.segment in person.profile.segments and trigger.change == "entered" for trigger in step.triggers
         ):
             walk.passed(instance)

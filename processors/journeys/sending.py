@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
 from processors.journeys import ids
 from processors.journeys.allowance import address_for, capped, horizon
 from processors.journeys.localtime import inside, next_time_of_day
-from processors.journeys.model import Instance, Sent
+from processors.journeys.model import JOINING_MS, Instance, Sent
 from processors.journeys.working import MILLION, Working
 from schemas import reasons, topics
 from schemas.definitions.durations import spoken
@@ -32,11 +32,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """The step goes on at `due`: at the end of quiet hours, or when the receipt of a cascade did not come. `tried` are
-    the channels it is done with."""
+    """The step goes on at `due` at the latest: when identifiers were joined, at the end of quiet hours, or when the
+    receipt of a cascade did not come. `tried` are the channels it is done with."""
 
     due: int
-    phase: Literal["quiet", "receipt"]
+    phase: Literal["joining", "quiet", "receipt"]
     tried: tuple[str, ...]
 
 
@@ -46,6 +46,15 @@ class Outcome(Enum):
     SENT = "sent"
     SKIPPED = "skipped"
     FAILED = "failed"
+
+
+class _Note(NamedTuple):
+    """A decision to record."""
+
+    reason: str
+    detail: str
+    channel: str
+    send_id: str | None
 
 
 class _Decision:
@@ -64,8 +73,33 @@ class _Decision:
         self.tried = instance.tried
         self.quiet: list[tuple[int, str]] = []
         self.intent = ""
+        self.notes: list[_Note] = []
 
     def run(self) -> Done | Later:
+        """Decide, and record what was decided."""
+        outcome = self._run()
+        if isinstance(outcome, Done) and self._may_be_joined():
+            return Later(self.at + JOINING_MS, "joining", self.instance.tried)
+        for note in self.notes:
+            self.person.decide(
+                self.at,
+                note.reason,
+                note.detail,
+                journey=self.journey.name,
+                instance=self.instance,
+                step=self.step.id,
+                channel=note.channel,
+                send_id=note.send_id,
+            )
+        return outcome
+
+    def _may_be_joined(self) -> bool:
+        """Whether nobody could be written to because the event that led here is also the one that tells who it is: then
+        what is known of its other identifiers is on its way."""
+        unknown = all(note.reason in (reasons.UNREACHABLE, reasons.NO_CONSENT) for note in self.notes)
+        return self.person.joining and self.instance.phase == "" and bool(self.notes) and unknown
+
+    def _run(self) -> Done | Later:
         if self._held_out():
             return Done()
         try:
@@ -199,16 +233,7 @@ class _Decision:
         return Done()
 
     def _decide(self, reason: str, detail: str, channel: Channel | None = None, send_id: str | None = None) -> None:
-        self.person.decide(
-            self.at,
-            reason,
-            detail,
-            journey=self.journey.name,
-            instance=self.instance,
-            step=self.step.id,
-            channel=channel.name if channel is not None else "",
-            send_id=send_id,
-        )
+        self.notes.append(_Note(reason, detail, channel.name if channel is not None else "", send_id))
 
 
 def decide(person: Working, instance: Instance, step: Send, names: Mapping[str, Any], at: int) -> Done | Later:

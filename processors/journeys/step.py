@@ -63,7 +63,9 @@ class JourneysStage:
         person = self._open(key, turn)
         self._release(person, turn)
         if person.person.expected and _over(person.person.expected_since, turn):
-            self._settle(person, max(due, person.person.last))
+            at = max(due, person.person.last)
+            moving.meet(person, at)
+            self._settle(person, at)
         if not person.person.held and not person.person.expected:
             self._fire(person, due + 1)
         self._close(person, turn)
@@ -132,6 +134,7 @@ class JourneysStage:
             moving.profile_shows(person, update.arrived)
         if not person.person.expected:
             self._fire(person, at)
+        moving.meet(person, at)
         if update.move is not None:
             moving.depart(person, update.move)
         if not early:
@@ -148,6 +151,7 @@ class JourneysStage:
         """The event and the changes of an update at their instant."""
         happening = None if update.event is None else Happening.of(self._codec.decode(Event, update.event))
         walk = Walk(person, at, happening)
+        person.joining = happening is not None and not person.holds(happening.identifiers)
         # what an absorbed person leaves ends nothing
         absorbed = update.move is not None and update.move.reason == "merge"
         changes = [] if absorbed else update.changes
@@ -195,10 +199,6 @@ class JourneysStage:
             self._fire(person, at)
         stayed = moving.arrive(person, handoff)
         if stayed:
-            moving.catch_up(person, stayed, at)
-            walk = Walk(person, at)
-            moving.end_duplicates(person, walk)
-            walk.flush()
             moving.expect_profile(person, stayed, turn.now)
             turn.wake(person.id, turn.now + PATIENCE_MS)
         if person.slots.complete:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,6 +35,8 @@ class Working:
         self.profile = profile
         self.profile_json: bytes | None = None
         self.forgotten = False
+        #: the event at hand names identifiers that are not the person's (yet)
+        self.joining = False
         self._stored = person
         self.plan = plan
         self.outputs: list[tuple[str, str, Wire]] = []
@@ -72,6 +74,11 @@ class Working:
         """The slot that gives the person its id, else the smallest; None while there is none."""
         own = (slot for slot in self.slots.held if person_id(identifier_of(slot)) == self.id)
         return next(own, None) or min(self.slots.held, default=None)
+
+    def holds(self, identifiers: Iterable[str]) -> bool:
+        """Whether all these identifiers are the person's: each has a slot here, be it an empty one."""
+        known = {identifier_of(slot) for slot in self.slots.held}
+        return known.issuperset(identifiers)
 
     def _own(self, slot: str) -> Belongings:
         return self.slots.held[slot].state or Belongings()

@@ -141,3 +141,41 @@ def test_a_person_created_and_targeted_at_once_gets_the_message(shop: Lab) -> No
     shop.journey("welcome", "enter: {event: Identify}\nsteps:\n  - send: {template: hello, channels: [email]}")
     done = shop.simulate([customer(when=at())], at(days=1))
     assert [(s["at"], s["to"]) for s in done.sends] == [(at(), "u1@example.com")]
+
+
+WELCOME = "enter: {event: Signed Up}\nsteps:\n  - send: {template: hello, channels: [email]}"
+
+
+def lead(when: str) -> dict[str, Any]:
+    """Somebody who left an address on the site before signing up."""
+    return identify(when, None, anonymousId="cookie", traits={"email": "u1@example.com"}, context=granted("email"))
+
+
+def test_the_event_that_tells_who_somebody_is_reaches_the_address_known_before(shop: Lab) -> None:
+    shop.journey("welcome", WELCOME)
+    signed = track("Signed Up", at(hours=1), "u1", anonymousId="cookie")
+    done = shop.simulate([lead(at()), signed], at(days=1))
+    assert [(s["at"], s["to"]) for s in done.sends] == [(at(hours=1), "u1@example.com")]
+    assert "unreachable" not in done.reasons("welcome")
+
+
+def test_what_was_waited_for_reaches_the_address_known_before(shop: Lab) -> None:
+    shop.journey(
+        "nudge",
+        """
+        enter: {event: Identify}
+        steps:
+          - wait_for: {event: Signed Up}
+            timeout: 6h
+            then: [{send: {template: hello, channels: [email]}}]
+        """,
+    )
+    signed = track("Signed Up", at(hours=1), "u1", anonymousId="cookie")
+    done = shop.simulate([lead(at()), signed], at(days=1))
+    assert [(s["at"], s["to"]) for s in done.sends] == [(at(hours=1), "u1@example.com")]
+
+
+def test_a_newcomer_without_an_address_is_unreachable_at_once(shop: Lab) -> None:
+    shop.journey("welcome", WELCOME)
+    done = shop.simulate([track("Signed Up", at(), "u9", anonymousId="cookie9")], at(days=1))
+    assert [(d["at"], d["reason"]) for d in done.decisions][:2] == [(at(), "entered"), (at(), "unreachable")]
