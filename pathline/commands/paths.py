@@ -119,7 +119,7 @@ def filters(from_: str | None, to: str | None, segment: str, where: str) -> Filt
 
 def touch_rules(project: Path | None, touch: str, gap: str) -> Any:
     """What counts as a touch: session channels from the project. Raises typer.BadParameter."""
-    from sinks.clickhouse.paths.receipts import DEPTHS
+    from schemas.receipts import DEPTHS
     from sinks.clickhouse.paths.touches import TouchRules
 
     if touch not in DEPTHS:

@@ -13,7 +13,14 @@ from sinks.clickhouse.paths.funnel import Attempt, Hit, Question
 from sinks.clickhouse.paths.touches import TouchRules
 from sinks.clickhouse.paths.transitions import END, START, Transition
 
-SHOWS = {"Email Delivered": 1, "Email Opened": 2, "Email Link Clicked": 3, "Email Bounced": 0, "Unsubscribed": 0}
+SHOWS = {
+    "Email Sent": 0,
+    "Email Delivered": 1,
+    "Email Opened": 2,
+    "Email Link Clicked": 3,
+    "Email Bounced": 0,
+    "Unsubscribed": 0,
+}
 
 
 @dataclass(frozen=True, order=True)

@@ -11,7 +11,7 @@ from schemas.identifiers import person_id, slot_of
 from schemas.records import Assignment, Event, Period
 from sinks.clickhouse import load
 from sinks.clickhouse.engine import Warehouse
-from sinks.clickhouse.load import Counts, Placed, load_identity, load_events
+from sinks.clickhouse.load import Counts, Placed, load_events, load_identity
 from tests.sinks.made import DAY, T0, event
 
 

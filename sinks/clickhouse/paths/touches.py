@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from schemas.receipts import CLICKED, REACH_MS
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths import receipts
 from sinks.clickhouse.paths.filters import Filters, Parameters, on_events, on_sends
@@ -23,7 +24,7 @@ class TouchRules:
 
     sessions: frozenset[str] = frozenset()
     gap: int = SESSION_GAP_MS
-    depth: int = receipts.DEPTHS["clicked"]
+    depth: int = CLICKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ LEFT JOIN
         newest.1 AS send, newest.2 AS address
     FROM ({_READ_RECEIPTS}) AS r
     INNER JOIN ({_SENT}) AS s ON r.person_id = s.person_id
-    WHERE r.send_id = '' AND {receipts.SAME_CHANNEL} AND s.at <= r.at AND r.at < s.at + {receipts.REACH_MS}
+    WHERE r.send_id = '' AND {receipts.SAME_CHANNEL} AND s.at <= r.at AND r.at < s.at + {REACH_MS}
     GROUP BY r.id
 ) AS n ON r.id = n.id
 """

@@ -1,0 +1,36 @@
+"""The vocabulary of receipts: which events report what became of a message.
+
+They are named as in Segment's specs (`Email Delivered`, `Push Notification Opened`, `SMS Link Clicked`), so the first
+words say the channel and the last word how far the message got.
+"""
+
+from __future__ import annotations
+
+#: a receipt without a send_id counts for a send at most this old, in milliseconds
+REACH_MS = 72 * 3_600_000
+
+SENT, DELIVERED, OPENED, CLICKED = 0, 1, 2, 3
+DEPTHS = {"sent": SENT, "delivered": DELIVERED, "opened": OPENED, "clicked": CLICKED}
+
+#: last word -> how far the message got
+ENDINGS = {
+    **dict.fromkeys(("Delivered", "Received"), DELIVERED),
+    **dict.fromkeys(("Opened", "Read", "Seen"), OPENED),
+    **dict.fromkeys(("Clicked", "Tapped", "Replied"), CLICKED),
+    # these show that it was sent, and no more
+    **dict.fromkeys(
+        ("Sent", "Bounced", "Spam", "Dropped", "Deferred", "Failed", "Rejected", "Unsubscribed", "Dismissed"), SENT
+    ),
+}
+#: first words -> channel
+SUBJECTS = {
+    "Email ": "email",
+    "Push Notification ": "push",
+    "SMS ": "sms",
+    "Telegram ": "telegram",
+    "Viber ": "viber",
+    "WhatsApp ": "whatsapp",
+    "App Inbox ": "app_inbox",
+    "Web Push ": "web_push",
+    "Mobile Push ": "mobile_push",
+}
