@@ -130,12 +130,14 @@ class Home:
         self._write("ports.json", known | chosen)
         return chosen
 
-    def partitions(self, wanted: int | None, default: int) -> int:
-        """Partition count: the wanted one, else that of last time, else the default."""
+    def partitions(self) -> int | None:
+        """Partition count of the line in this home, None before its first start."""
         known = self._read("partitions.json")
-        chosen = wanted or (known["partitions"] if known else default)
-        self._write("partitions.json", {"partitions": chosen})
-        return int(chosen)
+        return int(known["partitions"]) if known else None
+
+    def remember_partitions(self, count: int) -> None:
+        """Keep the partition count with which the topics were made."""
+        self._write("partitions.json", {"partitions": count})
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:

@@ -61,7 +61,7 @@ def prepare(plan: Plan, home: Home) -> Line:
     given: dict[str, Any] = {
         "home": home.path,
         "brokers": f"{HOST}:{chosen['kafka']}",
-        "partitions": home.partitions(plan.partitions, base.partitions),
+        "partitions": plan.partitions or home.partitions() or base.partitions,
         "public_url": base.public_url or collector,
         "smtp": base.smtp or f"smtp://{HOST}:{chosen['smtp']}",
         **keys,
