@@ -97,7 +97,7 @@ class _Decision:
         """Whether nobody could be written to because the event that led here is also the one that tells who it is: then
         what is known of its other identifiers is on its way."""
         unknown = all(note.reason in (reasons.UNREACHABLE, reasons.NO_CONSENT) for note in self.notes)
-        return self.person.joining and self.instance.phase == "" and bool(self.notes) and unknown
+        return self.person.joining and bool(self.notes) and unknown
 
     def _run(self) -> Done | Later:
         if self._held_out():

@@ -391,3 +391,69 @@ def test_persons_joined_again_see_no_event_twice(lab: Lab) -> None:
     assert not lab.sends()
     lab.event("Signed Up", at(minutes=4), USER)
     assert lab.sent() == [at(minutes=4)]
+
+
+def test_what_a_person_leaves_as_a_part_of_it_merges_into_another_ends_nothing_that_stays(lab: Lab) -> None:
+    lab.journey("j", "enter: {event: Product Added}\nexit: [{left: vip}]\nsteps:\n  - wait: 1h\n" + SEND)
+    lab.customer()
+    lab.event("Product Added", at(), changes=[("vip", "entered")])
+    lab.event("Page", at(), USER, person=person_id(USER), slot=slot_of(COOKIE))
+    lab.customer("user_id:u2")
+    lab.move({COOKIE: 2}, USER, "user_id:u2", at(minutes=1))
+    lab.until(at(days=1))
+    assert lab.sent() == [at(hours=1)]
+
+
+def test_an_event_fires_no_timer_of_what_arrived_before_its_profile(lab: Lab) -> None:
+    lab.journey("cart", CART)
+    visitor(lab)
+    visitor(lab, USER)
+    lab.event("Product Added", at(), COOKIE)
+    lab.event("Page", at(), USER)
+    lab.move({COOKIE: 2}, COOKIE, USER, at(hours=1) - 1)
+    lab.event("Page", at(hours=1) + 1, USER)
+    assert reasons.UNREACHABLE not in lab.reasons()
+    addresses = {"user_id": ["u1"], "anonymous_id": ["a1"], "email": ["a1@example.com"]}
+    lab.arrived({COOKIE: 2}, USER, at(hours=1) + 1, addresses=addresses)
+    lab.until(at(hours=2))
+    assert [(s.at, s.to) for s in lab.sends()] == [(at(hours=1), "a1@example.com")]
+
+
+def test_timers_that_fell_due_while_updates_waited_fire_after_them(lab: Lab) -> None:
+    lab.journey("cart", CART)
+    lab.customer()
+    lab.event("Product Added", at(), USER)
+    late = {"person": person_id(USER), "slot": slot_of(COOKIE), "version": 3}
+    lab.event("Page", at(hours=1) - 1_000, COOKIE, **late)
+    lab.until(at(hours=1) + 2_000)
+    assert not lab.sends()
+    lab.move({COOKIE: 2}, USER, "user_id:u2", at(hours=1) + 2_000)  # nothing is on its way to the slot
+    lab.until(at(hours=1) + 3_000)
+    assert lab.sent() == [at(hours=1)]
+
+
+def test_patience_begins_anew_with_each_slot_on_its_way(lab: Lab) -> None:
+    lab.journey("cart", CART)
+    lab.customer()
+    for n, start in enumerate((at(), at(minutes=10))):
+        cookie = f"anonymous_id:c{n}"
+        late = {"person": person_id(USER), "slot": slot_of(cookie), "version": 2}
+        lab.event("Page", start, cookie, **late)
+        lab.event("Product Added", start + 1_000, USER)
+        lab.until(start + 29_999)
+        assert lab.reasons().count(reasons.ENTERED) == n
+        lab.until(start + 30_000)
+        assert lab.reasons().count(reasons.ENTERED) == n + 1
+        lab.move({cookie: 2}, cookie, USER, start + 31_000)
+        lab.event("Order Completed", start + 32_000, USER)
+
+
+def test_an_event_ends_no_instance_that_began_after_it(lab: Lab) -> None:
+    lab.journey("cart", CART)
+    visitor(lab)
+    lab.customer()
+    lab.event("Order Completed", at(), USER, also=[COOKIE])
+    lab.event("Product Added", at(seconds=1), COOKIE)  # the graph was slow
+    merge(lab, at(seconds=2))
+    lab.until(at(days=1))
+    assert lab.sent() == [at(hours=1, seconds=1)]

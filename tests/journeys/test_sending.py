@@ -481,3 +481,14 @@ def test_an_instance_that_sent_waits_for_receipts_of_its_own_sends(lab: Lab) -> 
     assert [(d.journey, d.detail) for d in lab.decisions() if d.reason == "exited"] == [("two", "opened")]
     receipt(lab, "Email Opened", at(hours=3), send_id=lab.sends()[0].send_id)
     assert [d.journey for d in lab.decisions() if d.reason == "exited"] == ["two", "one"]
+
+
+def test_what_a_machine_opened_satisfies_no_wait_and_enters_nothing(lab: Lab) -> None:
+    lab.journey("waits", NOW + "  - wait_for: {event: Email Opened}\n    timeout: 2d\n    then: [{exit: opened}]\n")
+    lab.journey("enters", "enter: {event: Email Opened}\nsteps:\n" + SEND)
+    lab.customer()
+    go(lab, at())
+    receipt(lab, "Email Opened", at(hours=1), properties={"machine": True})
+    assert lab.reasons() == ["entered", "sent"]
+    receipt(lab, "Email Opened", at(hours=2))
+    assert {(d.journey, d.reason) for d in lab.decisions()} >= {("waits", "exited"), ("enters", "entered")}
