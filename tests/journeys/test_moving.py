@@ -457,3 +457,17 @@ def test_an_event_ends_no_instance_that_began_after_it(lab: Lab) -> None:
     merge(lab, at(seconds=2))
     lab.until(at(days=1))
     assert lab.sent() == [at(hours=1, seconds=1)]
+
+
+def test_what_an_absorbed_person_was_in_is_known_at_the_end_of_a_chain(lab: Lab) -> None:
+    lab.journey("welcome", "enter: {segment: vip, existing: true}\nsteps:\n" + SEND)
+    for who in (COOKIE, USER, "user_id:u2"):
+        lab.customer(who)
+    lab.event("Go", at(), COOKIE, changes=[("vip", "entered")])
+    lab.event("Page", at(), USER)
+    lab.event("Page", at(), "user_id:u2")
+    lab.move({COOKIE: 2}, COOKIE, USER, at(minutes=1))  # and on, before its profile has come
+    lab.move({COOKIE: 3, USER: 2}, USER, "user_id:u2", at(minutes=1))
+    lab.arrived({COOKIE: 3, USER: 2}, "user_id:u2", at(minutes=1), [("vip", "entered")])
+    lab.until(at(days=1))
+    assert lab.sent() == [at()]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.journeys.localtime import inside, instant_of, next_time_of_day, parse, zone_of
@@ -37,6 +37,7 @@ def test_the_next_time_of_day(now: str, minute: int, expected: str) -> None:
     assert next_time_of_day(ms(now), minute, KYIV) == ms(expected)
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.datetimes(datetime(2025, 1, 1), datetime(2027, 12, 31)),
     st.integers(0, 1439),
@@ -63,6 +64,7 @@ def test_the_next_time_of_day_against_looking_at_every_minute(
     raise AssertionError("no such time within nine days")
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.datetimes(datetime(2025, 1, 1), datetime(2027, 12, 31)),
     st.integers(0, 1439),
