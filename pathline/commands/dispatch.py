@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from pathline.errors import UserError
+
 
 class Lane(StrEnum):
     """Marketing and transactional messages have topics, groups and workers of their own."""
@@ -24,7 +26,14 @@ def dispatch(
     # the app is made when its module is imported, as Faust wants it
     os.environ["PATHLINE_CHANNEL"] = channel
     os.environ["PATHLINE_LANE"] = lane
-    from connectors.outbound.app import app
+    from pydantic import ValidationError
+
     from processors.runtime.worker import run
 
+    try:
+        from connectors.outbound.app import app
+    except ValidationError:
+        raise
+    except ValueError as error:  # a channel without connector, or without a server to send by
+        raise UserError(str(error)) from error
     run(app)
