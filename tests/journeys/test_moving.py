@@ -67,6 +67,17 @@ def test_the_very_event_that_joins_two_persons_ends_the_instance_of_either(lab: 
     assert lab.reasons() == [reasons.ENTERED, reasons.EXITED]
 
 
+def test_the_event_that_joins_restarts_a_wait(lab: Lab) -> None:
+    lab.journey("cart", CART.replace("wait: 1h", "wait: 1h\n    restart_on: Logged In"))
+    visitor(lab)
+    lab.customer()
+    lab.event("Product Added", at(), COOKIE)
+    lab.event("Logged In", at(minutes=10), USER, also=[COOKIE])
+    merge(lab, at(minutes=10))
+    lab.until(at(days=1))
+    assert lab.sent() == [at(minutes=70)]
+
+
 def test_what_the_other_did_before_they_were_joined_ends_nothing(lab: Lab) -> None:
     lab.journey("cart", CART)
     visitor(lab)
@@ -357,6 +368,7 @@ def test_joining_states_of_one_slot_is_commutative_and_associative() -> None:
     assert join(a, b) == join(b, a)
     assert join(join(a, b), c) == join(a, join(b, c))
     assert join(a, a) == a
+    assert join(a, c).instances["i1"].since == 3  # the one that is further on
 
 
 def test_the_profile_may_come_before_the_instances_it_belongs_to(lab: Lab) -> None:

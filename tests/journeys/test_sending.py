@@ -307,8 +307,9 @@ def test_an_intent_is_said_once_across_journeys_and_steps(lab: Lab) -> None:
     lab.event("Go", at(), properties={"cart": "a"})
     lab.event("Go", at(days=40), properties={"cart": "a"})
     lab.event("Go", at(days=41), properties={"cart": "b"})
+    lab.event("Go", at(days=99), properties={"cart": "a"})
     assert [(s.journey, s.intent) for s in lab.sends()] == [("high", "cart:a"), ("high", "cart:b")]
-    assert lab.reasons("low").count("duplicate intent") == 3
+    assert lab.reasons("low").count("duplicate intent") == 4
 
 
 def test_an_intent_that_can_not_be_rendered_sends_nothing(lab: Lab) -> None:
