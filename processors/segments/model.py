@@ -41,7 +41,7 @@ class Choice(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Report(msgspec.Struct, frozen=True, array_like=True):
-    """One event that reported an occurrence; `document` is the JSON of what expressions see of it."""
+    """One event that reported an occurrence; `document` is the JSON of what conditions ask of it."""
 
     at: int
     event_id: str

@@ -16,8 +16,8 @@ import msgspec
 
 from processors.segments.marks import Span, matches, span, within
 from processors.segments.model import Occurrence, Report, Undone, joined_occurrence
-from processors.segments.plan import Plan
-from schemas.definitions.expressions import lookup
+from processors.segments.plan import AMOUNTS, Plan
+from schemas.definitions.expressions import lookup, narrowed
 from schemas.definitions.model import Did, EventRule
 from schemas.records import Event
 
@@ -46,7 +46,9 @@ def told(known: Occurrence | None, name: str, event: Event, document: dict[str, 
     """The occurrence of event `name` after an event that reports or undoes it."""
     known = known or Occurrence()
     if event.name == name:
-        report = Report(event.occurred_at, event.event_id, msgspec.json.encode(document))
+        # a basket with all its lines, kept for years, would outgrow everything else that is known of a person
+        asked = {"properties": {}, **narrowed({"event": document}, plan.asked[name]).get("event", {})}
+        report = Report(event.occurred_at, event.event_id, msgspec.json.encode(asked))
         new = Occurrence(at=event.occurred_at, reports=(report,))
     else:
         amount = _amount(document, plan.rules[name])
@@ -124,7 +126,7 @@ def _gone(one: Occurrence, rule: EventRule) -> int | None:
 
 def _amount(document: Mapping[str, Any], rule: EventRule) -> float | None:
     """Revenue of an occurrence, or what an undo takes off it; None when the event does not say."""
-    for path in (rule.revenue, "properties.revenue", "properties.total"):
+    for path in (rule.revenue, *AMOUNTS):
         value = lookup(document, path) if path else None
         if isinstance(value, int | float) and not isinstance(value, bool):
             return abs(float(value))

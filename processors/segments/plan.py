@@ -7,10 +7,11 @@ at again, so that a thousand segments cost little more than the few that matter.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from schemas.definitions.expressions import Path
 from schemas.definitions.model import (
     All,
     AnyOf,
@@ -28,6 +29,8 @@ from schemas.definitions.model import (
     TraitIs,
 )
 
+#: Where the amount of an order or refund stands when `revenue` does not say otherwise.
+AMOUNTS = ("properties.revenue", "properties.total")
 #: Keys of what a condition reads beside counters (`did:`), traits (`trait:`) and segments (`in:`).
 CONSENT = "consent"
 ADDRESS = "address"
@@ -49,9 +52,9 @@ class Plan:
     """What the stage needs of a project. Positions are indexes into `segments`, each after those it refers to.
 
     `readers` gives the positions that depend on a key; `counters` and `rules` are by event name, `undoes` the rules
-    whose occurrences an event takes back. `horizons` is how long occurrences of an
-    event matter, None for ever; `held` how far back the values of a trait do;
-    `names` are those of the channels.
+    whose occurrences an event takes back, `asked` the parts of an event that decide about its occurrences. `horizons`
+    is how long occurrences of an event matter, None for ever; `held` how far back the values of a trait do; `names` are
+    those of the channels.
     """
 
     version: str
@@ -64,6 +67,7 @@ class Plan:
     counters: Mapping[str, tuple[Counter, ...]]
     rules: Mapping[str, EventRule]
     undoes: Mapping[str, tuple[EventRule, ...]]
+    asked: Mapping[str, frozenset[Path]]
     horizons: Mapping[str, int | None]
     held: Mapping[str, int]
     positions: Mapping[str, int]
@@ -108,6 +112,7 @@ def prepare(project: Project) -> Plan:
         counters={name: tuple(by_key.values()) for name, by_key in counters.items()},
         rules=rules,
         undoes={name: tuple(found) for name, found in undoes.items()},
+        asked={name: _asked(rule, counters[name].values()) for name, rule in rules.items()},
         horizons=horizons,
         held=held,
         positions={segment.name: position for position, segment in enumerate(segments)},
@@ -116,7 +121,7 @@ def prepare(project: Project) -> Plan:
 
 
 #: The plan of a line to which nothing was published yet: events pass through, nobody is in anything.
-NOTHING = Plan("", "UTC", IdentityRules({}, frozenset()), {}, (), {}, {}, {}, {}, {}, {}, {}, {}, frozenset())
+NOTHING = Plan("", "UTC", IdentityRules({}, frozenset()), {}, (), {}, {}, {}, {}, {}, {}, {}, {}, {}, frozenset())
 
 
 def fingerprint(did: Did) -> str:
@@ -139,6 +144,18 @@ def root(trait: str) -> str:
 
 def _counter(did: Did) -> Counter:
     return Counter(fingerprint(did), did, max(did.at_least, 0 if did.at_most is None else did.at_most + 1))
+
+
+def _asked(rule: EventRule, counters: Iterable[Counter]) -> frozenset[Path]:
+    """Paths, from `event` on, that conditions and undoes read: all that has to be kept of a report."""
+    texts = [counter.did.each for counter in counters if counter.did.each]
+    texts += [*AMOUNTS, *([rule.revenue] if rule.revenue else [])] if rule.undo else []
+    found = {("event", *text.removeprefix("event.").split(".")) for text in texts}
+    for counter in counters:
+        if counter.did.where is not None:
+            found |= {path for path in counter.did.where.paths if path[0] == "event"}
+    # whole properties: a part of one that is not there must not look like one that is empty
+    return frozenset(path[:3] for path in found)
 
 
 def _longer(horizon: int | None, did: Did) -> int | None:

@@ -69,7 +69,7 @@ class Expression:
         in `failures()`.
         """
         try:
-            result = self.program.execute(_narrowed(names, self.paths))
+            result = self.program.execute(narrowed(names, self.paths))
         except (KeyError, IndexError):
             return False
         except Exception as error:
@@ -229,7 +229,7 @@ def _shortest(paths: frozenset[Path]) -> frozenset[Path]:
     return frozenset(p for p in paths if not any(p[:n] in paths for n in range(1, len(p))))
 
 
-def _narrowed(names: Mapping[str, Any], paths: frozenset[Path]) -> dict[str, Any]:
+def narrowed(names: Mapping[str, Any], paths: frozenset[Path]) -> dict[str, Any]:
     """Only what the expression reads, numbers as doubles: the engine copies all it is given, and a large event would
     cost far more than its evaluation. A name that has no value (yet) is empty: reading from it is a missing property.
     """
