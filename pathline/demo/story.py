@@ -11,6 +11,7 @@ from rich.table import Table
 from pathline.demo.run import caught
 from pathline.local.stack import Stack
 from schemas.definitions import load
+from schemas.receipts import SENT
 from sinks.clickhouse.engine import Warehouse, open_server
 from sinks.clickhouse.paths.filters import Filters
 from sinks.clickhouse.paths.funnel import Question, funnel
@@ -62,11 +63,13 @@ def rows(console: Console, title: str, warehouse: Warehouse, sql: str) -> None:
 
 def paths(console: Console, warehouse: Warehouse, project: Path) -> None:
     channels = load(project).channels.values()
-    rules = TouchRules(frozenset(channel.name for channel in channels if channel.kind == "session"))
+    sessions = frozenset(channel.name for channel in channels if channel.kind == "session")
+    # nobody clicks in these e-mails, so one that was sent counts
+    rules = TouchRules(sessions, depth=SENT)
     steps = transitions(warehouse, "channel", Filters(), rules)[:TOP]
     show(
         console,
-        f"Top {TOP} transitions between channels (pathline paths transitions --by channel)",
+        f"Top {TOP} transitions between channels (pathline paths transitions --by channel --touch sent)",
         [
             {
                 "from": step.origin,
