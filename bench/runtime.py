@@ -213,9 +213,7 @@ def measure(events: int, seconds: float, partitions: int) -> None:
             with worker(brokers, "line", home) as process:
                 rate = arrivals(brokers, "line", events)
                 used = process.cpu_times().user + process.cpu_times().system
-                print(
-                    f"runtime, one worker            {rate:9,.0f} events/s   {used / events * 1e6:5.1f} us CPU an event"
-                )
+                print(f"runtime, one worker     {rate:9,.0f} events/s   {used / events * 1e6:5.1f} us CPU an event")
                 for pace in (50, 500):
                     found = latency(brokers, "line", partitions, pace, seconds)
                     p50, p99 = statistics.median(found), found[int(len(found) * 0.99)]
