@@ -22,7 +22,9 @@ NO_PIP = (
 def main():
     if sys.version_info < OLDEST:
         found = ".".join(str(part) for part in sys.version_info[:2])
-        sys.exit("Pathline needs Python 3.11 or newer, this is " + found + "; choose another: make PYTHON=python3.12 ...")
+        sys.exit(
+            "Pathline needs Python 3.11 or newer, this is " + found + "; choose another: make PYTHON=python3.12 ..."
+        )
     packages = sum(1 for line in LOCK.read_text().splitlines() if line and not line.startswith("#"))
     if not works([PYTHON, "-m", "pip", "--version"]):
         print("Making the virtual environment .venv", flush=True)

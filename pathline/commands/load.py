@@ -55,7 +55,7 @@ def _into_line(source: str, from_start: bool) -> None:
     from pathline.local import current
 
     try:
-        progress = load_into_line(current.settings(), open_source(source), _tell, from_start)
+        progress = load_into_line(current.kafka_settings(), open_source(source), _tell, from_start)
     except (BadSource, NotReady, Ended) as error:
         raise UserError(str(error)) from None
     typer.echo(f"{progress.accepted:,} accepted, {progress.rejected:,} rejected, {progress.skipped:,} loaded before")

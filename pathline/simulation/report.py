@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from processors.runtime.memory import MemoryLine
-from schemas import topics
+from schemas import reasons, topics
 from schemas.codec import Codec
 from schemas.identifiers import identifier_of, person_id
 from schemas.records import Assignment, Decision, Event, Refusal, SendCommand, Update
@@ -111,7 +111,9 @@ class Outcome:
             }
 
     def decisions(self) -> Iterator[Row]:
-        for decision in sorted(self._read(topics.DECISIONS, Decision), key=lambda d: d.at):
+        """The fixed reasons only: that an instance finished or reached its goal is for the warehouse."""
+        decisions = [d for d in self._read(topics.DECISIONS, Decision) if d.reason in reasons.FIXED]
+        for decision in sorted(decisions, key=lambda d: d.at):
             yield {
                 "at": iso(decision.at),
                 "person_id": decision.person_id,

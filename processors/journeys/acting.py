@@ -15,6 +15,7 @@ from processors.journeys.working import Working
 from schemas import reasons
 from schemas.definitions.durations import spoken
 from schemas.definitions.model import Send, Trigger, Wait, WaitFor
+from schemas.receipts import DEPTHS
 from schemas.records import Change
 
 #: instances an event or change may act on
@@ -80,7 +81,7 @@ def _satisfy(
                 person.keep(instance)
                 _wait_until(person, walk, instance, step)
         case Send(until=str(until)) as step if instance.tried and happening is not None:
-            if receipts.depth(happening.document) < receipts.DEPTHS[until]:
+            if receipts.depth(happening.document) < DEPTHS[until]:
                 return
             sent = receipts.send_of(happening.document, person.sends(), walk.at)
             if sent is not None and (sent.instance_id, sent.step) == (instance.id, step.id):

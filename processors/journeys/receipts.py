@@ -1,6 +1,6 @@
 """Which send a receipt is about, and how far it shows that the message got.
 
-Receipts are named as in Segment's specs: `Email Delivered`, `Push Notification Opened`, `SMS Link Clicked`.
+Their names are in `schemas.receipts`.
 """
 
 from __future__ import annotations
@@ -9,33 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from processors.journeys.model import Sent
-
-#: a receipt without a send_id counts for a send at most this old, in milliseconds
-REACH_MS = 72 * 3_600_000
-
-DELIVERED, OPENED, CLICKED = 1, 2, 3
-DEPTHS = {"delivered": DELIVERED, "opened": OPENED, "clicked": CLICKED}
-_ENDINGS = {
-    "Delivered": DELIVERED,
-    "Received": DELIVERED,
-    "Opened": OPENED,
-    "Read": OPENED,
-    "Seen": OPENED,
-    "Clicked": CLICKED,
-    "Tapped": CLICKED,
-    "Replied": CLICKED,
-}
-_SUBJECTS = (
-    ("Email ", "email"),
-    ("Push Notification ", "push"),
-    ("SMS ", "sms"),
-    ("Telegram ", "telegram"),
-    ("Viber ", "viber"),
-    ("WhatsApp ", "whatsapp"),
-    ("App Inbox ", "app_inbox"),
-    ("Web Push ", "web_push"),
-    ("Mobile Push ", "mobile_push"),
-)
+from schemas.receipts import DELIVERED, ENDINGS, REACH_MS, SUBJECTS
 
 
 def depth(event: Mapping[str, Any]) -> int:
@@ -73,7 +47,7 @@ def _channel_of(event: Mapping[str, Any], used: set[str]) -> str | None:
         return None
     properties = event.get("properties")
     said = (properties.get("channel") if isinstance(properties, Mapping) else None, event.get("channel"))
-    named = (channel for start, channel in _SUBJECTS if event["name"].startswith(start))
+    named = (channel for start, channel in SUBJECTS.items() if event["name"].startswith(start))
     return next((channel for channel in said if channel in used), None) or next(named, None)
 
 
@@ -91,9 +65,9 @@ def _same(channel: str, receipt: str) -> bool:
 
 
 def _shown(name: str) -> int:
-    if not name.startswith(tuple(start for start, _ in _SUBJECTS)):
+    if not name.startswith(tuple(SUBJECTS)):
         return 0
-    return _ENDINGS.get(name.rsplit(" ", 1)[-1], 0)
+    return ENDINGS.get(name.rsplit(" ", 1)[-1], 0)
 
 
 def _is_machine(event: Mapping[str, Any]) -> bool:

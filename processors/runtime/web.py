@@ -50,4 +50,6 @@ class Web(Service):
         return web.json_response(about, status=200 if self._metrics.ready else 503)
 
     async def _show(self, request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        # what stages count themselves is in the default registry
+        body = generate_latest(self._metrics.registry) + generate_latest()
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -142,7 +142,13 @@ def test_entering_by_segment_happens_at_each_new_entry(lab: Lab) -> None:
     lab.segment("lapsing", "all:\n  - did: Order Completed\n  - not: {did: Order Completed, within: 10d}")
     lab.journey(
         "winback",
-        "enter: {segment: lapsing}\nexit: [{left: lapsing}]\nsteps:\n  - wait: 1d\n  - send: {template: hello, channels: [email]}",
+        """
+        enter: {segment: lapsing}
+        exit: [{left: lapsing}]
+        steps:
+          - wait: 1d
+          - send: {template: hello, channels: [email]}
+        """,
     )
     events = [
         customer(),
@@ -309,7 +315,11 @@ def test_an_exit_during_quiet_hours_sends_nothing(lab: Lab) -> None:
 def test_transactional_needs_no_consent_but_respects_a_refusal(lab: Lab) -> None:
     lab.journey(
         "receipt",
-        "enter: {event: Order Completed}\ncategory: transactional\nsteps:\n  - send: {template: hello, channels: [email]}",
+        """
+        enter: {event: Order Completed}
+        category: transactional
+        steps: [{send: {template: hello, channels: [email]}}]
+        """,
     )
     events = [
         identify(at(days=-1), "a", traits={"email": "a@example.com"}),

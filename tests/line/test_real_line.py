@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from segment.analytics.client import Client
 
+from pathline.local.home import ProcessState
 from pathline.local.quiet import wait_quiet
 from pathline.local.stack import Stack
 from sinks.clickhouse.engine import Warehouse, open_server
@@ -135,17 +136,21 @@ def kill_each(stack: Stack, done: threading.Event) -> list[str]:
     for name in [process.name for process in stack.line.processes]:
         if done.wait(1.0):
             break
-        process = next(process for process in stack.line.processes if process.name == name)
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGKILL)
+        pid = process_of(stack, name).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
         killed.append(name)
-        until(
-            lambda name=name: all(
-                p.state == "ready" and p.pid != process.pid for p in stack.line.processes if p.name == name
-            ),
-            120,
-        )
+        until(lambda: is_back(stack, killed[-1], pid), 120)  # noqa: B023 - called before the next round
     return killed
+
+
+def process_of(stack: Stack, name: str) -> ProcessState:
+    return next(process for process in stack.line.processes if process.name == name)
+
+
+def is_back(stack: Stack, name: str, killed: int) -> bool:
+    process = process_of(stack, name)
+    return process.state == "ready" and process.pid != killed
 
 
 def test_a_kill_of_each_process_in_mid_run_changes_no_count(stack: Stack, warehouse: Warehouse) -> None:
@@ -174,8 +179,8 @@ def test_a_kill_of_each_process_in_mid_run_changes_no_count(stack: Stack, wareho
     )
     assert events == {"n": USERS * EVENTS, "different": USERS * EVENTS, "persons": USERS}
     entered = warehouse.rows(
-        "SELECT person_id, countIf(change = 'entered') AS n, countIf(change = 'left') AS gone FROM pathline.memberships "
-        "WHERE segment = 'regulars' AND person_id IN (SELECT person_id FROM pathline.events "
+        "SELECT person_id, countIf(change = 'entered') AS n, countIf(change = 'left') AS gone "
+        "FROM pathline.memberships WHERE segment = 'regulars' AND person_id IN (SELECT person_id FROM pathline.events "
         "WHERE startsWith(message_id, 'kill-')) GROUP BY person_id"
     )
     assert Counter((row["n"], row["gone"]) for row in entered) == {(1, 0): USERS}
