@@ -7,7 +7,6 @@ Faust agent, which hands it to `process`. Everything that can't be continued rai
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -70,9 +69,6 @@ class Engine:
         self, listener: Listener, loop: asyncio.AbstractEventLoop, failed: Callable[[BaseException], None]
     ) -> bool:
         """Wait for the broker and the topics, then join the group; False when stopped meanwhile. Raises Stop."""
-        # State is trees of frozen values without cycles; looking for cycles in it cost up to half of the time.
-        gc.freeze()
-        gc.set_threshold(100_000, 50, 50)
         if hasattr(self._stage, "perform"):
             self._calls = Calls(cast(Calling, self._stage), loop, failed)
         while not self._stopped and not self._topics_are_there():
