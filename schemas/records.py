@@ -149,6 +149,7 @@ class Update(Wire, frozen=True, kw_only=True):
     erasure: Erasure | None = None
     marker: Marker | None = None
     arrived: list[SlotVersion] = []
+    repeated: bool = False
 
 
 class SendCommand(Wire, frozen=True, kw_only=True):

@@ -19,24 +19,27 @@ Names = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Happening:
-    """An event as journeys look at it. `made` is its document (see `schemas.definitions.expressions.document`)."""
+    """An event as journeys look at it. `made` is its document (see `schemas.definitions.expressions.document`),
+    `repeated` whether it reports an occurrence that was reported before (`same` in events.yaml)."""
 
     name: str
     event_id: str
     identifiers: tuple[str, ...]
     historical: bool = False
     by_journey: bool = False
+    repeated: bool = False
     made: Mapping[str, Any] | None = None
     event: Event | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, event: Event) -> Happening:
+    def of(cls, event: Event, repeated: bool = False) -> Happening:
         return cls(
             event.name,
             event.event_id,
             tuple(event.identifiers),
             historical=event.historical,
             by_journey=event.source == JOURNEY_SOURCE,
+            repeated=repeated,
             event=event,
         )
 

@@ -149,7 +149,9 @@ class JourneysStage:
 
     def _happen(self, person: Working, update: Update, at: int) -> None:
         """The event and the changes of an update at their instant."""
-        happening = None if update.event is None else Happening.of(self._codec.decode(Event, update.event))
+        happening = None
+        if update.event is not None:
+            happening = Happening.of(self._codec.decode(Event, update.event), update.repeated)
         walk = Walk(person, at, happening)
         person.joining = happening is not None and not person.holds(happening.identifiers)
         # what an absorbed person leaves ends nothing

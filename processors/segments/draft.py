@@ -41,6 +41,8 @@ class Draft:
         self._profile = person.profile
         self._changed = False
         self._view: View | None = None
+        #: whether the event applied last reports an occurrence that was known before
+        self.repeated = False
 
     @property
     def slots(self) -> Slots[State]:
@@ -75,6 +77,7 @@ class Draft:
         held = {**self._slots.held, slot: Slot(known.version, known.complete, folded.state)}
         self.slots = Slots(held, self._slots.redirects)
         self._changed |= folded.profile
+        self.repeated = folded.repeated
         if new:
             return self.settle(now, "event", event.name)
         positions = {position for key in folded.keys for position in self.plan.readers.get(key, ())}

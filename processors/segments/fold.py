@@ -24,12 +24,14 @@ class Fold:
 
     `before` is the person as it was. Everything counts by the event's own time; a future one waits for its time.
     Afterwards `state` is the slot's state, `keys` is what conditions read and the event changed, `profile` whether
-    anything in the profile may have changed. Raises BadRecord when a part that is needed is not JSON.
+    anything in the profile may have changed, `repeated` whether the event reports an occurrence known before. Raises
+    BadRecord when a part that is needed is not JSON.
     """
 
     def __init__(self, event: Event, state: State | None, before: View, now: int) -> None:
         self.keys: set[str] = set()
         self.profile = state is None
+        self.repeated = False
         self._event = event
         self._now = now
         self._view = before
@@ -170,6 +172,7 @@ class Fold:
         return [(event.occurred_at, name) for name in matches(did, event.event_id, self._document)]
 
     def _occurrence(self, name: str, key: str) -> None:
+        self.repeated |= name == self._event.name and self._view.reported(name, key)
         by_name = self._new.get("occurrences", self._old.occurrences)
         by_key = by_name.get(name, {})
         after = occurrences.told(by_key.get(key), name, self._event, self._document, self._plan)

@@ -96,7 +96,10 @@ def prepare(project: Project) -> Plan:
             if isinstance(condition, TraitIs) and condition.op == "held_for":
                 name = root(condition.trait)
                 held[name] = max(held.get(name, 0), condition.value)
-    rules = {name: rule for name, rule in project.events.items() if rule.same is not None and name in counters}
+    for journey in project.journeys.values():
+        for name in journey.enter.trigger.events:
+            horizons.setdefault(name, 0)  # a repeated report starts nothing, however late: names are kept, no more
+    rules = {name: rule for name, rule in project.events.items() if rule.same is not None and name in horizons}
     undoes: dict[str, list[EventRule]] = defaultdict(list)
     for rule in rules.values():
         for name in rule.undo:
@@ -112,7 +115,7 @@ def prepare(project: Project) -> Plan:
         counters={name: tuple(by_key.values()) for name, by_key in counters.items()},
         rules=rules,
         undoes={name: tuple(found) for name, found in undoes.items()},
-        asked={name: _asked(rule, counters[name].values()) for name, rule in rules.items()},
+        asked={name: _asked(rule, counters.get(name, {}).values()) for name, rule in rules.items()},
         horizons=horizons,
         held=held,
         positions={segment.name: position for position, segment in enumerate(segments)},

@@ -107,6 +107,7 @@ class SegmentsStage:
             changes=changes,
             event=envelope.event,
             profile=draft.publishable(),
+            repeated=draft.repeated,
         )
         self._publish(update, turn)
         self._close(draft, turn)

@@ -123,6 +123,11 @@ class View:
         known = self.plan.channels.get(channel)
         return [] if known is None else [a for type in known.identifiers for a in self.addresses.get(type, ())]
 
+    def reported(self, name: str, key: str) -> bool:
+        """Whether an occurrence of an event was reported, whatever was undone of it since."""
+        known = (state.occurrences.get(name, {}).get(key) for state in self._states)
+        return any(one is not None and one.at is not None for one in known)
+
     def spans(self, did: Did, now: int) -> Iterator[Span]:
         """When what a condition counts counts."""
         key = self.plan.keys[did]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.line.project import Lab, at, granted, identify, track
 
 CART = """
@@ -341,6 +343,29 @@ def test_an_intent_is_said_once_over_all_journeys(lab: Lab) -> None:
 def test_an_event_older_than_max_age_starts_nothing(lab: Lab) -> None:
     lab.journey("cart", CART.replace("10}", "10, max_age: 1d}"))
     assert len(lab.simulate([customer(), added(at())], at(days=1)).sends) == 1
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_only_the_first_report_of_an_order_starts_a_journey(lab: Lab, counted: bool) -> None:
+    lab.files({"events.yaml": "Order Completed: {same: properties.order_id, undo: [Order Cancelled]}"})
+    lab.journey("thanks", "enter: {event: Order Completed}\nsteps: [{send: {template: hello, channels: [email]}}]")
+    if counted:
+        lab.segment("buyers", "did: Order Completed\nwithin: 30d")
+    orders = [
+        track("Order Completed", at(days=day), user, properties=properties, anonymousId="cookie")
+        for day, user, properties in (
+            (0, "u1", {"order_id": 7}),
+            (1, None, {"order_id": "7", "total": 5}),
+            (2, "u1", {"order_id": 8}),
+            (3, "u1", {}),
+            (4, "u1", {}),
+            (90, "u1", {"order_id": 7}),
+        )
+    ]
+    done = lab.simulate([customer(), *orders], at(days=99))
+    assert [s["at"] for s in done.sends] == [at(), at(days=2), at(days=3), at(days=4)]
+    refused = [d["at"] for d in done.decisions if d["reason"] == "not entered"]
+    assert refused == [at(days=1), at(days=90)]
 
 
 def test_two_runs_give_the_same_ids(lab: Lab) -> None:

@@ -52,6 +52,14 @@ def test_a_report_long_after_the_window_is_still_the_same_order() -> None:
     ]
 
 
+def test_an_update_says_that_its_report_is_of_an_order_known_before_whichever_slot_told_it() -> None:
+    shop = line(recent=Did(("Order",), window=Window(far=H)))
+    shop.happen(order(T, name="Refund"), order(T + 1), order(T + 2, order_id="o2"))
+    shop.happen(order(T + 9 * H, "till"), slot=COOKIE)
+    shop.happen(order(T + 9 * H + 1, name="Cancel"), event("Order", T + 9 * H + 2))
+    assert [u.repeated for u in shop.updates if u.kind == "event"] == [False, False, False, True, False, False]
+
+
 def test_later_reports_fill_what_is_missing_and_change_nothing_else() -> None:
     shop = line(big=Did(("Order",), where=compile("event.properties.total > 20 && event.properties.store == 'Lviv'")))
     shop.happen(order(T, total=30), order(T + 1, "till", total=5, store="Lviv"), order(T + 2, "x", total=1, store="Q"))
