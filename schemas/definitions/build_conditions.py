@@ -37,6 +37,8 @@ class ConditionBuilder:
         self._names = names
         self._findings = findings
         self._cel = cel
+        #: segments that what was built refers to, and where first
+        self.references: dict[str, Mark] = {}
 
     def build(self, part: Part) -> Condition:
         """The condition; problems go to the findings."""
@@ -103,6 +105,7 @@ class ConditionBuilder:
             self._findings.add(mark, "not supported yet: in: list:NAME")
         else:
             refer("segment", part.in_, self._names.segments, self._findings, mark)
+            self.references.setdefault(part.in_, mark)
         return InSegment(part.in_)
 
     def _consent(self, part: written.Consent) -> Condition:

@@ -129,6 +129,7 @@ class _Loader:
         self._files = files
         self._findings: dict[str, Findings] = {}
         self._uses: list[Use] = []
+        self._references: dict[str, Mapping[str, Mark]] = {}
         self._read: dict[str, Any] = {}
 
     def project(self) -> Project:
@@ -150,8 +151,10 @@ class _Loader:
         events = self._events()
         ordered, cycles = in_order({**segments, **hidden})
         for cycle in cycles:
-            file = segments[cycle[0]].path if cycle[0] in segments else ""
-            self._of(file).add(Mark(0, 0), f"segments refer to each other in a circle: {' -> '.join(cycle)}")
+            place = self._references[cycle[0]][cycle[1]]
+            self._of(segments[cycle[0]].path).add(
+                place, f"segments refer to each other in a circle: {' -> '.join(cycle)}"
+            )
         for file in self._files:
             if file.startswith("traits/"):
                 self._of(file).add(Mark(1, 1), "not supported yet: computed traits (traits/)")
@@ -245,8 +248,9 @@ class _Loader:
             part = self._definition(file, SegmentFile)
             if part is not None:
                 name = part.name or self._stem(file)
-                condition = ConditionBuilder(names, self._of(file)).build(part.when)
-                built.setdefault(name, Segment(name, condition, file))
+                builder = ConditionBuilder(names, self._of(file))
+                built.setdefault(name, Segment(name, builder.build(part.when), file))
+                self._references.setdefault(name, builder.references)
         return built
 
     def _journeys(self, names: Names) -> tuple[dict[str, Journey], dict[str, Segment]]:

@@ -212,6 +212,7 @@ def test_the_rest_of_a_journey(more: str, message: str) -> None:
         ("templates__hello", "subject: x\nbody: |\n  a\n  {{ name }}", "4:1", "there is no 'name' here"),
         ("templates__hello", "subject: x\nbody: '{{ person.city }}'", "2:7", "did you mean person.traits.city?"),
         ("templates__hello", "subject: 5\nbody: x", "1:10", "text is expected, not 5 (put it in quotes)"),
+        ("channels", "email: {caps: [{at_most: 2, per: week}]}", "1:34", "or 2w; or calendar_day"),
         ("templates__hello", "name: hi\nsubject: x\nbody: x", "1:7", "the name of a template is the name of its file"),
         ("templates__hello", "subject: x\nbody: x\nuk: y", "3:5", "'uk' is a mapping of parts"),
         ("traits__cart", "name: cart", "1:1", "not supported yet: computed traits"),
@@ -226,7 +227,7 @@ def test_the_other_files(file: str, text: str, place: str, message: str) -> None
 
 def test_segments_that_refer_to_each_other_in_a_circle() -> None:
     found = told(segments__a="when: {in: b}", segments__b="when: {not: {in: c}}", segments__c="when: {in: a}")
-    assert found == ["segments/a.yaml: segments refer to each other in a circle: a -> b -> c -> a"]
+    assert found == ["segments/a.yaml:1:12: segments refer to each other in a circle: a -> b -> c -> a"]
 
 
 def test_a_name_may_stand_once() -> None:

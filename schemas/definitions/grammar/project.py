@@ -81,7 +81,12 @@ class EventsFile(RootModel[dict[EventName, EventRules]]):
 
 
 def _period(value: Any) -> int | None:
-    return None if value == "calendar_day" else span(value)
+    if value == "calendar_day":
+        return None
+    try:
+        return span(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or calendar_day") from None
 
 
 class CapRule(Part):
