@@ -30,7 +30,8 @@ def person(
     with answering() as warehouse:
         found = story(warehouse, normalised(identifier, loaded), limit)
     if found is None:
-        raise UserError(f"nobody is known by {identifier}")
+        hint = "" if ":" in identifier else f"; an identifier is type:value, such as user_id:{identifier}"
+        raise UserError(f"nobody is known by {identifier}{hint}")
     if format == "json":
         typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
     else:

@@ -58,7 +58,10 @@ def load_into_warehouse(
             outcome.duplicate = counts.duplicate + resolver.duplicates
             report(outcome)
 
-        tell(load_events(warehouse, resolver.place(source.items(), outcome), source.id, tell))
+        counts = load_events(warehouse, resolver.place(source.items(), outcome), source.id, tell)
+        outcome.rejected += len(counts.rejected)
+        outcome.reasons.update(reason for _, reason in counts.rejected)
+        tell(counts)
         load_identity(warehouse, resolver.identity, source.id)
         # rows first: a link whose event is missing would join people for no visible reason
         resolver.keep()

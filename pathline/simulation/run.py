@@ -6,6 +6,7 @@ knows segments or journeys: the same stages run on Kafka.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,10 +51,12 @@ def read(lines: Iterable[bytes], project: Project, until: int) -> Input:
     """Messages of the Segment spec, one JSON object a line, as events not after `until` (milliseconds UTC)."""
     result = Input()
     for number, line in enumerate(lines, 1):
-        if not line.strip():
+        # Windows programs begin a file with a mark that is no part of the JSON
+        raw = (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).strip()
+        if not raw:
             continue
         try:
-            message = orjson.loads(line)
+            message = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             result.rejected.append(RejectedLine(number, f"not JSON: {error}"))
             continue

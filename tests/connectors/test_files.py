@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 from collections import Counter
 from pathlib import Path
@@ -115,6 +116,7 @@ def test_json_lines_keep_the_bytes_of_what_they_can_not_read(tmp_path: Path) -> 
     for path, data in (
         (tmp_path / "a.jsonl", b"\n".join(lines)),
         (tmp_path / "a.jsonl.gz", gzip.compress(b"\n".join(lines))),
+        (tmp_path / "windows.jsonl", codecs.BOM_UTF8 + b"\r\n".join(lines)),
     ):
         path.write_bytes(data)
         items = list(open_source(str(path)).items())

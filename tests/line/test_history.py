@@ -64,3 +64,9 @@ def test_a_file_loaded_twice_counts_once_and_a_login_in_a_later_file_joins_the_p
     story = json.loads(pathline(home, "person", "anonymous_id:cookie", "--format", "json"))
     assert [entry["what"] for entry in story["timeline"]] == ["Product Viewed", "Order Completed", "Identify"]
     assert [(link.a, link.b) for link in links_of(home).read()] == [("user_id:u1", "anonymous_id:cookie")]
+
+
+def test_an_event_that_no_row_can_hold_is_told(home: Path, lab: Lab) -> None:
+    told = load(home, lab, [track("Order Completed", at()), track("Order Completed", "2999-01-01T00:00:00Z")])
+    assert told.splitlines()[0] == "1 accepted, 0 duplicate, 1 rejected"
+    assert "outside the years 1900 to 2299" in told

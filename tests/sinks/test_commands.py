@@ -208,3 +208,4 @@ class TestPerson:
         result = call("person", "email:nobody@example.com")
         assert result.exit_code == 1
         assert "nobody is known by email:nobody@example.com" in result.output
+        assert "such as user_id:nobody" in call("person", "nobody").output

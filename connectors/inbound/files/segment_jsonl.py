@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +27,9 @@ class SegmentJsonl:
 
     def items(self) -> Iterator[Item]:
         with self._open() as lines:
-            for line in lines:
-                raw = line.strip()
+            for number, line in enumerate(lines):
+                # Windows programs begin a file with a mark that is no part of the JSON
+                raw = (line if number else line.removeprefix(codecs.BOM_UTF8)).strip()
                 if raw:
                     yield _item(raw)
 
