@@ -18,10 +18,10 @@ from pathline.local.stack import Stack
 from schemas.clock import ScaledClock
 
 #: measured on 2 cores with everything on them; the clock is set so that events come about this fast
-EVENTS_PER_SECOND = 700
+EVENTS_PER_SECOND = 600
 EVENTS_PER_HOUSEHOLD_AND_WEEK = 1.3
 #: wall seconds from the start of the stack until it is ready, about; too little only makes the start busier
-START_SECONDS = 25.0
+START_SECONDS = 16.0
 DAY_MS = 86_400_000
 
 
@@ -53,7 +53,8 @@ def run(home: Path, project: Path, choice: Choice, say: Callable[[str], None]) -
     """
     _clear(home)
     source = choice.source()
-    stack = Stack(home, project, clock=clock_for(source, choice.weeks), say=say)
+    # one partition: with one worker a stage, more would only cost round trips
+    stack = Stack(home, project, partitions=1, clock=clock_for(source, choice.weeks), say=say)
     try:
         stack.start()
         stack.wait_ready()

@@ -77,6 +77,8 @@ def serving(application: ASGIApp, port: int, name: str) -> Iterator[int]:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((HOST, port))
+    # a client may come before the server in its thread has begun
+    listener.listen()
     bound = int(listener.getsockname()[1])
     config = uvicorn.Config(application, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
     server = uvicorn.Server(config)

@@ -16,12 +16,15 @@ from schemas.kafka import apply_topics, consumer_config, producer_config
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, PEOPLE
 
+#: as the other tests on this broker have them
+PARTITIONS = 8
+
 
 @pytest.fixture
 def settings(kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("PATHLINE_HOME", str(tmp_path))
     monkeypatch.setenv("PATHLINE_BROKERS", kafka)
-    settings = Settings()
+    settings = Settings(partitions=PARTITIONS)
     apply_topics(settings, [])
     return settings
 
