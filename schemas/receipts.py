@@ -6,6 +6,9 @@ words say the channel and the last word how far the message got.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 #: a receipt without a send_id counts for a send at most this old, in milliseconds
 REACH_MS = 72 * 3_600_000
 
@@ -34,3 +37,23 @@ SUBJECTS = {
     "Web Push ": "web_push",
     "Mobile Push ": "mobile_push",
 }
+
+
+def reached(name: str) -> int:
+    """How far a receipt of this name says the message got, `SENT` when it is no receipt."""
+    return ENDINGS.get(name.rsplit(" ", 1)[-1], SENT) if name.startswith(tuple(SUBJECTS)) else SENT
+
+
+def depth(event: Mapping[str, Any]) -> int:
+    """How far a receipt (as expressions see it) shows the message got, `SENT` when it is no receipt."""
+    return min(reached(event["name"]), DELIVERED) if _is_machine(event) else reached(event["name"])
+
+
+def by_machine(event: Mapping[str, Any]) -> bool:
+    """Whether a machine (prefetch, scanner) opened or clicked: that counts as delivered only."""
+    return reached(event["name"]) > DELIVERED and _is_machine(event)
+
+
+def _is_machine(event: Mapping[str, Any]) -> bool:
+    properties = event.get("properties")
+    return isinstance(properties, Mapping) and properties.get("machine") is True

@@ -15,7 +15,7 @@ from processors.journeys.working import Working
 from schemas import reasons
 from schemas.definitions.durations import spoken
 from schemas.definitions.model import Send, Trigger, Wait, WaitFor
-from schemas.receipts import DEPTHS
+from schemas.receipts import DEPTHS, depth
 from schemas.records import Change
 
 #: instances an event or change may act on
@@ -81,7 +81,7 @@ def _satisfy(
                 person.keep(instance)
                 _wait_until(person, walk, instance, step)
         case Send(until=str(until)) as step if instance.tried and happening is not None:
-            if receipts.depth(happening.document) < DEPTHS[until]:
+            if depth(happening.document) < DEPTHS[until]:
                 return
             sent = receipts.send_of(happening.document, person.sends(), walk.at)
             if sent is not None and (sent.instance_id, sent.step) == (instance.id, step.id):
@@ -137,7 +137,7 @@ def _concerns(person: Working, instance: Instance, happening: Happening) -> bool
 
 def _own_receipt(person: Working, walk: Walk, instance: Instance, happening: Happening | None) -> bool:
     """A receipt satisfies an instance that has sent something only if it counts for one of its sends."""
-    if happening is None or not receipts.depth(happening.document):
+    if happening is None or not depth(happening.document):
         return True
     sends = person.sends()
     if not any(sent.instance_id == instance.id for sent in sends):

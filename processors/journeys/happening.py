@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from processors.journeys.receipts import by_machine
 from schemas.definitions.expressions import document, lookup
 from schemas.definitions.model import Trigger
+from schemas.receipts import by_machine
 from schemas.records import Event
 
 Names = Mapping[str, Any]

@@ -9,18 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from processors.journeys.model import Sent
-from schemas.receipts import DELIVERED, ENDINGS, REACH_MS, SUBJECTS
-
-
-def depth(event: Mapping[str, Any]) -> int:
-    """How far a receipt shows the message got (`DEPTHS`), 0 when the event is no receipt of that kind."""
-    shown = _shown(event["name"])
-    return min(shown, DELIVERED) if shown and _is_machine(event) else shown
-
-
-def by_machine(event: Mapping[str, Any]) -> bool:
-    """Whether a machine (prefetch, scanner) opened or clicked: that counts as delivered only."""
-    return _is_machine(event) and _shown(event["name"]) > DELIVERED
+from schemas.receipts import REACH_MS, SUBJECTS, reached
 
 
 def send_of(event: Mapping[str, Any], sends: Iterable[Sent], at: int) -> Sent | None:
@@ -43,7 +32,7 @@ def send_of(event: Mapping[str, Any], sends: Iterable[Sent], at: int) -> Sent | 
 def _channel_of(event: Mapping[str, Any], used: set[str]) -> str | None:
     """The channel of a receipt: the one it says if something was sent there, else by its name; None when it is no
     receipt. (What a page tells as its channel, such as web, is where the person was.)"""
-    if not _shown(event["name"]):
+    if not reached(event["name"]):
         return None
     properties = event.get("properties")
     said = (properties.get("channel") if isinstance(properties, Mapping) else None, event.get("channel"))
@@ -62,14 +51,3 @@ def addresses_of(event: Mapping[str, Any]) -> set[str]:
 def _same(channel: str, receipt: str) -> bool:
     """`web_push` and `mobile_push` answer to Segment's `Push Notification ...` as well."""
     return channel == receipt or (receipt == "push" and channel.endswith("_push"))
-
-
-def _shown(name: str) -> int:
-    if not name.startswith(tuple(SUBJECTS)):
-        return 0
-    return ENDINGS.get(name.rsplit(" ", 1)[-1], 0)
-
-
-def _is_machine(event: Mapping[str, Any]) -> bool:
-    properties = event.get("properties")
-    return isinstance(properties, Mapping) and properties.get("machine") is True

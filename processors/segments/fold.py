@@ -16,6 +16,7 @@ from processors.segments.view import ZONES, View
 from schemas.codec import BadRecord
 from schemas.definitions.expressions import document
 from schemas.identifiers import split
+from schemas.receipts import by_machine, reached
 from schemas.records import Event
 
 
@@ -151,6 +152,8 @@ class Fold:
         event, plan = self._event, self._plan
         counters = plan.counters.get(event.name, ())
         rule = plan.rules.get(event.name)
+        if counters and reached(event.name) and by_machine(self._document):
+            return  # nobody opened or clicked anything
         if not counters or (rule is not None and occurrences.name_of(self._document, rule) is not None):
             return  # not asked for, or counted as an occurrence that others may report too
         counted = dict(self._old.counted)

@@ -247,3 +247,12 @@ def test_repeated_orders_count_once_and_a_full_refund_takes_them_back(lab: Lab) 
     done = lab.simulate(events, at(days=1))
     assert done.changes("twice") == []
     assert done.changes("buyers") == [(at(), "entered", "event"), (at(hours=2), "left", "event")]
+
+
+def test_a_machine_that_opens_a_mail_is_nobody_who_opened_it(lab: Lab) -> None:
+    lab.segment("openers", "did: Email Opened")
+    opened = [
+        track("Email Opened", at(), properties={"machine": True}),
+        track("Email Opened", at(hours=1)),
+    ]
+    assert lab.simulate(opened, at(days=1)).changes("openers") == [(at(hours=1), "entered", "event")]
