@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,6 @@ import typer
 if TYPE_CHECKING:
     from pathline.local.home import ProcessState
 
-LAG = "pathline_lag_records"
 #: processors, collector and sink each count under a name of their own
 DEAD_LETTERS = "dead_letters_total"
 
@@ -49,16 +47,14 @@ def status(format: Annotated[str, typer.Option(help="table or json.")] = "table"
 
 def measures(process: ProcessState) -> dict[str, Any]:
     """Records behind and dead letters so far, from the process's own metrics; None where it has none."""
-    from prometheus_client.parser import text_string_to_metric_families
+    from pathline.local import quiet
 
+    if not process.web_port:
+        return {"lag": None, "dead_letters": None}
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            f"http://127.0.0.1:{process.web_port}/metrics", timeout=2
-        ) as answer:
-            text = answer.read().decode()
+        samples = list(quiet.samples(process))
     except OSError:
         return {"lag": None, "dead_letters": None}
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    lags = [sample.value for sample in samples if sample.name == LAG]
+    lags = [sample.value for sample in samples if sample.name == quiet.LAG]
     letters = [sample.value for sample in samples if sample.name.endswith(DEAD_LETTERS)]
     return {"lag": int(sum(lags)) if lags else None, "dead_letters": int(sum(letters))}

@@ -1,0 +1,59 @@
+"""What holds on the embedded engine holds on a ClickHouse server; runs where a container engine answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import docker
+import pytest
+from docker.errors import DockerException
+from testcontainers.core.container import DockerContainer
+
+from sinks.clickhouse.engine import Warehouse, WarehouseError, open_server
+from sinks.clickhouse.tables import COLUMNS
+from tests.sinks import test_rows, test_transitions
+
+IMAGE = "clickhouse/clickhouse-server:25.8"
+START_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Warehouse]:
+    try:
+        docker.from_env().ping()
+    except DockerException as error:
+        pytest.skip(f"no container engine answers, so there is no ClickHouse server: {error}")
+    container = DockerContainer(IMAGE).with_exposed_ports(8123).with_env("CLICKHOUSE_PASSWORD", "secret")
+    with container as started:
+        address = f"{started.get_container_host_ip()}:{started.get_exposed_port(8123)}"
+        opened = _opened(f"http://default:secret@{address}/")
+        yield opened
+        opened.close()
+
+
+@pytest.mark.parametrize(
+    "holds",
+    [
+        test_rows.test_a_repeated_batch_leaves_no_second_copy,
+        test_rows.test_reads_see_a_merge_although_rows_keep_the_person_of_their_time,
+        test_transitions.test_a_send_counts_once_from_the_depth_asked_for,
+        test_transitions.test_a_visit_ends_after_exactly_the_gap,
+    ],
+    ids=lambda holds: holds.__name__.removeprefix("test_"),
+)
+def test_on_a_server(server: Warehouse, holds: Callable[[Warehouse], None]) -> None:
+    for table in COLUMNS:
+        server.command(f"TRUNCATE TABLE pathline.{table}")
+    server.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
+    holds(server)
+
+
+def _opened(dsn: str) -> Warehouse:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return open_server(dsn)
+        except WarehouseError:
+            assert time.monotonic() < deadline, "the server does not start"
+            time.sleep(0.5)
