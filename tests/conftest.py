@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from pathline.local.kafka import KafkaBroker
+
+# no time limits: a machine may be busy, and the first example pays for what is loaded on the way
+settings.register_profile("pathline", deadline=None)
+settings.load_profile("pathline")
 
 
 @pytest.fixture(scope="session")
