@@ -64,6 +64,7 @@ class Engine:
         self._stopped = False
         self._measured = 0.0
         self._calls: Calls | None = None
+        self._handed: Batch | None = None
 
     def connect(
         self, listener: Listener, loop: asyncio.AbstractEventLoop, failed: Callable[[BaseException], None]
@@ -106,10 +107,12 @@ class Engine:
             return None
         entries = [] if full else self._pending
         self._pending = self._pending if full else []
-        return Batch(number, entries, results)
+        self._handed = Batch(number, entries, results)
+        return self._handed
 
     def process(self, batch: Batch) -> None:
         """Run the stage over a batch and commit what it did. Raises Stop, and whatever the stage raises."""
+        self._handed = None
         started = time.perf_counter()
         try:
             outcome, changes = self._step(batch, careful=False)
@@ -171,10 +174,12 @@ class Engine:
     def _settle(self) -> None:
         """Partitions are about to be given up: commit the results of calls under way, as far as they come in time."""
         self._pending.clear()
+        # a worker that stops leaves its last batch where it is: the answers in it were taken and would be asked for again
+        results = self._handed.results if self._handed else []
         if self._calls and self._calls.under_way:
-            results = self._calls.wait_for_all(self._settings.session_timeout_ms / 2000)
-            if results:
-                self.process(Batch(results[0].partition, [], results))
+            results = results + self._calls.wait_for_all(self._settings.session_timeout_ms / 2000)
+        if results:
+            self.process(Batch(results[0].partition, [], results))
 
     def _state(self) -> State:
         if not self._members.reachable:
