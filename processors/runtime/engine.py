@@ -174,7 +174,7 @@ class Engine:
     def _settle(self) -> None:
         """Partitions are about to be given up: commit the results of calls under way, as far as they come in time."""
         self._pending.clear()
-        # a worker that stops leaves its last batch where it is: the answers in it were taken and would be asked for again
+        # a worker that stops leaves its last batch undone: the answers in it were taken and would be asked for again
         results = self._handed.results if self._handed else []
         if self._calls and self._calls.under_way:
             results = results + self._calls.wait_for_all(self._settings.session_timeout_ms / 2000)
