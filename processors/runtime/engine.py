@@ -25,6 +25,7 @@ from processors.runtime.membership import Entry, Listener, Membership
 from processors.runtime.metrics import Metrics, State
 from processors.runtime.outbox import Outbox
 from processors.runtime.partition import Partition
+from processors.runtime.points import Point, reached
 from processors.runtime.steps import Outcome, Steps
 from processors.runtime.turns import StateTooLarge
 from schemas.clock import Clock
@@ -163,6 +164,7 @@ class Engine:
             if number in outcome.passed:
                 partition.store.passed(outcome.passed[number] + b"\0")
             partition.store.apply(changed, checkpoints[number], partition.topic_id)
+            reached(self._stage.app, Point.AFTER_LOCAL_WRITE)
             partition.look_ahead()
         for number in outcome.welcomed:
             partitions[number].welcomed = True

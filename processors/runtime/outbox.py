@@ -10,6 +10,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from processors.runtime.exits import Exit, Stop
+from processors.runtime.points import Point, reached
 from processors.runtime.turns import Sent
 from schemas.kafka import cause_of, producer_config
 from schemas.settings import Settings
@@ -77,18 +78,23 @@ class Outbox:
         """
         self._last.clear()
         self._retried(self._producer.begin_transaction)
+        reached(self._app, Point.AFTER_BEGIN)
         for record in sent:
             self._produce(record.topic, record.partition, record.key, record.value, record.headers)
+        reached(self._app, Point.AFTER_OUTPUTS, self._flush)
         for partition, changed in changes.items():
             for key, value in changed[:-1]:
                 self._produce(self._changelog, partition, key, value)
             key, value = changed[-1]
             self._produce(self._changelog, partition, key, value, report=self._on_state)
         self._flush()
+        reached(self._app, Point.AFTER_CHANGELOG)
         # 7. Every transaction sends offsets, also one that only fires timers: otherwise one of a worker that lost its
         #    partitions would not be refused.
         self._retried(self._producer.send_offsets_to_transaction, offsets, group, self._seconds)
+        reached(self._app, Point.AFTER_OFFSETS)
         self._retried(self._producer.commit_transaction, self._seconds)
+        reached(self._app, Point.AFTER_COMMIT)
         # 5. Checkpoint = last changelog offset, as the broker reported it, + 1.
         return {partition: offset + 1 for partition, offset in self._last.items()}
 

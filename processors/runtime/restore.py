@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from processors.runtime.metrics import Metrics
 from processors.runtime.partition import Partition
+from processors.runtime.points import Point, reached
 from schemas.kafka import DELETIONS_KEPT_MS, client_config, consumer_config, high_watermarks
 from schemas.topics import changelog
 
@@ -97,6 +98,7 @@ class Restorer:
             partition, number = goal.partition, str(goal.partition.number)
             if found := changes.get(partition.number):
                 partition.store.apply(found, goal.position, partition.topic_id)
+                reached(self._app, Point.DURING_RESTORE)
             self._metrics.restoring.labels(self._app, number).set(max(0, goal.end - goal.position))
             if goal.position >= goal.end:
                 partition.store.apply((), goal.position, partition.topic_id)

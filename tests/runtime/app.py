@@ -8,7 +8,6 @@ from processors.runtime.contract import Stage
 from processors.runtime.worker import faust_app
 from tests.runtime.calling import CallingStage
 from tests.runtime.counting import CountingStage
-from tests.runtime.crashes import install
 
 
 def stage() -> Stage:
@@ -19,5 +18,4 @@ def stage() -> Stage:
     return CountingStage(source, out, name, int(os.environ.get("COUNTING_WAKE_AFTER", "0")))
 
 
-install()
 app = faust_app(lambda source, codec: stage())

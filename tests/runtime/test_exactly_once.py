@@ -8,10 +8,10 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from processors.runtime.points import VARIABLE, Point
 from processors.runtime.rocks import RocksStore
 from processors.runtime.store import state_key, wakes_until
 from tests.runtime.counting import COUNTS, Count
-from tests.runtime.crashes import POINTS
 from tests.runtime.workers import Counting, Worker, until
 
 EVENTS = 60_000
@@ -92,20 +92,23 @@ def test_counts_are_exact_after_kills_at_random_moments_and_a_wiped_disk(kafka: 
         assert_exact(line, expected)
 
 
-def test_counts_are_exact_whichever_point_of_a_transaction_a_worker_dies_at(kafka: str, tmp_path: Path) -> None:
+def test_counts_are_exact_whichever_point_a_worker_dies_at(kafka: str, tmp_path: Path) -> None:
     with Counting(kafka, tmp_path, "points", partitions=2, counting_wake_after=50) as line:
         worker = line.worker()
         until(lambda: running(worker), "it runs")
         worker.stop()
         expected: Counter[str] = Counter()
-        for point in POINTS:
-            worker.environment["CRASH_AT"] = point
+        for point in Point:
+            marker = tmp_path / point
+            worker.environment[VARIABLE] = f"points:{point}:{0 if point is Point.DURING_RESTORE else 3}:{marker}"
+            if point is Point.DURING_RESTORE:
+                line.wipe(worker)
             worker.start()
-            until(lambda: running(worker) or worker.exit_code() == 137, "it runs")
+            until(lambda: running(worker) or worker.exit_code() is not None, "it runs")
             while worker.exit_code() is None:
                 expected += publish(line, 0.05, 1_000)
-            assert worker.exit_code() == 137, f"{point}: {line.logs()}"
-        del worker.environment["CRASH_AT"]
+            assert worker.exit_code() == -signal.SIGKILL, f"{point}: {line.logs()}"
+            assert marker.exists(), f"it died elsewhere than {point}"
         worker.start()
         until(lambda: settled(line, expected), "everything is counted", 90, every=0.5)
         assert_exact(line, expected)
