@@ -38,7 +38,7 @@ class Crash:
     skip: int
     marker: Path
 
-    def here(self, first: Callable[[], None]) -> None:
+    def here(self, first: Callable[[], object]) -> None:
         """The point is reached: die, or count."""
         if self.skip:
             self.skip -= 1
@@ -65,7 +65,7 @@ def crash_of(text: str) -> Crash | None:
 _crash = crash_of(os.environ.get(VARIABLE, ""))
 
 
-def reached(app: str, point: Point, first: Callable[[], None] = lambda: None) -> None:
+def reached(app: str, point: Point, first: Callable[[], object] = lambda: None) -> None:
     """A worker of this app is at this point; who dies here does `first` before."""
     if _crash is not None and _crash.point is point and _crash.app == app:
         _crash.here(first)

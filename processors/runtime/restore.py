@@ -26,6 +26,7 @@ class _Goal:
     partition: Partition
     end: int
     position: int
+    records: int = 0
 
 
 class Restorer:
@@ -97,12 +98,14 @@ class Restorer:
         for goal in list(self._goals.values()):
             partition, number = goal.partition, str(goal.partition.number)
             if found := changes.get(partition.number):
+                goal.records += len(found)
                 partition.store.apply(found, goal.position, partition.topic_id)
                 reached(self._app, Point.DURING_RESTORE)
             self._metrics.restoring.labels(self._app, number).set(max(0, goal.end - goal.position))
             if goal.position >= goal.end:
                 partition.store.apply((), goal.position, partition.topic_id)
                 del self._goals[partition.number]
+                log.info("restored", app=self._app, partition=partition.number, records=goal.records)
                 self._finish(partition)
                 done.append(partition)
         if done:
