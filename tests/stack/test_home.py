@@ -34,9 +34,7 @@ def test_a_remembered_port_that_is_taken_gives_way_and_one_asked_for_is_an_error
     taken = home.ports({"collector": 0})["collector"]
     import socket
 
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", taken))
-        other.listen()
+    with socket.create_server(("127.0.0.1", taken)):
         assert home.ports({"collector": 0})["collector"] != taken
         with pytest.raises(ValueError, match=f"port {taken} for collector is taken"):
             home.ports({"collector": taken})
