@@ -40,6 +40,8 @@ _CALLING_SECONDS = 0.005
 _RESTORE_SECONDS = 0.05
 _BACK_OFF_SECONDS = 1.0
 _ANSWER_SECONDS = 5.0
+#: how long offsets of input that left no effects may wait for a transaction to go with
+_OWED_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Engine:
         self._measured = 0.0
         self._calls: Calls | None = None
         self._handed: Batch | None = None
+        self._owed: set[int] = set()
+        self._owed_since = 0.0
 
     def connect(
         self, listener: Listener, loop: asyncio.AbstractEventLoop, failed: Callable[[BaseException], None]
@@ -105,6 +109,7 @@ class Engine:
         results = self._calls.take() if self._calls else []
         number = self._work_at(results, full)
         if number is None:
+            self._settle_debt(_OWED_SECONDS)
             return None
         entries = [] if full else self._pending
         self._pending = self._pending if full else []
@@ -132,8 +137,13 @@ class Engine:
         touched = {number for _, number in outcome.next} | set(outcome.works)
         if touched:
             stepped = time.perf_counter()
-            self._commit(outcome, changes, touched)
-            self._note(outcome, stepped - started, time.perf_counter() - stepped)
+            if changes or outcome.effects():
+                self._commit(outcome, changes, touched | self._owed)
+            else:
+                self._owe(touched)
+            for number in outcome.welcomed:
+                self._members.partitions[number].welcomed = True
+            self._note(outcome, stepped - started)
 
     def stop(self) -> None:
         """Wait for nothing any more. May be called from any thread."""
@@ -157,7 +167,9 @@ class Engine:
     ) -> None:
         partitions = self._members.partitions
         offsets = self._members.offsets(touched)
-        checkpoints = self._outbox.commit(outcome.sent(), changes, offsets, self._members.group)
+        with self._metrics.transactions.labels(self._stage.app).time():
+            checkpoints = self._outbox.commit(outcome.sent(), changes, offsets, self._members.group)
+        self._owed.clear()
         # 5. The store on disk learns of it only now: it never runs ahead of what is committed.
         for number, changed in changes.items():
             partition = partitions[number]
@@ -166,12 +178,23 @@ class Engine:
             partition.store.apply(changed, checkpoints[number], partition.topic_id)
             reached(self._stage.app, Point.AFTER_LOCAL_WRITE)
             partition.look_ahead()
-        for number in outcome.welcomed:
-            partitions[number].welcomed = True
         if self._calls:
             for number, work in outcome.works.items():
                 for key, request in work.calls:
                     self._calls.launch(number, partitions[number].epoch, key, request)
+
+    def _owe(self, touched: set[int]) -> None:
+        """Leave offsets to the next transaction. Taking input without effects again, with the same state, has none
+        either; a transaction for it would cost the broker as much as any."""
+        if not self._owed:
+            self._owed_since = time.monotonic()
+        self._owed |= touched
+        self._settle_debt(_OWED_SECONDS)
+
+    def _settle_debt(self, after: float = 0.0) -> None:
+        """Commit offsets that no transaction took along for so many seconds."""
+        if self._owed and time.monotonic() - self._owed_since >= after:
+            self._commit(Outcome(), {}, set(self._owed))
 
     def _settle(self) -> None:
         """Partitions are about to be given up: commit the results of calls under way, as far as they come in time."""
@@ -182,6 +205,9 @@ class Engine:
             results = results + self._calls.wait_for_all(self._settings.session_timeout_ms / 2000)
         if results:
             self.process(Batch(results[0].partition, [], results))
+        if self._stopped:
+            self._settle_debt()
+        self._owed.clear()
 
     def _state(self) -> State:
         if not self._members.reachable:
@@ -240,10 +266,9 @@ class Engine:
         if self._calls:
             self._metrics.calls.labels(app).set(self._calls.under_way)
 
-    def _note(self, outcome: Outcome, step: float, transaction: float) -> None:
+    def _note(self, outcome: Outcome, step: float) -> None:
         app, metrics = self._stage.app, self._metrics
         metrics.steps.labels(app).observe(step)
-        metrics.transactions.labels(app).observe(transaction)
         metrics.batches.labels(app).observe(outcome.records)
         for (topic, number), count in outcome.counts.items():
             metrics.records.labels(app, topic, str(number)).inc(count)

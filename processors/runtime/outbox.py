@@ -46,7 +46,7 @@ class Outbox:
                 #     of everything behind it staying hidden until the timeout.
                 "transactional.id": f"{app}-{settings.worker}",
                 "transaction.timeout.ms": settings.transaction_timeout_ms,
-                "linger.ms": 5,
+                "linger.ms": 0,
                 "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 1_000_000,
                 "queue.buffering.max.kbytes": 512 * 1024,
@@ -81,18 +81,19 @@ class Outbox:
         reached(self._app, Point.AFTER_BEGIN)
         for record in sent:
             self._produce(record.topic, record.partition, record.key, record.value, record.headers)
-        reached(self._app, Point.AFTER_OUTPUTS, self._flush)
+        reached(self._app, Point.AFTER_OUTPUTS, self._producer.flush)
         for partition, changed in changes.items():
             for key, value in changed[:-1]:
                 self._produce(self._changelog, partition, key, value)
             key, value = changed[-1]
             self._produce(self._changelog, partition, key, value, report=self._on_state)
-        self._flush()
-        reached(self._app, Point.AFTER_CHANGELOG)
+        reached(self._app, Point.AFTER_CHANGELOG, self._producer.flush)
         # 7. Every transaction sends offsets, also one that only fires timers: otherwise one of a worker that lost its
-        #    partitions would not be refused.
+        #    partitions would not be refused. They go out while the records do: waiting for the records first would
+        #    make a small transaction twice as long.
         self._retried(self._producer.send_offsets_to_transaction, offsets, group, self._seconds)
-        reached(self._app, Point.AFTER_OFFSETS)
+        reached(self._app, Point.AFTER_OFFSETS, self._producer.flush)
+        # waits until the broker has all records, and for their reports
         self._retried(self._producer.commit_transaction, self._seconds)
         reached(self._app, Point.AFTER_COMMIT)
         # 5. Checkpoint = last changelog offset, as the broker reported it, + 1.
@@ -126,20 +127,6 @@ class Outbox:
         if error is None:
             self._last[message.partition() or 0] = message.offset() or 0
 
-    def _flush(self) -> None:
-        """Wait until the broker has all records and has said where they are."""
-        try:
-            left = self._producer.flush(self._seconds)
-        except KafkaException as error:
-            raise self._stop(error, "records could not be delivered") from error
-        except SystemError as error:
-            # the client raises a fatal error before it calls for delivery reports, which then can't return
-            if not isinstance(error.__cause__, KafkaException):
-                raise
-            raise self._stop(error.__cause__, "records could not be delivered") from error
-        if left:
-            raise Stop(Exit.LOST, f"{left} records of a transaction were not taken within {self._seconds:.0f} s")
-
     def _on_error(self, error: KafkaError) -> None:
         log.warning("kafka", app=self._app, error=error.str())
 
@@ -149,6 +136,11 @@ class Outbox:
         while True:
             try:
                 return act(*arguments)
+            except SystemError as error:
+                # the client raises a fatal error before it calls for delivery reports, which then can't return
+                if not isinstance(error.__cause__, KafkaException):
+                    raise
+                raise self._stop(error.__cause__, f"{act.__name__} failed") from error
             except KafkaException as error:
                 if not cause_of(error).retriable() or time.monotonic() > deadline:
                     raise self._stop(error, f"{act.__name__} failed") from error

@@ -54,6 +54,10 @@ class Outcome:
             yield from work.sent
         yield from (letter.sent for letter in self.letters)
 
+    def effects(self) -> bool:
+        """Whether anything is to be sent or called."""
+        return bool(self.letters) or any(work.sent or work.calls for work in self.works.values())
+
 
 class Steps:
     """Runs turns, until `room` calls were asked for or the time is over.
