@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
+from zlib import crc32
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -67,6 +68,7 @@ class Membership:
                 #     KIP-848 the default assignor separates them.)
                 "group.protocol": "classic",
                 "partition.assignment.strategy": "range",
+                "group.instance.id": instance_id(settings, app, topics),
                 "session.timeout.ms": settings.session_timeout_ms,
                 "heartbeat.interval.ms": settings.session_timeout_ms // 6,
                 "enable.partition.eof": True,
@@ -149,7 +151,7 @@ class Membership:
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
                 return topic, number
-            if error.fatal():
+            if error.fatal() or error.code() == KafkaError._FATAL:
                 raise Stop(Exit.LOST, f"{self._app} can't go on reading {topic or 'its topics'}: {error.str()}")
             log.warning("reading", app=self._app, topic=topic, error=error.str())
             return None
@@ -243,6 +245,16 @@ class Membership:
 def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
     found = message.headers()
     return tuple((name, value if isinstance(value, bytes) else b"") for name, value in found) if found else ()
+
+
+def instance_id(settings: Settings, app: str, topics: tuple[str, ...]) -> str:
+    """Name of a worker as a static member (KIP-345): started again within the session timeout it has its partitions
+    at once, with their state, and the group does not rebalance.
+
+    The input topics are part of it: a static member is given what it had, and the broker (KAFKA-13435) would not see
+    that a new version of the app reads other topics.
+    """
+    return f"{app}-{settings.worker}-{crc32(','.join(topics).encode()):08x}"
 
 
 def state_folder(settings: Settings, app: str) -> Path:

@@ -114,6 +114,23 @@ def test_counts_are_exact_whichever_point_a_worker_dies_at(kafka: str, tmp_path:
         assert_exact(line, expected)
 
 
+def test_a_killed_worker_has_its_partitions_back_long_before_the_group_would_miss_it(
+    kafka: str, tmp_path: Path
+) -> None:
+    minutes = 5 * 60_000
+    with Counting(
+        kafka, tmp_path, "static", pathline_session_timeout_ms=minutes, pathline_transaction_timeout_ms=minutes
+    ) as line:
+        workers = [line.worker(), line.worker()]
+        until(lambda: all(running(worker) for worker in workers), "both workers run")
+        workers[0].kill()
+        workers[0].start()
+        until(lambda: all(running(worker) for worker in workers), "both run again")
+        expected = publish(line, 0.1, 5_000)
+        until(lambda: settled(line, expected), "everything is counted", every=0.5)
+        assert_exact(line, expected)
+
+
 def test_a_worker_that_was_stopped_and_lost_its_partitions_changes_nothing_when_it_wakes(
     kafka: str, tmp_path: Path
 ) -> None:

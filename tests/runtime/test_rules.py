@@ -57,9 +57,10 @@ class App:
         until(lambda: outbox.connect() is None, "the transactional id is registered")
         return outbox
 
-    def member(self) -> Membership:
+    def member(self, worker: int = 0, machine: str = "here") -> Membership:
         """A member that has its partition."""
-        member = Membership(self.settings, self.name, (self.source,), self.metrics, Nobody(), lambda: None)
+        settings = self.settings.model_copy(update={"worker": worker, "home": self.settings.home / machine})
+        member = Membership(settings, self.name, (self.source,), self.metrics, Nobody(), lambda: None)
         until(lambda: member.fetch(1, 0.1) or member.partitions, "the partition is assigned")
         return member
 
@@ -84,17 +85,28 @@ def app(kafka: str, tmp_path: Path) -> App:
     return App(kafka, tmp_path)
 
 
-def test_rules_1_and_7_timers_of_a_worker_that_left_the_group_are_refused_by_the_generation_it_kept(app: App) -> None:
+@pytest.mark.parametrize("successor", [0, 1], ids=["started again", "another worker"])
+def test_rules_1_and_7_timers_of_a_worker_that_lost_its_place_are_refused_by_the_metadata_it_kept(
+    app: App, successor: int
+) -> None:
     member, outbox = app.member(), app.outbox()
     offsets, group = member.offsets({0}), member.group
     assert [offset.offset for offset in offsets] == [0], "resolved at assignment, although nothing was read yet"
     assert outbox.commit([Sent(app.source, b"a", b"1")], {}, offsets, group) == {}
     member.close()
-    successor = app.member()
+    next_owner = app.member(successor)
     with pytest.raises(Stop, match="given to another worker") as stop:
         outbox.commit([Sent(app.source, b"a", b"2")], {}, offsets, group)
     assert stop.value.code == Exit.LOST
-    successor.close()
+    next_owner.close()
+
+
+def test_a_worker_ends_when_another_one_is_started_with_its_number(app: App) -> None:
+    former, member = app.member(), app.member(machine="elsewhere")
+    with pytest.raises(Stop, match="can't go on reading") as stop:
+        until(lambda: former.fetch(1, 0.1) is None, "it finds out")
+    assert stop.value.code == Exit.LOST
+    member.close()
 
 
 def test_rule_2_a_store_that_was_there_all_along_catches_up_with_what_another_owner_did(app: App) -> None:
