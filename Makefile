@@ -2,6 +2,8 @@
 PYTHON ?= python3
 RUN := .venv/bin
 ARGS ?=
+# processes that share the tests, file by file; most of what they do is wait for other processes
+JOBS ?= 2
 # tests that kill or pause processes in the middle of a run
 FAULTS := tests/runtime/test_exactly_once.py tests/runtime/test_broker.py tests/identity/test_kill.py \
   tests/sinks/test_sink.py tests/connectors/test_dispatch_process.py tests/connectors/test_replay.py \
@@ -22,7 +24,7 @@ demo: .venv/ready ## Real shop data through the whole line; KEEP=1 leaves it run
 	@$(RUN)/pathline demo $(if $(KEEP),--keep) $(if $(HOUSEHOLDS),--households $(HOUSEHOLDS)) $(ARGS)
 
 test: .venv/ready ## All tests; ARGS="tests/segments -k window" for some
-	@$(RUN)/python -m pytest $(ARGS)
+	@$(RUN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/ready ## Style, formatting and types, as CI does
 	@$(RUN)/ruff check .

@@ -26,7 +26,7 @@ from schemas.settings import Settings
 from tests.graph.rules import CODEC, assignments
 from tests.identity.crowd import Town, happening
 
-EVENTS = 50_000
+EVENTS = 20_000
 PARTITIONS = 2
 PROJECT = parse(
     {
@@ -41,8 +41,8 @@ def visits() -> list[Event]:
     draw = Random(4)
     made = []
     for number in range(EVENTS):
-        visitor = draw.randrange(1_500)
-        device = visitor if draw.random() < 0.95 else draw.randrange(1_500)
+        visitor = draw.randrange(600)
+        device = visitor if draw.random() < 0.95 else draw.randrange(600)
         values: dict[str, object] = {"anonymous_id": f"d{device}"}
         if draw.random() < 0.3:
             values["user_id"] = f"u{visitor}"
@@ -124,7 +124,7 @@ def test_kill_9_of_resolver_and_graph_loses_and_doubles_nothing(tmp_path: Path) 
             "PATHLINE_PARTITIONS": str(PARTITIONS),
             "PATHLINE_SESSION_TIMEOUT_MS": "2000",
             "PATHLINE_TRANSACTION_TIMEOUT_MS": "4000",
-            "PATHLINE_BATCH_RECORDS": "500",
+            "PATHLINE_BATCH_RECORDS": "200",
         }
         settings = Settings(brokers=brokers, home=tmp_path / "home", partitions=PARTITIONS)
         apply_topics(settings, [])
