@@ -61,6 +61,10 @@ class Watch:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
+    def has(self, numbers: range, sends: range) -> bool:
+        """Whether all of these have come through all hops."""
+        return all(self.seen[topic].keys() >= set(sends if topic == HOPS[-1] else numbers) for topic in HOPS)
+
     def close(self) -> None:
         self._over.set()
         self._thread.join()
@@ -141,7 +145,7 @@ def measure(line: Line, rate: float, seconds: float, every: int) -> None:
     numbers, sends = line.run(rate, seconds, every)
     late = time.time() - began - seconds
     deadline = time.time() + 30
-    while not watch.seen[HOPS[-1]].keys() >= set(sends) and time.time() < deadline:
+    while not watch.has(numbers, sends) and time.time() < deadline:
         time.sleep(0.05)
     took = time.time() - began
     watch.close()

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from processors.runtime.exits import Exit, Stop
 from processors.runtime.points import Point, reached
 from processors.runtime.turns import Sent
+from schemas.headers import Headers, sendable
 from schemas.kafka import cause_of, producer_config
 from schemas.settings import Settings
 from schemas.topics import changelog
@@ -21,6 +22,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _CONNECT_SECONDS = 5.0
+_BY_KEY = -1
 
 _TAKEN_OVER = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
 _LEFT_GROUP = {
@@ -47,6 +49,9 @@ class Outbox:
                 "transactional.id": f"{app}-{settings.worker}",
                 "transaction.timeout.ms": settings.transaction_timeout_ms,
                 "linger.ms": 0,
+                # the broker may still be finishing the last transaction when the next one begins and asks to be asked
+                # again; with the default of 100 ms every twentieth transaction took that long
+                "retry.backoff.ms": 3,
                 "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 1_000_000,
                 "queue.buffering.max.kbytes": 512 * 1024,
@@ -80,13 +85,13 @@ class Outbox:
         self._retried(self._producer.begin_transaction)
         reached(self._app, Point.AFTER_BEGIN)
         for record in sent:
-            self._produce(record.topic, record.partition, record.key, record.value, record.headers)
+            self._produce(record.topic, record.value, record.key, record.partition, record.headers)
         reached(self._app, Point.AFTER_OUTPUTS, self._producer.flush)
         for partition, changed in changes.items():
             for key, value in changed[:-1]:
-                self._produce(self._changelog, partition, key, value)
+                self._produce(self._changelog, value, key, partition)
             key, value = changed[-1]
-            self._produce(self._changelog, partition, key, value, report=self._on_state)
+            self._produce(self._changelog, value, key, partition, report=self._on_state)
         reached(self._app, Point.AFTER_CHANGELOG, self._producer.flush)
         # 7. Every transaction sends offsets, also one that only fires timers: otherwise one of a worker that lost its
         #    partitions would not be refused. They go out while the records do: waiting for the records first would
@@ -102,21 +107,18 @@ class Outbox:
     def _produce(
         self,
         topic: str,
-        partition: int | None,
-        key: bytes | None,
         value: bytes | None,
-        headers: tuple[tuple[str, bytes], ...] = (),
+        key: bytes | None,
+        partition: int | None,
+        headers: Headers = (),
         report: Callable[[KafkaError | None, Message], None] | None = None,
     ) -> None:
-        # without reports a failure still counts: the transaction then can't be committed
-        options: dict[str, Any] = {} if report is None else {"on_delivery": report}
-        if partition is not None:
-            options["partition"] = partition
-        if headers:
-            options["headers"] = list(headers)
+        number = _BY_KEY if partition is None else partition
+        options: dict[str, Any] = {"headers": sendable(headers)} if headers else {}
         while True:
             try:
-                self._producer.produce(topic, value, key, **options)
+                # without reports a failure still counts: the transaction then can't be committed
+                self._producer.produce(topic, value, key, number, report, **options)
                 return
             except BufferError:
                 self._producer.poll(0.1)
