@@ -203,6 +203,9 @@ class Membership:
         self._epoch += 1
         self.group = None
         self._metrics.partitions.labels(self._app).set(0)
+        # what was true of them is now for their next owner to tell
+        for gauge in (self._metrics.lag, self._metrics.oldest_timer, self._metrics.restoring):
+            gauge.clear()
 
     def _committed(self, assigned: list[TopicPartition]) -> list[TopicPartition]:
         """Where to start: the committed offset, else the beginning."""
