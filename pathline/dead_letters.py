@@ -1,48 +1,152 @@
-"""Dead letters: reading them, and giving them to their readers once more.
+"""Dead letters as an operator sees them: which there are, where they came from, and what became of them.
 
-A dead letter is the record that could not be used, untouched, with headers that say where it came from and why it is
-here (`processors.runtime.deadletters`, `connectors.inbound.deadletters`). A replay puts it back into its topic and a
-mark into `dead-letters`, in one Kafka transaction, so that none is replayed twice.
+`dead-letters` also holds a mark for each one that was replayed or skipped (`pathline.replay`): a record without a value
+whose headers name it. Marks stand behind their letters in the same partition, so they outlive them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pathline.errors import UserError
-from schemas.kafka import consumer_config, high_watermarks, producer_config
+from schemas.dead_letters import ours_of
+from schemas.headers import headers_of
+from schemas.kafka import consumer_config, high_watermarks
 from schemas.settings import Settings
-from schemas.topics import DEAD_LETTERS
+from schemas.topics import DEAD_LETTERS, DEFINITIONS
 
-#: header of the mark: `partition:offset` of the dead letter that was replayed
-REPLAYED = "replayed"
-#: topics that several apps read: those that could use the record would get it twice
-SHARED = ("updates", "identity.assignments", "definitions")
+#: headers of a mark: `partition:offset` of the dead letter, and `replayed` or `skipped`
+HANDLED, HOW = "handled", "how"
 TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One dead letter; `id` is partition:offset in `dead-letters`. Headers are UTF-8 text."""
+    """One dead letter without its bytes; `id` is partition:offset in `dead-letters`, `headers` are ours as text,
+    `handled` says what became of it: replayed, skipped, or nothing yet."""
 
     id: str
-    key: bytes | None
-    value: bytes | None
-    headers: dict[str, str]
-    replayed: bool = False
+    headers: Mapping[str, str]
+    handled: str = ""
+
+    @property
+    def partition(self) -> int:
+        return int(self.id.partition(":")[0])
+
+    @property
+    def offset(self) -> int:
+        return int(self.id.partition(":")[2])
+
+    @property
+    def topic(self) -> str:
+        """Topic of the record; empty for what was refused at the edge."""
+        return self.headers.get("topic", "")
+
+    @property
+    def app(self) -> str:
+        """Who could not use it."""
+        return self.headers.get("app", "")
+
+    @property
+    def at(self) -> int:
+        """Line time of the failure in milliseconds since 1970 UTC."""
+        return int(self.headers.get("at", "0"))
+
+    @property
+    def attempt(self) -> int:
+        """How often the app has failed on this record, this time included."""
+        return int(self.headers.get("attempt", "1"))
+
+    @property
+    def reason(self) -> str:
+        """Kind of error and message."""
+        return f"{self.headers.get('error', '')}: {self.headers.get('message', '')}"
 
     @property
     def origin(self) -> str:
         """Where it came from: topic and offset, or connector."""
         head = self.headers
-        return f"{head['topic']} {head['partition']}:{head['offset']}" if "topic" in head else head.get("source", "")
+        return f"{self.topic} {head['partition']}:{head['offset']}" if self.topic else head.get("source", "")
+
+    @property
+    def refusal(self) -> str | None:
+        """Why it can't be replayed, None when it can."""
+        if self.handled:
+            return f"{self.handled} already"
+        if not self.topic:
+            return "refused at the edge: it never was a record; send it again corrected"
+        if ":" in self.topic:
+            return f"caused by a {self.topic.partition(':')[2]} of {self.app}, not by a record"
+        if self.topic == DEFINITIONS:
+            return "projects are published anew: pathline apply"
+        if self.headers.get("cut"):
+            return f"it was too large to be kept whole ({self.headers['cut']})"
+        return None
 
 
-def read(settings: Settings) -> list[DeadLetter]:
-    """All dead letters that are kept, by partition and offset. Raises KafkaException, UserError without the topic."""
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters are meant; what is None is not asked for. `error` is a part of kind or message of the error,
+    `since` and `until` are line time in milliseconds, the end not included."""
+
+    topic: str | None = None
+    app: str | None = None
+    error: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+    def takes(self, letter: DeadLetter) -> bool:
+        """Whether a dead letter is meant."""
+        return (
+            self.topic in (None, letter.topic)
+            and self.app in (None, letter.app)
+            and (self.error is None or self.error.casefold() in letter.reason.casefold())
+            and (self.since is None or letter.at >= self.since)
+            and (self.until is None or letter.at < self.until)
+        )
+
+
+def read(settings: Settings, starts: Mapping[int, int] | None = None) -> list[DeadLetter]:
+    """All dead letters that are kept, the oldest failure first; `starts` (offset by partition) reads only these.
+
+    Raises KafkaException, UserError without the topic.
+    """
+    letters: dict[str, DeadLetter] = {}
+    handled: dict[str, str] = {}
+    for message in _messages(settings, starts):
+        ours = ours_of(headers_of(message))
+        if HANDLED in ours:
+            handled[ours[HANDLED]] = ours[HOW]
+        else:
+            id_ = f"{message.partition()}:{message.offset()}"
+            letters[id_] = DeadLetter(id_, ours)
+    for id_ in handled.keys() & letters.keys():
+        letters[id_] = replace(letters[id_], handled=handled[id_])
+    return sorted(letters.values(), key=lambda letter: (letter.at, letter.partition, letter.offset))
+
+
+def contents(settings: Settings, letters: Iterable[DeadLetter]) -> Iterator[tuple[DeadLetter, Message]]:
+    """These dead letters with their bytes, by partition. Raises KafkaException, and UserError for one that is gone."""
+    wanted = {letter.id: letter for letter in letters}
+    if not wanted:
+        return
+    starts: dict[int, int] = {}
+    for letter in wanted.values():
+        starts[letter.partition] = min(letter.offset, starts.get(letter.partition, letter.offset))
+    for message in _messages(settings, starts):
+        found = wanted.pop(f"{message.partition()}:{message.offset()}", None)
+        if found is not None:
+            yield found, message
+        if not wanted:
+            return
+    raise UserError(f"These dead letters are gone by now: {', '.join(wanted)}")
+
+
+def _messages(settings: Settings, starts: Mapping[int, int] | None) -> Iterator[Message]:
+    """Committed messages from the given offsets, by default the beginning, to the end as it is now."""
     consumer = Consumer(consumer_config(settings.brokers, "unused") | {"enable.partition.eof": True, "log_level": 2})
     try:
         found = consumer.list_topics(DEAD_LETTERS, timeout=TIMEOUT_SECONDS).topics[DEAD_LETTERS]
@@ -50,96 +154,20 @@ def read(settings: Settings) -> list[DeadLetter]:
             raise UserError(
                 f"There is no topic {DEAD_LETTERS} at {settings.brokers}; `pathline topics apply` makes it."
             )
-        ends = high_watermarks(settings.brokers, [(DEAD_LETTERS, partition) for partition in found.partitions])
-        messages = list(_to_end(consumer, {partition: end for (_, partition), end in ends.items() if end}))
+        starts = dict.fromkeys(found.partitions, 0) if starts is None else starts
+        ends = high_watermarks(settings.brokers, [(DEAD_LETTERS, partition) for partition in starts])
+        left = {partition for partition, start in starts.items() if ends[DEAD_LETTERS, partition] > start}
+        consumer.assign([TopicPartition(DEAD_LETTERS, partition, starts[partition]) for partition in left])
+        while left:
+            message = consumer.poll(TIMEOUT_SECONDS)
+            if message is None:
+                raise UserError(f"{DEAD_LETTERS} could not be read within {TIMEOUT_SECONDS:.0f} s.")
+            error = message.error()
+            if error is None:
+                yield message
+            elif error.code() == KafkaError._PARTITION_EOF:
+                left.discard(message.partition() or 0)
+            else:
+                raise KafkaException(error)
     finally:
         consumer.close()
-    letters, replayed = [], set()
-    for message in messages:
-        # the record's own headers stand after those of the dead letter and must not hide them
-        headers = {name: _text(value) for name, value in reversed(message.headers() or [])}
-        if REPLAYED in headers:
-            replayed.add(headers[REPLAYED])
-        else:
-            place = f"{message.partition()}:{message.offset()}"
-            letters.append(DeadLetter(place, message.key(), message.value(), headers))
-    marked = [DeadLetter(d.id, d.key, d.value, d.headers, d.id in replayed) for d in letters]
-    return sorted(marked, key=lambda letter: [int(part) for part in letter.id.split(":")])
-
-
-def refusal(letter: DeadLetter) -> str | None:
-    """Why a dead letter can't be replayed, None when it can."""
-    topic = letter.headers.get("topic")
-    if letter.replayed:
-        return "replayed already"
-    if topic is None:
-        return "refused at the edge: it never was a record; send it again corrected"
-    if ":" in topic:
-        return f"caused by a {topic.partition(':')[2]} of {letter.headers.get('app')}, not by a record"
-    if topic in SHARED:
-        return f"{topic} has several readers: those that could use the record would get it twice"
-    return None
-
-
-def replay(settings: Settings, wanted: Iterable[str] | None) -> list[DeadLetter]:
-    """Put dead letters back into their topics, exactly once each; all that can be if `wanted` (ids) is None.
-
-    Returns those replayed. Raises UserError when a wanted one does not exist or can't be replayed; nothing is replayed
-    then. Only one replay runs at a time: a second one ends the first.
-    """
-    producer = Producer(
-        producer_config(settings.brokers)
-        | {"transactional.id": "dead-letters-replay", "transaction.timeout.ms": settings.transaction_timeout_ms}
-    )
-    # waits for the end of a replay that died, or fences one that runs; so what is read next is final
-    producer.init_transactions(TIMEOUT_SECONDS)
-    letters = {letter.id: letter for letter in read(settings)}
-    if wanted is None:
-        chosen = [letter for letter in letters.values() if refusal(letter) is None]
-    else:
-        chosen = _chosen(letters, wanted)
-    if not chosen:
-        return []
-    producer.begin_transaction()
-    for letter in chosen:
-        head = letter.headers
-        producer.produce(head["topic"], letter.value, letter.key, int(head["partition"]))
-        place = int(letter.id.partition(":")[0])
-        producer.produce(DEAD_LETTERS, None, letter.key, place, headers={REPLAYED: letter.id, "topic": head["topic"]})
-        producer.poll(0)
-    producer.commit_transaction(TIMEOUT_SECONDS)
-    return chosen
-
-
-def _chosen(letters: dict[str, DeadLetter], wanted: Iterable[str]) -> list[DeadLetter]:
-    chosen = []
-    for place in dict.fromkeys(wanted):
-        if place not in letters:
-            raise UserError(f"There is no dead letter {place}.")
-        if why := refusal(letters[place]):
-            raise UserError(f"Dead letter {place} can't be replayed: {why}.")
-        chosen.append(letters[place])
-    return chosen
-
-
-def _to_end(consumer: Consumer, ends: dict[int, int]) -> Iterator[Message]:
-    """Committed messages of each partition up to its end."""
-    consumer.assign([TopicPartition(DEAD_LETTERS, partition, 0) for partition in ends])
-    left = set(ends)
-    while left:
-        message = consumer.poll(TIMEOUT_SECONDS)
-        if message is None:
-            raise UserError(f"{DEAD_LETTERS} could not be read within {TIMEOUT_SECONDS:.0f} s.")
-        error = message.error()
-        partition = message.partition()
-        assert partition is not None
-        if error is None:
-            yield message
-        elif error.code() == KafkaError._PARTITION_EOF:
-            left.discard(partition)
-        else:
-            raise KafkaException(error)
-
-
-def _text(value: str | bytes | None) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""

@@ -36,8 +36,9 @@ class Ids(Protocol):
     def id_of(self, name: str, version: int) -> int:
         """Id under which a version of a schema is written."""
 
-    def schema_of(self, schema_id: int) -> dict[str, Any] | None:
-        """The Avro schema behind an id; None when there is no such id. Raises OSError when the source is down."""
+    def schema_of(self, schema_id: int) -> Any:
+        """The Avro schema behind an id, which need not be a record; None when there is no such id, or something else
+        than Avro behind it. Raises OSError when the source is down."""
 
 
 def versions(name: str) -> dict[int, dict[str, Any]]:
@@ -111,9 +112,12 @@ class Codec:
         if written is None:
             raise BadRecord(f"unknown schema id {schema_id}")
         wanted = _newest(name)
-        if written.get("name") != wanted["name"]:
-            raise BadRecord(f"schema id {schema_id} is a {written.get('name')}, a {wanted['name']} is expected here")
-        parsed = fastavro.parse_schema(written)
+        if _full_name(written) != _full_name(wanted):
+            raise BadRecord(f"schema id {schema_id} is of {_full_name(written)}, {_full_name(wanted)} is expected here")
+        try:
+            parsed = fastavro.parse_schema(written)
+        except Exception as error:
+            raise BadRecord(f"schema id {schema_id} can't be understood: {error}") from error
         # the same schema on both sides takes fastavro's fast path
         reader_schema = None if written == wanted else fastavro.parse_schema(wanted)
 
@@ -122,6 +126,13 @@ class Codec:
 
         self._readers[schema_id, kind] = read
         return read
+
+
+def _full_name(schema: Any) -> str:
+    """Name of an Avro schema with its namespace; primitive types and unions have none of their own."""
+    if not isinstance(schema, dict) or "name" not in schema:
+        return "no record"
+    return f"{schema['namespace']}.{schema['name']}" if "namespace" in schema else str(schema["name"])
 
 
 @cache

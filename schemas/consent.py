@@ -1,16 +1,25 @@
 """May a message go to an address? Pure functions over the lists in the profile JSON (`Update.profile`).
 
-Segments, journeys and dispatch ask the same functions, so that a choice means the same at every stage. A choice is
-`{"address", "channel", "purpose", "granted", "at", "source"}`: address "" is the person, channel "" is every channel,
-purpose "" is every purpose, `at` is milliseconds since 1970 UTC.
+Segments, journeys and dispatch ask the same functions, so that a choice means the same at every stage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import NotRequired, TypedDict
 
-Choice = Mapping[str, Any]
+
+class Choice(TypedDict):
+    """A choice of a person. Address "" is the person, channel "" is every channel, purpose "" is every purpose; `at` is
+    milliseconds since 1970 UTC."""
+
+    address: str
+    channel: str
+    purpose: str
+    granted: bool
+    at: int
+    source: NotRequired[str]
+
 
 #: policies under which silence allows; on opt_in and double_opt_in it forbids
 SILENCE_ALLOWS = frozenset({"opt_out", "none"})

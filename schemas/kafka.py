@@ -18,10 +18,8 @@ from confluent_kafka.admin import (
 )
 
 from schemas.settings import Settings
-from schemas.topics import DAY_MS, INTERNAL_BYTES, Topic, catalogue
+from schemas.topics import DAY_MS, DEAD_LETTERS, LARGEST_MESSAGE_BYTES, MESSAGE_BYTES, Topic, catalogue
 
-#: Room for headers and framing around the largest record.
-MESSAGE_BYTES = INTERNAL_BYTES + 1024 * 1024
 #: How long deletions stay in a compacted topic: a store that was away for longer starts from nothing.
 DELETIONS_KEPT_MS = 7 * DAY_MS
 
@@ -40,7 +38,7 @@ def producer_config(brokers: str) -> Config:
         "partitioner": "murmur2_random",
         "acks": "all",
         "enable.idempotence": True,
-        "message.max.bytes": MESSAGE_BYTES,
+        "message.max.bytes": LARGEST_MESSAGE_BYTES,
         "compression.type": "lz4",
     }
 
@@ -54,9 +52,9 @@ def consumer_config(brokers: str, group: str) -> Config:
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
         "allow.auto.create.topics": False,
-        "fetch.message.max.bytes": MESSAGE_BYTES,
-        "fetch.max.bytes": 4 * MESSAGE_BYTES,
-        "receive.message.max.bytes": 5 * MESSAGE_BYTES,
+        "fetch.message.max.bytes": LARGEST_MESSAGE_BYTES,
+        "fetch.max.bytes": 4 * LARGEST_MESSAGE_BYTES,
+        "receive.message.max.bytes": 5 * LARGEST_MESSAGE_BYTES,
     }
 
 
@@ -75,7 +73,8 @@ class Applied:
 
 def topic_settings(topic: Topic) -> dict[str, str]:
     """Kafka's own settings of a topic."""
-    common = {"max.message.bytes": str(MESSAGE_BYTES)}
+    most = LARGEST_MESSAGE_BYTES if topic.name == DEAD_LETTERS else MESSAGE_BYTES
+    common = {"max.message.bytes": str(most)}
     if topic.compact:
         return common | {"cleanup.policy": "compact", "delete.retention.ms": str(DELETIONS_KEPT_MS)}
     return common | {"cleanup.policy": "delete", "retention.ms": str(topic.retention_ms)}

@@ -2,11 +2,21 @@
 
 One frozen struct per Avro record of `schemas/avro` (the docs of the fields are there); a test checks that names,
 types and defaults agree. Times are milliseconds since 1970 UTC, identifiers are written `type:value`.
+
+Some types are narrower than Avro's: what no record of the line holds is refused when a record is decoded, before it
+becomes state that nobody can work with afterwards.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+#: the years 1900 to 2299, which is what the warehouse holds
+Instant = Annotated[int, msgspec.Meta(ge=-2_208_988_800_000, le=10_413_791_999_999)]
+#: versions and the like
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,8 +30,8 @@ class Event(Wire, frozen=True, kw_only=True):
     name: str
     channel: str
     identifiers: list[str]
-    occurred_at: int
-    received_at: int
+    occurred_at: Instant
+    received_at: Instant
     source: str
     historical: bool = False
     send_id: str | None = None
@@ -33,7 +43,7 @@ class Event(Wire, frozen=True, kw_only=True):
 class Link(Wire, frozen=True, kw_only=True):
     a: str
     b: str
-    seen_at: int
+    seen_at: Instant
     source: str
     event_id: str = ""
 
@@ -44,7 +54,7 @@ class Assertion(Wire, frozen=True, kw_only=True):
     b: str = ""
     author: str
     reason: str
-    at: int
+    at: Instant
 
 
 class LinkEnvelope(Wire, frozen=True, kw_only=True):
@@ -54,57 +64,57 @@ class LinkEnvelope(Wire, frozen=True, kw_only=True):
 
 
 class Period(Wire, frozen=True, kw_only=True):
-    since: int
+    since: Instant
     person_id: str
     slot: str
-    version: int
+    version: Count
 
 
 class Assignment(Wire, frozen=True, kw_only=True):
     identifier: str
-    version: int
-    periods: list[Period]
+    version: Count
+    periods: Annotated[list[Period], msgspec.Meta(min_length=1)]
     superseded: list[str] = []
-    generation: int = 0
+    generation: Count = 0
 
 
 class Refusal(Wire, frozen=True, kw_only=True):
     a: str
     b: str
     reason: str
-    at: int
+    at: Instant
     source: str
     refused: bool = True
 
 
 class SlotVersion(Wire, frozen=True, kw_only=True):
     slot: str
-    version: int
+    version: Count
 
 
 class Move(Wire, frozen=True, kw_only=True):
     to: str
     slots: list[SlotVersion]
     reason: str
-    at: int
+    at: Instant
 
 
 class Erasure(Wire, frozen=True, kw_only=True):
     identifiers: list[str]
     slots: list[str]
-    at: int
+    at: Instant
 
 
 class Marker(Wire, frozen=True, kw_only=True):
     version: str
-    at: int
+    at: Instant
 
 
 class PersonEnvelope(Wire, frozen=True, kw_only=True):
     kind: str
     person_id: str
     slot: str = ""
-    version: int = 0
+    version: Count = 0
     event: bytes | None = None
     move: Move | None = None
     erasure: Erasure | None = None
@@ -113,7 +123,7 @@ class PersonEnvelope(Wire, frozen=True, kw_only=True):
 
 class HandedSlot(Wire, frozen=True, kw_only=True):
     slot: str
-    version: int
+    version: Count
     complete: bool
     state: bytes | None = None
 
@@ -122,10 +132,10 @@ class Handoff(Wire, frozen=True, kw_only=True):
     person_id: str
     origin: str
     reason: str
-    at: int
+    at: Instant
     slots: list[HandedSlot]
-    part: int = 1
-    parts: int = 1
+    part: Count = 1
+    parts: Count = 1
 
 
 class Change(Wire, frozen=True, kw_only=True):
@@ -133,15 +143,15 @@ class Change(Wire, frozen=True, kw_only=True):
     change: str
     cause: str
     reason: str = ""
-    at: int
+    at: Instant
 
 
 class Update(Wire, frozen=True, kw_only=True):
     kind: str
     person_id: str
     slot: str = ""
-    version: int = 0
-    at: int
+    version: Count = 0
+    at: Instant
     changes: list[Change] = []
     event: bytes | None = None
     profile: bytes | None = None
@@ -166,7 +176,7 @@ class SendCommand(Wire, frozen=True, kw_only=True):
     to: str
     identifier: str
     intent: str = ""
-    at: int
+    at: Instant
     content: bytes
 
 
@@ -175,15 +185,15 @@ class LedgerEntry(Wire, frozen=True, kw_only=True):
     person_id: str
     channel: str
     state: str
-    at: int
+    at: Instant
     provider_id: str = ""
     detail: str = ""
-    attempts: int = 1
+    attempts: Count = 1
 
 
 class Decision(Wire, frozen=True, kw_only=True):
     decision_id: str
-    at: int
+    at: Instant
     person_id: str
     journey: str
     step: str = ""
@@ -196,7 +206,7 @@ class Decision(Wire, frozen=True, kw_only=True):
 
 class Definitions(Wire, frozen=True, kw_only=True):
     version: str
-    published_at: int
+    published_at: Instant
     author: str = ""
     files: dict[str, str]
 

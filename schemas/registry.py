@@ -22,7 +22,7 @@ class Registry:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
         self._ids: dict[tuple[str, int], int] = {}
-        self._schemas: dict[int, dict[str, Any] | None] = {}
+        self._schemas: dict[int, Any] = {}
 
     def id_of(self, name: str, version: int) -> int:
         """Register a version of ours, which a registry does only once; its id. Raises OSError when that fails."""
@@ -35,11 +35,13 @@ class Registry:
             self._ids[name, version] = cast(int, answer["id"])
         return self._ids[name, version]
 
-    def schema_of(self, schema_id: int) -> dict[str, Any] | None:
-        """The schema behind an id, None when the registry has no such id. Raises OSError when it does not answer."""
+    def schema_of(self, schema_id: int) -> Any:
+        """The schema behind an id, None when the registry has no such id or it is not Avro. Raises OSError when it does
+        not answer."""
         if schema_id not in self._schemas:
             answer = self._ask("GET", f"/schemas/ids/{schema_id}")
-            self._schemas[schema_id] = None if answer is None else json.loads(answer["schema"])
+            avro = answer is not None and answer.get("schemaType", "AVRO") == "AVRO"
+            self._schemas[schema_id] = json.loads(answer["schema"]) if answer is not None and avro else None
         return self._schemas[schema_id]
 
     def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any] | None:

@@ -12,6 +12,10 @@ DAY_MS = 86_400_000
 #: Internal topics and producers allow this many bytes a record; the edge admits `EDGE_BYTES` an event.
 INTERNAL_BYTES = 8 * 1024 * 1024
 EDGE_BYTES = 256 * 1024
+#: What the topics take: the largest record with room for headers and framing around it.
+MESSAGE_BYTES = INTERNAL_BYTES + 1024 * 1024
+#: `dead-letters` and producers take more: such a record, and what is said of it.
+LARGEST_MESSAGE_BYTES = MESSAGE_BYTES + 1024 * 1024
 
 EVENTS = "events"
 LINKS = "identity.links"

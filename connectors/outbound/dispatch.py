@@ -14,12 +14,11 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-import orjson
 
 from connectors.outbound.channel import Channel, Outcome
 from connectors.outbound.receipts import receipt
 from connectors.outbound.state import ALLOWED, DONE, LINE, OPEN, PLACE, Allowed, Done, Line, Open
-from processors.runtime.contract import Record, Turn
+from processors.runtime.contract import BadRecord, Record, Turn
 from processors.runtime.definitions import DefinitionsSource
 from schemas import consent, topics
 from schemas.codec import Codec
@@ -192,8 +191,10 @@ class DispatchStage:
         # at a move the profile goes to another person; what was known here stays the measure for what is on its way
         if update.profile is None or update.kind == "move":
             return
-        profile = orjson.loads(update.profile)
-        allowed = Allowed(profile.get("consents") or [], profile.get("suppressed") or {})
+        try:
+            allowed = msgspec.json.decode(update.profile, type=Allowed)
+        except msgspec.DecodeError as error:
+            raise BadRecord(f"the profile can't be read: {error}") from error
         if turn.get(ALLOWED, update.person_id) != allowed:
             turn.put(ALLOWED, update.person_id, allowed)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from processors.runtime.contract import Table
+from schemas.consent import Choice
 
 Phase = Literal["queued", "handed", "waiting"]
 
@@ -33,8 +34,8 @@ class Done(msgspec.Struct, frozen=True):
 class Allowed(msgspec.Struct, frozen=True):
     """The part of a person's profile that decides whether a message may go: see `schemas.consent`."""
 
-    consents: list[dict[str, Any]]
-    suppressed: dict[str, str]
+    consents: list[Choice] = []
+    suppressed: dict[str, str] = {}
 
 
 class Line(msgspec.Struct, frozen=True):

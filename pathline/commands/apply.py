@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,6 +87,7 @@ def in_force(settings: Settings, codec: Codec) -> str | None:
     """The version published last; None when there is none. Raises KafkaException, TimeoutError."""
     from confluent_kafka import Message
 
+    from schemas.codec import BadRecord
     from schemas.kafka import read_whole
     from schemas.records import Definitions
     from schemas.topics import DEFINITIONS
@@ -95,7 +97,9 @@ def in_force(settings: Settings, codec: Codec) -> str | None:
     def take(message: Message) -> None:
         value = message.value()
         if value is not None:
-            versions.append(codec.decode(Definitions, value).version)
+            # what is no project was never in force
+            with suppress(BadRecord):
+                versions.append(codec.decode(Definitions, value).version)
 
     read_whole(settings.brokers, DEFINITIONS, take, TIMEOUT)
     return versions[-1] if versions else None

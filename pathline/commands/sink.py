@@ -15,7 +15,12 @@ def sink(
     With PATHLINE_WAREHOUSE it writes to that server; otherwise the engine runs in this process and answers ClickHouse
     clients at the port.
     """
+    from processors.runtime.exits import Exit, leave
+    from schemas.limits import TooMany
     from schemas.settings import Settings
     from sinks.clickhouse.app import run
 
-    run(Settings(), port)
+    try:
+        run(Settings(), port)
+    except TooMany as many:
+        leave(Exit.DEAD_LETTERS, str(many))

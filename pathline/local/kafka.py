@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from pathline.local import jars, java, ports
 from pathline.local.children import die_with_parent, environment
-from schemas.kafka import MESSAGE_BYTES
+from schemas.topics import MESSAGE_BYTES
 
 START_SECONDS = 180.0
 STOP_SECONDS = 20.0

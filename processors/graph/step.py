@@ -17,16 +17,27 @@ from processors.runtime.contract import BadRecord, Record, Turn
 from processors.runtime.definitions import DefinitionsSource
 from schemas import topics
 from schemas.codec import Codec
+from schemas.definitions import Invalid, parse
 from schemas.definitions.model import IdentityRules, Project
 from schemas.identifiers import admissible, person_id, slot_of
-from schemas.records import Assignment, Link, LinkEnvelope, Move, Period, PersonEnvelope, Refusal, SlotVersion
+from schemas.records import (
+    Assignment,
+    Definitions,
+    Link,
+    LinkEnvelope,
+    Move,
+    Period,
+    PersonEnvelope,
+    Refusal,
+    SlotVersion,
+)
 
 
 class GraphStage:
     """Links in; assignments, refusals and moves out."""
 
     app = "graph"
-    inputs: tuple[str, ...] = (topics.LINKS,)
+    inputs: tuple[str, ...] = (topics.LINKS, topics.DEFINITIONS)
 
     def __init__(self, source: DefinitionsSource, codec: Codec) -> None:
         self._source = source
@@ -35,6 +46,9 @@ class GraphStage:
         self._strength: Strength | None = None
 
     def on_record(self, record: Record, turn: Turn) -> None:
+        if record.topic == topics.DEFINITIONS:
+            self._published(record.value)
+            return
         envelope = self._codec.decode(LinkEnvelope, record.value)
         if envelope.kind != "link" or envelope.link is None:
             raise BadRecord(f"neither a link nor anything else known here: {envelope.kind}")
@@ -59,6 +73,17 @@ class GraphStage:
 
     def on_result(self, key: str, result: object, turn: Turn) -> None:
         """Calls nobody."""
+
+    def _published(self, value: bytes | None) -> None:
+        """Many read `definitions`, each whole; what can't be used there becomes a dead letter here, once, as this stage
+        has its one partition to itself. Raises BadRecord."""
+        if value is None:
+            return
+        published = self._codec.decode(Definitions, value)
+        try:
+            parse(published.files)
+        except Invalid as invalid:
+            raise BadRecord(f"not a project that can be used: {invalid.problems[0]}") from invalid
 
     def _rules(self) -> tuple[IdentityRules, Strength]:
         project = self._source.latest()

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from schemas.consent import Choice
 from schemas.definitions.model import Channel
 
 
@@ -16,7 +17,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     traits: dict[str, Any] = {}
     segments: list[str] = []
-    consents: list[dict[str, Any]] = []
+    consents: list[Choice] = []
     addresses: dict[str, list[str]] = {}
     suppressed: dict[str, str] = {}
     timezone: str | None = None

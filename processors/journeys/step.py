@@ -23,7 +23,7 @@ from processors.runtime.definitions import DefinitionsSource
 from processors.runtime.slots import Slots
 from schemas import topics
 from schemas.codec import Codec
-from schemas.records import Change, Erasure, Event, Handoff, SlotVersion, Update
+from schemas.records import Change, Erasure, Event, Handoff, Marker, SlotVersion, Update
 
 #: wakes of higher priorities come first at one instant
 _RANK_OF_NO_PRIORITY = 32_768
@@ -45,7 +45,7 @@ class JourneysStage:
             return
         update = self._codec.decode(Update, record.value)
         if update.marker is not None:
-            turn.put(IN_FORCE, "", InForce(update.marker.version))
+            self._mark(update.marker, turn)
             return
         assert record.value is not None  # it was decoded
         person = self._open(update.person_id, turn)
@@ -58,6 +58,14 @@ class JourneysStage:
         else:
             self._apply(person, update)
         self._close(person, turn)
+
+    def _mark(self, marker: Marker, turn: Turn) -> None:
+        """From here on this version is in force in the partition."""
+        try:
+            self._plans.of(marker.version)
+        except LookupError as error:
+            raise BadRecord(f"no project can be used under version {marker.version!r}") from error
+        turn.put(IN_FORCE, "", InForce(marker.version))
 
     def on_wake(self, key: str, due: int, turn: Turn) -> None:
         person = self._open(key, turn)

@@ -8,21 +8,21 @@ broker that simulation and most tests run on (`processors.runtime.memory`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
 from schemas.codec import BadRecord
+from schemas.headers import Headers
 
 __all__ = ["BadRecord", "Calling", "Record", "Stage", "Table", "Turn"]
 
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A committed record of an input topic. `timestamp` is Kafka's, in milliseconds."""
 
     topic: str
@@ -31,7 +31,7 @@ class Record:
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: Headers = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,13 @@ class Table(Generic[S]):
 
     prefix: str
     type: type[S]
+    encode: Callable[[S], bytes] = field(init=False, repr=False, compare=False)
+    decode: Callable[[bytes], S] = field(init=False, repr=False, compare=False)
 
-    def encode(self, value: S) -> bytes:
-        return msgspec.msgpack.encode(value)
-
-    def decode(self, data: bytes) -> S:
-        return msgspec.msgpack.decode(data, type=self.type)
+    def __post_init__(self) -> None:
+        # made once, as a worker does both for every event
+        object.__setattr__(self, "encode", msgspec.msgpack.Encoder().encode)
+        object.__setattr__(self, "decode", msgspec.msgpack.Decoder(self.type).decode)
 
 
 class Turn(Protocol):

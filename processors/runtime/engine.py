@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import cast
 
 import structlog
@@ -20,7 +21,6 @@ from confluent_kafka.admin import AdminClient
 from processors.runtime.calls import Calls, Result
 from processors.runtime.contract import Calling, Stage
 from processors.runtime.exits import Exit, Stop
-from processors.runtime.limits import Limits
 from processors.runtime.membership import Entry, Listener, Membership
 from processors.runtime.metrics import Metrics, State
 from processors.runtime.outbox import Outbox
@@ -30,6 +30,7 @@ from processors.runtime.steps import Outcome, Steps
 from processors.runtime.turns import StateTooLarge
 from schemas.clock import Clock
 from schemas.kafka import cause_of, client_config
+from schemas.limits import Limits, Tally, TooMany, advice
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, changelog
 
@@ -125,12 +126,9 @@ class Engine:
         except StateTooLarge:
             outcome, changes = self._step(batch, careful=True)
         self._pending = batch.entries[outcome.taken :] + self._pending
-        wrong = self._limits.judge(outcome.records, outcome.bad)
-        if wrong is not None:
-            last = outcome.letters[-1]
-            raise Stop(Exit.DEAD_LETTERS, f"{self._stage.app}: {wrong}; last: {last.error} ({last.cause.topic})")
         for (topic, number), offset in outcome.next.items():
-            self._members.partitions[number].sources[topic].next = offset
+            source = self._members.partitions[number].sources[topic]
+            source.next, source.tally = offset, self._tally(outcome, topic, number, source.tally)
         for (topic, number), record in outcome.progress.items():
             source = self._members.partitions[number].sources[topic]
             source.at_end, source.seen = record is None, record.timestamp if record else source.seen
@@ -154,6 +152,17 @@ class Engine:
         self._metrics.state = State.STOPPING
         if hasattr(self, "_members"):
             self._members.close()
+
+    def _tally(self, outcome: Outcome, topic: str, number: int, before: Tally) -> Tally:
+        """What of a partition was bad, this transaction included. Raises Stop beyond a limit."""
+        place = topic, number
+        try:
+            return before.after(outcome.counts[place], outcome.bad.get(place, ()), self._limits)
+        except TooMany as many:
+            last = next(letter for letter in reversed(outcome.letters) if letter.cause.topic == topic)
+            told = f"{self._stage.app} stops: {many} in {topic}[{number}], the last one at offset {last.cause.offset}"
+            why = f"{told}: {type(last.error).__name__}: {last.error}. {advice(self._stage.app, topic, number)}"
+            raise Stop(Exit.DEAD_LETTERS, why) from many
 
     def _step(self, batch: Batch, careful: bool) -> tuple[Outcome, dict[int, list[tuple[bytes, bytes | None]]]]:
         room = self._calls.room if self._calls else None
@@ -274,7 +283,7 @@ class Engine:
             metrics.records.labels(app, topic, str(number)).inc(count)
         for number, count in outcome.wakes.items():
             metrics.wakes.labels(app, str(number)).inc(count)
-        for topic, count in Counter(record.topic for record in outcome.sent()).items():
+        for topic, count in Counter(map(attrgetter("topic"), outcome.sent())).items():
             metrics.outputs.labels(app, topic).inc(count)
         for letter in outcome.letters:
             cause, error = letter.cause, type(letter.error).__name__

@@ -18,7 +18,9 @@ from processors.runtime.metrics import Metrics
 from processors.runtime.partition import Partition, Source
 from processors.runtime.restore import Restorer
 from processors.runtime.rocks import RocksStore
+from schemas.headers import headers_of
 from schemas.kafka import cause_of, consumer_config
+from schemas.limits import Tally
 from schemas.settings import Settings
 
 log = structlog.get_logger()
@@ -160,7 +162,7 @@ class Membership:
         if partition is None or offset < partition.sources[topic].next:
             return None
         timestamp = message.timestamp()[1]
-        return Record(topic, number, offset, timestamp, message.key(), message.value(), _headers(message))
+        return Record(topic, number, offset, timestamp, message.key(), message.value(), headers_of(message))
 
     def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
         # 9. This runs in the polling thread; the listener hands it to its own loop and waits.
@@ -171,7 +173,7 @@ class Membership:
         self.joined = True
         by_number: dict[int, dict[str, Source]] = {}
         for tp in self._committed(assigned):
-            by_number.setdefault(tp.partition, {})[tp.topic] = Source(next=tp.offset)
+            by_number.setdefault(tp.partition, {})[tp.topic] = Source(tp.offset, Tally.read(tp.metadata))
         for number, sources in by_number.items():
             if len(sources) != len(self._topics):
                 raise Stop(Exit.SETUP, f"{self._app} was given only {sorted(sources)} of partition {number}")
@@ -234,7 +236,10 @@ class Membership:
         self.go_on()
 
     def _inputs(self, partition: Partition) -> list[TopicPartition]:
-        return [TopicPartition(topic, partition.number, source.next) for topic, source in partition.sources.items()]
+        return [
+            TopicPartition(topic, partition.number, source.next, source.tally.metadata)
+            for topic, source in partition.sources.items()
+        ]
 
     def _all_inputs(self) -> list[TopicPartition]:
         return [tp for partition in self.partitions.values() for tp in self._inputs(partition)]
@@ -243,11 +248,6 @@ class Membership:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self.reachable = False
         log.warning("kafka", app=self._app, error=error.str())
-
-
-def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
-    found = message.headers()
-    return tuple((name, value if isinstance(value, bytes) else b"") for name, value in found) if found else ()
 
 
 def instance_id(settings: Settings, app: str, topics: tuple[str, ...]) -> str:

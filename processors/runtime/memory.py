@@ -20,6 +20,7 @@ from processors.runtime.partitioner import partition_of
 from processors.runtime.store import WAKE_PREFIX, WAKES, MemoryStore, wake_of
 from processors.runtime.turns import Sent, Work
 from schemas.clock import VirtualClock
+from schemas.dead_letters import meant_for
 from schemas.topics import catalogue
 
 S = TypeVar("S")
@@ -148,6 +149,8 @@ class MemoryLine:
         while self._underway:
             record = self._underway.popleft()
             for stage in self._readers.get(record.topic, ()):
+                if not meant_for(stage.app, record.headers):
+                    continue
                 place = self._places[stage.app, record.partition]
                 self._turn(place, record, partial(stage.on_record, record))
 

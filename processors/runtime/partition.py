@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from processors.runtime.contract import Record
 from processors.runtime.rocks import RocksStore
 from processors.runtime.store import wake_of, wakes_until
 from schemas.clock import Clock
+from schemas.limits import Tally
 
 
 @dataclass(slots=True)
 class Source:
     """One input topic's share of a partition.
 
-    `next` is the offset to commit: that of the first record not processed. `at_end` is set when the broker said that
-    nothing follows, `seen` is the timestamp (wall milliseconds) of the last record.
+    `next` is the offset to commit: that of the first record not processed, and `tally` what was bad up to it. `at_end`
+    is set when the broker said that nothing follows, `seen` is the timestamp (wall milliseconds) of the last record.
     """
 
     next: int
+    tally: Tally = field(default_factory=Tally)
     at_end: bool = False
     seen: int = 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable
 
 import structlog
@@ -33,39 +32,47 @@ class PublishedDefinitions:
         self._codec = codec
         self._lock = threading.Lock()
         self._topic: Whole | None = None
+        #: by version, the one published last being the last
         self._published: dict[str, Definitions] = {}
-        self._projects: dict[str, Project] = {}
-        self._latest: str | None = None
+        #: those that were asked for; None for what can't be used here
+        self._projects: dict[str, Project | None] = {}
 
     def project(self, version: str) -> Project:
-        """The project published under this version; waits a while for it, as its marker may be faster. Raises
-        LookupError, KafkaException."""
+        """The project published under this version. Raises LookupError when there is none, or none that can be used
+        here; KafkaException, TimeoutError."""
         with self._lock:
-            deadline = time.monotonic() + _READ_SECONDS
-            self._read(0.0)
-            while version not in self._published and time.monotonic() < deadline:
-                self._read(0.1)
-            return self._parsed(version)
+            topic = self._read()
+            if version not in self._published:
+                # its marker may be faster, but was written after it: what is not there up to the end does not exist
+                self._take(topic.to_end(_READ_SECONDS))
+            found = self._parsed(version) if version in self._published else None
+            if found is None:
+                raise LookupError(f"no definitions are published under version {version}")
+            return found
 
     def latest(self) -> Project | None:
-        """The project published last, None when there is none yet. Raises KafkaException, TimeoutError."""
+        """The project published last that can be used here, None when there is none yet. Raises KafkaException,
+        TimeoutError."""
         with self._lock:
-            self._read(0.0)
-            return None if self._latest is None else self._parsed(self._latest)
+            self._read()
+            return next(filter(None, map(self._parsed, reversed(self._published))), None)
 
-    def _parsed(self, version: str) -> Project:
+    def _parsed(self, version: str) -> Project | None:
         if version not in self._projects:
-            if version not in self._published:
-                raise LookupError(f"no definitions are published under version {version}")
-            self._projects[version] = definitions.parse(self._published[version].files)
+            try:
+                self._projects[version] = definitions.parse(self._published[version].files)
+            except definitions.Invalid as error:
+                log.error("a published project can't be used here", version=version, error=str(error))
+                self._projects[version] = None
         return self._projects[version]
 
-    def _read(self, timeout: float) -> None:
+    def _read(self) -> Whole:
         if self._topic is None:
             topic = Whole(self._brokers, self._name)
             self._take(topic.to_end(_READ_SECONDS))
             self._topic = topic
-        self._take(self._topic.new(timeout))
+        self._take(self._topic.new(0.0))
+        return self._topic
 
     def _take(self, messages: Iterable[Message]) -> None:
         for message in messages:
@@ -76,5 +83,5 @@ class PublishedDefinitions:
             except BadRecord as error:
                 log.warning("unusable definitions", offset=message.offset(), error=str(error))
                 continue
+            self._published.pop(published.version, None)
             self._published[published.version] = published
-            self._latest = published.version

@@ -16,6 +16,7 @@ from processors.runtime.partition import Partition
 from processors.runtime.store import wake_of
 from processors.runtime.turns import Sent, Work
 from schemas.clock import Clock
+from schemas.dead_letters import meant_for
 
 #: Seconds after which no further turn is started: a slow stage then takes smaller transactions.
 BUDGET_SECONDS = 0.25
@@ -34,7 +35,8 @@ class Letter:
 
 @dataclass(slots=True)
 class Outcome:
-    """What the turns of one transaction left. `taken` entries were looked at; `bad` are places among the records."""
+    """What the turns of one transaction left. `taken` entries were looked at; `bad` are the places of dead letters among
+    the records of a partition."""
 
     works: dict[int, Work] = field(default_factory=dict)
     letters: list[Letter] = field(default_factory=list)
@@ -46,7 +48,7 @@ class Outcome:
     wakes: Counter[int] = field(default_factory=Counter)
     taken: int = 0
     records: int = 0
-    bad: list[int] = field(default_factory=list)
+    bad: dict[tuple[str, int], list[int]] = field(default_factory=dict)
 
     def sent(self) -> Iterable[Sent]:
         """All records to produce, by partition in the order of turns, dead letters last."""
@@ -115,10 +117,11 @@ class Steps:
             if isinstance(entry, tuple):
                 outcome.progress[entry] = None
                 continue
-            if not self._turn(entry, partial(on_record, entry)):
-                outcome.bad.append(outcome.records)
-            outcome.records += 1
             source = entry.topic, entry.partition
+            mine = not entry.headers or meant_for(self._stage.app, entry.headers)
+            if mine and not self._turn(entry, partial(on_record, entry)):
+                outcome.bad.setdefault(source, []).append(outcome.counts[source])
+            outcome.records += 1
             outcome.next[source] = entry.offset + 1
             outcome.progress[source] = entry
             outcome.counts[source] += 1

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from processors.runtime.contract import BadRecord, Table, Turn
 from processors.runtime.store import WAKE, Store, state_key, wake_key
+from schemas.headers import Headers
 from schemas.topics import INTERNAL_BYTES
 
 S = TypeVar("S")
@@ -29,7 +30,7 @@ class Sent:
     key: bytes | None
     value: bytes | None
     partition: int | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: Headers = ()
 
 
 class Work:

@@ -165,6 +165,10 @@ class SegmentsStage:
 
     def _marker(self, marker: Marker, turn: Turn) -> None:
         """From here on this version is in force in the partition; persons follow at their next turn."""
+        try:
+            self._source.project(marker.version)
+        except LookupError as error:
+            raise BadRecord(f"no project can be used under version {marker.version!r}") from error
         turn.put(IN_FORCE, "", InForce(marker.version, marker.at))
         update = Update(kind="marker", person_id="", at=marker.at, marker=marker)
         turn.send(topics.UPDATES, "", self._codec.encode(update), turn.partition)

@@ -26,6 +26,7 @@ from processors.segments.model import (
 )
 from processors.segments.plan import Plan, root
 from processors.segments.traits import find
+from schemas import consent
 from schemas.definitions.model import Did
 from schemas.identifiers import split
 
@@ -96,10 +97,17 @@ class View:
         )
 
     @cached_property
-    def consents(self) -> list[dict[str, Any]]:
+    def consents(self) -> list[consent.Choice]:
         """Consents as in the profile, in a fixed order."""
         return [
-            {"address": address, "channel": channel, "purpose": purpose, **_choice(choice)}
+            {
+                "address": address,
+                "channel": channel,
+                "purpose": purpose,
+                "granted": choice.granted,
+                "at": choice.at,
+                "source": choice.source,
+            }
             for (address, channel, purpose), choice in sorted(self.choices.items())
         ]
 
@@ -141,7 +149,3 @@ class View:
             if reported:
                 together = reduce(lambda a, b: merged(a, b, joined_occurrence), reported)
                 yield from occurrences.spans(did, name, together, self.plan, now)
-
-
-def _choice(choice: Choice) -> dict[str, Any]:
-    return {"granted": choice.granted, "at": choice.at, "source": choice.source}

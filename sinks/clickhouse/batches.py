@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from schemas.dead_letters import Failed
+from schemas.limits import Limits, Tally
 from sinks.clickhouse.rows import Rows
 from sinks.clickhouse.tables import Row
 
 Partition = tuple[str, int]  # topic, partition
-_METADATA = re.compile(r"^(\d+)-(\d+)$")
+_METADATA = re.compile(r"^(\d+)-(\d+)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,7 @@ def written_ahead(metadata: str | None) -> Range | None:
 class Refused:
     """A record that could not be used; it becomes a dead letter."""
 
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    record: Failed
     reason: str
 
 
@@ -56,17 +54,20 @@ class Refused:
 class Batch:
     """What was read of one partition since its last commit.
 
-    `repeat` is the batch that has to be built again as it was; then nothing behind its end is taken.
+    `repeat` is the batch that has to be built again as it was; then nothing behind its end is taken. `before` is what
+    could not be used up to its beginning.
     """
 
     partition: Partition
     repeat: Range | None = None
+    before: Tally = field(default_factory=Tally)
     first: int | None = None
     last: int | None = None
     records: int = 0
     size: int = 0
     rows: dict[str, list[Row]] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
+    bad: list[int] = field(default_factory=list)
     #: all of `repeat` was seen, or its end was removed by compaction or retention
     reached_end: bool = False
 
@@ -83,10 +84,16 @@ class Batch:
         for table, row in rows:
             self.rows.setdefault(table, []).append(row)
 
-    def refuse(self, refused: Refused) -> None:
-        """A record that left no rows because it could not be used."""
-        self._count(refused.offset, len(refused.value or b""))
+    def refuse(self, refused: Refused, limits: Limits) -> None:
+        """A record that left no rows because it could not be used. Raises TooMany beyond a limit."""
+        self.bad.append(self.records)
+        self._count(refused.record.offset, len(refused.record.value or b""))
         self.refused.append(refused)
+        self.after(limits)
+
+    def after(self, limits: Limits) -> Tally:
+        """What could not be used up to its end. Raises TooMany beyond a limit."""
+        return self.before.after(self.records, self.bad, limits)
 
     def reach(self, position: int) -> None:
         """Everything below this offset was read."""

@@ -19,13 +19,15 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from schemas.clock import Clock
 from schemas.codec import BadRecord, Codec
+from schemas.dead_letters import Failed, letter, meant_for, replay_of
+from schemas.headers import headers_of, sendable
 from schemas.kafka import consumer_config, producer_config
+from schemas.limits import Limits, Tally, TooMany, advice
 from schemas.settings import Settings
 from schemas.topics import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, REFUSALS, UPDATES
 from sinks.clickhouse import metrics
 from sinks.clickhouse.batches import Batch, Partition, Refused, written_ahead
 from sinks.clickhouse.crash import crash_point
-from sinks.clickhouse.deadletters import Limit, headers_of
 from sinks.clickhouse.engine import Warehouse, transient
 from sinks.clickhouse.rows import rows_of
 from sinks.clickhouse.tables import Origin, arrow
@@ -66,7 +68,7 @@ class Writer:
         self._codec = codec
         self._clock = clock
         self._stopping = stopping
-        self._limit = Limit(settings.dead_letter_ratio, settings.dead_letter_run)
+        self._limits = Limits(settings.dead_letter_ratio, settings.dead_letter_run)
         self._assigned = _Assignment({}, None)
         self._ends: dict[Partition, int] = {}
         self._flushed = 0.0
@@ -92,7 +94,8 @@ class Writer:
         )
 
     def run(self) -> None:
-        """Write until stopped. Raises on anything but a bad record: start again then, nothing is lost or doubled."""
+        """Write until stopped. Raises TooMany when too much can't be used, and whatever else goes wrong: start again
+        then, nothing is lost or doubled."""
         self._producer.init_transactions(_TIMEOUT_SECONDS)
         self._consumer.subscribe(TOPICS, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
         try:
@@ -115,7 +118,8 @@ class Writer:
             if committed.error is not None:
                 raise KafkaException(committed.error)
             repeat = written_ahead(committed.metadata)
-            batches[committed.topic, committed.partition] = Batch((committed.topic, committed.partition), repeat)
+            partition = committed.topic, committed.partition
+            batches[partition] = Batch(partition, repeat, Tally.read(committed.metadata))
             start = committed.offset if committed.offset >= 0 else OFFSET_BEGINNING
             starts.append(TopicPartition(committed.topic, committed.partition, start))
             if repeat is not None:
@@ -166,24 +170,27 @@ class Writer:
 
     def _use(self, batch: Batch, message: Message, offset: int) -> None:
         topic, partition = batch.partition
-        value = message.value()
+        value, headers = message.value(), headers_of(message)
+        if not meant_for(GROUP, headers):
+            batch.add(offset, 0, [])
+            return
+        replay = replay_of(headers)
+        # newer rows stay newer than what is replayed: it counts as of its first place
+        origin = Origin(topic, partition, offset if replay is None else replay.first_offset)
         try:
-            batch.add(offset, len(value or b""), rows_of(self._codec, Origin(topic, partition, offset), value))
-            self._limit.used()
+            batch.add(offset, len(value or b""), rows_of(self._codec, origin, value))
         except BadRecord as error:
-            # past the limit nothing is committed: better to stop than to bury a topic in dead letters
-            self._limit.refused(str(error))
-            batch.refuse(
-                Refused(
-                    offset,
-                    message.timestamp()[1],
-                    message.key(),
-                    value,
-                    tuple((name, data or b"") for name, data in message.headers() or ()),
-                    str(error),
-                )
-            )
             log.warning("dead letter", topic=topic, partition=partition, offset=offset, reason=str(error))
+            failed = Failed(topic, partition, offset, message.timestamp()[1], message.key(), value, headers)
+            self._refuse(batch, Refused(failed, str(error)))
+
+    def _refuse(self, batch: Batch, refused: Refused) -> None:
+        try:
+            batch.refuse(refused, self._limits)
+        except TooMany as many:
+            topic, partition = batch.partition
+            told = f"sink stops: {many} in {topic}[{partition}], the last one at offset {refused.record.offset}"
+            raise TooMany(f"{told}: {refused.reason}. {advice(GROUP, topic, partition)}") from many
 
     def _due(self) -> list[Batch]:
         batches = [batch for batch in self._assigned.batches.values() if batch.complete]
@@ -201,7 +208,7 @@ class Writer:
             return
         began = time.monotonic()
         ahead = [
-            TopicPartition(*batch.partition, range_.first, range_.metadata)
+            TopicPartition(*batch.partition, range_.first, f"{range_.metadata} {batch.before.metadata}".rstrip())
             for batch in batches
             if batch.repeat is None and (range_ := batch.range) is not None
         ]
@@ -211,16 +218,16 @@ class Writer:
         for batch in batches:
             self._insert(batch)
         crash_point("sink.inserted")
-        refused = [(batch.partition, record) for batch in batches for record in batch.refused]
+        tallies = {batch.partition: batch.after(self._limits) for batch in batches}
         after = [
-            TopicPartition(*batch.partition, range_.last + 1)
+            TopicPartition(*batch.partition, range_.last + 1, tallies[batch.partition].metadata)
             for batch in batches
             if (range_ := batch.range) is not None
         ]
-        self._commit(after, refused)
+        self._commit(after, [refused for batch in batches for refused in batch.refused])
         crash_point("sink.committed")
         for batch in batches:
-            self._assigned.batches[batch.partition] = Batch(batch.partition)
+            self._assigned.batches[batch.partition] = Batch(batch.partition, before=tallies[batch.partition])
             metrics.RECORDS.labels(batch.partition[0]).inc(batch.records)
             metrics.DEAD_LETTERS.labels(batch.partition[0]).inc(len(batch.refused))
             self._measure_lag(batch)
@@ -263,12 +270,13 @@ class Writer:
                 time.sleep(pause)
                 pause = min(2 * pause, 10.0)
 
-    def _commit(self, offsets: list[TopicPartition], refused: list[tuple[Partition, Refused]]) -> None:
+    def _commit(self, offsets: list[TopicPartition], refused: list[Refused]) -> None:
         self._producer.begin_transaction()
         at = self._clock.now()
-        for partition, record in refused:
+        for bad in refused:
+            made = letter(bad.record, GROUP, BadRecord.__name__, bad.reason, at)
             self._producer.produce(
-                DEAD_LETTERS, record.value, record.key, headers=headers_of(partition, record, GROUP, at)
+                DEAD_LETTERS, made.value, made.key, bad.record.partition, headers=sendable(made.headers)
             )
         metadata = self._assigned.metadata
         _insist(lambda: self._producer.send_offsets_to_transaction(offsets, metadata, _TIMEOUT_SECONDS))

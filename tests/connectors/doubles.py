@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from threading import Lock
 from time import sleep
 
-from connectors.inbound.deadletters import Headers
 from schemas.definitions.model import IdentifierType, IdentityRules
 
 NOW = 1_700_000_000_000  # 2023-11-14T22:13:20Z
@@ -54,7 +53,7 @@ class KeepingProducer:
         *,
         value: bytes,
         key: bytes | None,
-        headers: Headers,
+        headers: list[tuple[str, str | bytes]],
         on_delivery: Callable[[object, object], None],
     ) -> None:
         with self._lock:

@@ -63,7 +63,7 @@ def test_a_key_is_read_once_and_written_once_however_many_of_its_records_come(pa
 def test_a_bad_record_leaves_nothing_but_its_dead_letter(partition: Partition) -> None:
     outcome = run(CountingStage(wake_after=5), partition, record(0), record(1, value=b"poison"), record(2, "b"))
     assert sent(outcome) == [b"1", b"1"]
-    assert outcome.bad == [1]
+    assert outcome.bad == {("in", 0): [1]}
     assert [letter.cause.offset for letter in outcome.letters] == [1]
     assert outcome.next == {("in", 0): 3}
     assert outcome.works[0].get(COUNTS, "a") == Count(seen=1)
@@ -140,7 +140,7 @@ def test_a_state_that_becomes_too_large_makes_its_record_a_dead_letter(partition
     with pytest.raises(StateTooLarge):
         list(run(Large(), partition, *entries).works[0].changes())
     outcome = run(Large(), partition, *entries, careful=True)
-    assert outcome.bad == [1]
+    assert outcome.bad == {("in", 0): [1]}
     assert {key[-1:] for key, _ in outcome.works[0].changes()} == {b"a", b"c"}
 
 

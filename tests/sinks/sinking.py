@@ -15,11 +15,7 @@ import httpx
 
 from pathline.local.ports import free
 from schemas.settings import Settings
-
-_MAIN = (
-    "import sys; from schemas.settings import Settings; from sinks.clickhouse.app import run;"
-    " run(Settings(), int(sys.argv[1]))"
-)
+from sinks.clickhouse.crash import VARIABLE
 
 
 class Sink:
@@ -35,8 +31,8 @@ class Sink:
         given = {f"PATHLINE_{name.upper()}": str(value) for name, value in self.settings.model_dump().items()}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _MAIN, str(self._port)],
-                env=os.environ | given | {"PATHLINE_CRASH_AT": crash_at},
+                [sys.executable, "-m", "pathline", "sink", "--port", str(self._port)],
+                env=os.environ | given | {VARIABLE: crash_at},
                 stdout=log,
                 stderr=log,
             )

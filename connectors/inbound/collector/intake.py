@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field
 
 from connectors.inbound.collector.payload import Malformed, Posted
 from connectors.inbound.collector.publisher import Outgoing, Publisher
-from connectors.inbound.deadletters import headers
 from connectors.inbound.segment import Rejected, to_event
 from schemas.clock import Clock
 from schemas.codec import Codec
+from schemas.dead_letters import refused_at_edge
 from schemas.definitions.model import IdentityRules
 from schemas.topics import DEAD_LETTERS, EVENTS
 
@@ -69,7 +69,7 @@ class Intake:
                 event = to_event(item.message, rules, received_at=now, source=source)
             except Rejected as error:
                 rejected.append(RejectedMessage(index=item.index, messageId=_own_id(item), reason=str(error)))
-                outgoing.append(Outgoing(DEAD_LETTERS, None, item.raw, headers(APP, source, error, now)))
+                outgoing.append(Outgoing(DEAD_LETTERS, None, item.raw, refused_at_edge(APP, source, error, now)))
             else:
                 outgoing.append(Outgoing(EVENTS, event.identifiers[0].encode(), self.codec.encode(event)))
             if number % _BREATH == 0:
@@ -79,7 +79,7 @@ class Intake:
 
     async def bury(self, error: Malformed, source: str) -> None:
         """Keep a body that could not be taken apart. Raises Busy and NotAcknowledged."""
-        letter = Outgoing(DEAD_LETTERS, None, error.body, headers(APP, source, error, self.clock.now()))
+        letter = Outgoing(DEAD_LETTERS, None, error.body, refused_at_edge(APP, source, error, self.clock.now()))
         await self.publisher.publish([letter])
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from connectors.inbound.deadletters import Headers
+from schemas.headers import Headers, sendable
 
 
 class Busy(Exception):
@@ -26,7 +26,7 @@ class Outgoing:
     topic: str
     key: bytes | None
     value: bytes
-    headers: Headers = field(default_factory=list)
+    headers: Headers = ()
 
 
 class Producer(Protocol):
@@ -38,7 +38,7 @@ class Producer(Protocol):
         *,
         value: bytes,
         key: bytes | None,
-        headers: Headers,
+        headers: list[tuple[str, str | bytes]],
         on_delivery: Callable[[Any, Any], None],
     ) -> None:
         """Queue a record. Raises BufferError when the queue is full, KafkaException otherwise."""
@@ -103,7 +103,7 @@ class Publisher:
                     record.topic,
                     value=record.value,
                     key=record.key,
-                    headers=record.headers,
+                    headers=sendable(record.headers),
                     on_delivery=lambda error, _: self._delivered(waiting, 1, error),
                 )
             except BufferError as error:

@@ -17,7 +17,6 @@ import msgspec
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from connectors.inbound.deadletters import headers
 from connectors.inbound.files.base import Item, Source
 from connectors.inbound.files.position import Digest, Position, Positions
 from connectors.inbound.files.transactions import Loaded, Transactions
@@ -25,6 +24,7 @@ from connectors.inbound.published import latest_rules
 from connectors.inbound.segment import Rejected, to_event
 from schemas.clock import Clock, ScaledClock
 from schemas.codec import Codec
+from schemas.dead_letters import refused_at_edge
 from schemas.definitions.model import IdentityRules
 from schemas.kafka import client_config
 from schemas.records import Event
@@ -154,7 +154,7 @@ class _Run:
             self.progress.rejected += 1
             self.progress.reasons[str(error)] += 1
             at = self._clock.now()
-            self._add(item, Loaded(DEAD_LETTERS, None, item.raw, headers(APP, self._name, error, at)))
+            self._add(item, Loaded(DEAD_LETTERS, None, item.raw, refused_at_edge(APP, self._name, error, at)))
             return True
         if self._scaled is not None:
             if event.occurred_at > self._scaled.until:

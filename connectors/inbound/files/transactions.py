@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from connectors.inbound.deadletters import Headers
 from connectors.inbound.files.position import Position, Positions
+from schemas.headers import Headers, sendable
 from schemas.kafka import cause_of, producer_config
 from schemas.settings import Settings
 
@@ -33,7 +33,7 @@ class Loaded:
     topic: str
     key: bytes | None
     value: bytes
-    headers: Headers = field(default_factory=list)
+    headers: Headers = ()
 
 
 class Transactions:
@@ -83,7 +83,7 @@ class Transactions:
     def _produce(self, record: Loaded) -> None:
         while True:
             try:
-                self._producer.produce(record.topic, record.value, record.key, headers=record.headers)
+                self._producer.produce(record.topic, record.value, record.key, headers=sendable(record.headers))
                 return
             except BufferError:
                 # Kafka is slower than the source: the source waits
