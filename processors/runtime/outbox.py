@@ -48,7 +48,9 @@ class Outbox:
                 #     of everything behind it staying hidden until the timeout.
                 "transactional.id": f"{app}-{settings.worker}",
                 "transaction.timeout.ms": settings.transaction_timeout_ms,
-                "linger.ms": 0,
+                # as little as lets records of a large transaction gather (with 0 a tenth of the rate is lost); a small
+                # one does not wait for it, as its offsets take longer
+                "linger.ms": 1,
                 # the broker may still be finishing the last transaction when the next one begins and asks to be asked
                 # again; with the default of 100 ms every twentieth transaction took that long
                 "retry.backoff.ms": 3,

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 
 import msgspec
@@ -18,11 +19,13 @@ from rocksdict import (
     WriteBatch,
 )
 
+from processors.runtime.recent import UNKNOWN, Recent
 from processors.runtime.store import WAKE_PREFIX, WAKES
 
 _CHECKPOINT = b"mcheckpoint"
 _CACHE_BYTES = 32 * 1024 * 1024
 _WRITE_BUFFER_BYTES = 16 * 1024 * 1024
+_RECENT_BYTES = 16 * 1024 * 1024
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -52,8 +55,8 @@ class RocksStore:
         return self._checkpoint
 
     def get(self, key: bytes) -> bytes | None:
-        value: bytes | None = self._db.get(key)
-        return value
+        value = self._recent.get(key)
+        return self._recent.keep(key, self._db.get(key)) if value is UNKNOWN else value
 
     def scan(self, first: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         entries = self._db.iter()
@@ -71,12 +74,15 @@ class RocksStore:
     def apply(self, changes: Iterable[tuple[bytes, bytes | None]], offset: int, topic_id: str) -> None:
         """Write changes (None deletes) that bring the store to this changelog offset."""
         batch, low = WriteBatch(raw_mode=True), self._low
-        for key, value in changes:
+        # in the order of keys RocksDB finds the place of each near that of the one before: half the time
+        for key, value in sorted(changes, key=itemgetter(0)):
             if value is None:
                 batch.delete(key)
-                continue
-            batch.put(key, value)
-            if key[:1] == WAKE_PREFIX and key < low:
+            else:
+                batch.put(key, value)
+            if key[:1] != WAKE_PREFIX:
+                self._recent.keep(key, value)
+            elif value is not None and key < low:
                 low = key
         checkpoint = Checkpoint(offset, topic_id, time.time_ns() // 1_000_000, low)
         batch.put(_CHECKPOINT, msgspec.msgpack.encode(checkpoint))
@@ -99,6 +105,7 @@ class RocksStore:
 
     def _open(self) -> None:
         self._db = Rdict(str(self._path), options=_options())
+        self._recent = Recent(_RECENT_BYTES)
         data = self._db.get(_CHECKPOINT)
         self._checkpoint = None if data is None else msgspec.msgpack.decode(data, type=Checkpoint)
         self._low = self._checkpoint.low if self._checkpoint else WAKES[0]
