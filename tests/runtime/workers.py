@@ -22,7 +22,7 @@ from processors.runtime.contract import Record
 from schemas.kafka import client_config, consumer_config, high_watermarks, producer_config, topic_settings
 from schemas.topics import DEAD_LETTERS, Topic, changelog
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 def until(true: Callable[[], object], what: str, seconds: float = PATIENCE, every: float = 0.05) -> None:
