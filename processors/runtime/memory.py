@@ -10,11 +10,10 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from heapq import heappop, heappush
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from processors.runtime.contract import Calling, Record, Stage, Table, Turn
+from processors.runtime.contract import Calling, Record, Stage, Table
 from processors.runtime.deadletters import cause_record, dead_letter
 from processors.runtime.partitioner import partition_of
 from processors.runtime.store import WAKE_PREFIX, WAKES, MemoryStore, wake_of
@@ -130,7 +129,7 @@ class MemoryLine:
         place = self._places[stage.app, partition]
         key = wake_of(raw)[0]
         cause = cause_record(stage.app, "wake", partition, key, due)
-        self._turn(place, cause, partial(stage.on_wake, key, due), fired=raw)
+        self._turn(place, cause, stage.on_wake, key, due, fired=raw)
 
     def _count(self, topic: str) -> int:
         return 1 if topic in _SINGLE else self._partitions
@@ -152,14 +151,16 @@ class MemoryLine:
                 if not meant_for(stage.app, record.headers):
                     continue
                 place = self._places[stage.app, record.partition]
-                self._turn(place, record, partial(stage.on_record, record))
+                self._turn(place, record, stage.on_record, record)
 
-    def _turn(self, place: _Place, cause: Record, step: Callable[[Turn], None], fired: bytes | None = None) -> None:
+    def _turn(
+        self, place: _Place, cause: Record, step: Callable[..., None], *arguments: Any, fired: bytes | None = None
+    ) -> None:
         """One turn, its effects, then the calls it asked for, each with its result."""
         now, work = self.clock.now(), Work(place.partition, place.store, careful=True)
         if fired is not None:
             work.fired(fired)
-        error = work.run(now, step)
+        error = work.run(now, step, *arguments)
         changes = list(work.changes())
         place.store.apply(changes)
         self._ask(place, changes)
@@ -169,11 +170,8 @@ class MemoryLine:
             self._underway.append(self._append(letter))
         for key, request in work.calls if self.performing else ():
             answer = self._runner.run(cast(Calling, place.stage).perform(request))
-            self._turn(
-                place,
-                cause_record(place.stage.app, "result", place.partition, key, now),
-                partial(place.stage.on_result, key, answer),
-            )
+            cause = cause_record(place.stage.app, "result", place.partition, key, now)
+            self._turn(place, cause, place.stage.on_result, key, answer)
 
     def _ask(self, place: _Place, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
         for raw, value in changes:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import groupby
+from typing import Any
 
 from processors.runtime.calls import Result
-from processors.runtime.contract import BadRecord, Record, Stage, Turn
+from processors.runtime.contract import BadRecord, Record, Stage
 from processors.runtime.deadletters import cause_record, dead_letter
 from processors.runtime.membership import Entry
 from processors.runtime.partition import Partition
@@ -101,30 +102,40 @@ class Steps:
             owner = self._partitions.get(result.partition)
             if owner is not None and owner.epoch == result.epoch:
                 cause = cause_record(self._stage.app, "result", result.partition, result.key, self._now)
-                self._turn(cause, partial(self._stage.on_result, result.key, result.answer))
+                self._turn(cause, self._stage.on_result, result.key, result.answer)
         self._records(entries)
         self._wakes()
         return self._outcome
 
     def _records(self, entries: list[Entry]) -> None:
-        outcome, on_record, clock = self._outcome, self._stage.on_record, time.monotonic
-        for entry in entries:
-            if outcome.taken % _LOOK_AT_CLOCK_EVERY == 0 and outcome.taken and clock() > self._deadline:
-                break
-            if self._full():
-                break
-            outcome.taken += 1
-            if isinstance(entry, tuple):
-                outcome.progress[entry] = None
-                continue
-            source = entry.topic, entry.partition
-            mine = not entry.headers or meant_for(self._stage.app, entry.headers)
-            if mine and not self._turn(entry, partial(on_record, entry)):
-                outcome.bad.setdefault(source, []).append(outcome.counts[source])
-            outcome.records += 1
-            outcome.next[source] = entry.offset + 1
-            outcome.progress[source] = entry
-            outcome.counts[source] += 1
+        outcome, on_record, now = self._outcome, self._stage.on_record, self._now
+        # records of one partition come in long runs: what can be done once a run is not done for each of them
+        for source, run in groupby(self._while_there_is_time(entries), _source):
+            work, last, before = None, None, outcome.records
+            for entry in run:
+                outcome.taken += 1
+                last = entry
+                if isinstance(entry, tuple):
+                    continue
+                work = work or self._work(entry.partition)
+                if not entry.headers or meant_for(self._stage.app, entry.headers):
+                    error = work.run(now, on_record, entry)
+                    if error is not None:
+                        self._reject(entry, error)
+                        place = outcome.counts[source] + outcome.records - before
+                        outcome.bad.setdefault(source, []).append(place)
+                outcome.records += 1
+                outcome.next[source] = entry.offset + 1
+            outcome.progress[source] = None if isinstance(last, tuple) else last
+            outcome.counts[source] += outcome.records - before
+
+    def _while_there_is_time(self, entries: list[Entry]) -> Iterator[Entry]:
+        for number, entry in enumerate(entries):
+            if number and number % _LOOK_AT_CLOCK_EVERY == 0 and time.monotonic() > self._deadline:
+                return
+            if self._room is not None and self._full():
+                return
+            yield entry
 
     def _wakes(self) -> None:
         """Fire what is due, the partition that is latest first; in time of its own, as records would starve timers."""
@@ -140,18 +151,18 @@ class Steps:
     def _fire(self, number: int, raw: bytes) -> None:
         key, due = wake_of(raw)
         self._work(number).fired(raw)
-        self._turn(cause_record(self._stage.app, "wake", number, key, due), partial(self._stage.on_wake, key, due))
+        self._turn(cause_record(self._stage.app, "wake", number, key, due), self._stage.on_wake, key, due)
         self._outcome.passed[number] = raw
         self._outcome.wakes[number] += 1
 
-    def _turn(self, cause: Record, step: Callable[[Turn], None]) -> bool:
-        work = self._work(cause.partition)
-        error = work.run(self._now, step)
-        if error is None:
-            return True
+    def _turn(self, cause: Record, step: Callable[..., None], *arguments: Any) -> None:
+        error = self._work(cause.partition).run(self._now, step, *arguments)
+        if error is not None:
+            self._reject(cause, error)
+
+    def _reject(self, cause: Record, error: BadRecord) -> None:
         letter = dead_letter(cause, self._stage.app, error, self._now, cause.partition)
         self._outcome.letters.append(Letter(cause, error, letter))
-        return False
 
     def _full(self) -> bool:
         return self._room is not None and sum(len(w.calls) for w in self._outcome.works.values()) >= self._room
@@ -161,3 +172,7 @@ class Steps:
         if work is None:
             work = self._outcome.works[number] = Work(number, self._partitions[number].store, careful=self._careful)
         return work
+
+
+def _source(entry: Entry) -> tuple[str, int]:
+    return entry if isinstance(entry, tuple) else (entry.topic, entry.partition)

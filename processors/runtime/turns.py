@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from processors.runtime.contract import BadRecord, Table, Turn
+import msgspec
+
+from processors.runtime.contract import BadRecord, Table
 from processors.runtime.store import WAKE, Store, state_key, wake_key
 from schemas.headers import Headers
 from schemas.topics import INTERNAL_BYTES
@@ -22,8 +23,7 @@ S = TypeVar("S")
 _ABSENT = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True, gc=False):
     """A record to produce; `partition` None leaves it to the key."""
 
     topic: str
@@ -72,8 +72,8 @@ class Work:
 
     def put(self, table: Table[S], key: str, value: S | None) -> None:
         raw = state_key(table, key)
-        if self._careful and value is not None:
-            self._check(f"state {table.prefix}", len(raw) + len(table.encode(value)))
+        if self._careful and value is not None and (size := len(raw) + len(table.encode(value))) > self._limit:
+            raise self._too_large(f"state {table.prefix}", size)
         self._undo.append((raw, self._cache.get(raw, _ABSENT), raw in self._dirty))
         self._cache[raw] = value
         self._dirty[raw] = table
@@ -89,7 +89,8 @@ class Work:
 
     def send(self, topic: str, key: str, value: bytes | None, partition: int | None = None) -> None:
         raw = key.encode()
-        self._check(f"record for {topic}", len(raw) + len(value or b""))
+        if (size := len(raw) + len(value or b"")) > self._limit:
+            raise self._too_large(f"record for {topic}", size)
         self.sent.append(Sent(topic, raw, value, partition))
 
     def wake(self, key: str, due: int, rank: int = 0) -> None:
@@ -102,14 +103,14 @@ class Work:
         """The wake with this key is fired by the turn about to run and asked for no more."""
         self._mark(raw, None)
 
-    def run(self, now: int, step: Callable[[Turn], None]) -> BadRecord | None:
-        """Run one turn at line time `now`; the error, and no effects, if it raised BadRecord."""
+    def run(self, now: int, step: Callable[..., None], *arguments: Any) -> BadRecord | None:
+        """Take a turn, `step(*arguments, turn)`, at line time `now`; the error, and no effects, if a BadRecord."""
         self._now = now
         self._undo.clear()
         self._undo_wakes.clear()
         sent, calls = len(self.sent), len(self.calls)
         try:
-            step(self)
+            step(*arguments, self)
         except BadRecord as error:
             self._roll_back(sent, calls)
             return error
@@ -132,9 +133,8 @@ class Work:
         self._undo_wakes.append((raw, self._wakes.get(raw, _ABSENT)))
         self._wakes[raw] = value
 
-    def _check(self, what: str, size: int) -> None:
-        if size > self._limit:
-            raise BadRecord(f"{what} of {size} bytes is above the limit of {self._limit}")
+    def _too_large(self, what: str, size: int) -> BadRecord:
+        return BadRecord(f"{what} of {size} bytes is above the limit of {self._limit}")
 
     def _roll_back(self, sent: int, calls: int) -> None:
         del self.sent[sent:], self.calls[calls:]

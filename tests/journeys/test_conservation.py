@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import replace
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +27,7 @@ class Delayed(JourneysStage):
 
     def on_record(self, record: Record, turn: Turn) -> None:
         topic = topics.JOURNEYS_HANDOFF if record.topic == "delivered" else record.topic
-        super().on_record(replace(record, topic=topic), turn)
+        super().on_record(msgspec.structs.replace(record, topic=topic), turn)
 
 
 class Moving(Lab):
