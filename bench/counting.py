@@ -48,7 +48,7 @@ def value(at: int, number: int) -> bytes:
 
 def fill(brokers: str, topic: str, events: int, keys: int = KEYS, *, each_once: bool = False) -> None:
     """Publish events with keys drawn at random (the same at every run), or one event a key."""
-    producer = Producer(producer_config(brokers) | {"queue.buffering.max.messages": 2_000_000, "linger.ms": 20})
+    producer = _producer(brokers, {"queue.buffering.max.messages": 2_000_000, "linger.ms": 20})
     draw = random.Random(1).randrange
     for number in range(events):
         producer.produce(topic, value(0, number), key(number if each_once else draw(keys)))
@@ -160,7 +160,7 @@ def delays(
 
 def _pace(brokers: str, into: str, pace: int, seconds: float, warm_up: float, state: dict[str, Any]) -> None:
     """Produce at an even pace: until outputs come, the warm-up, then the events that count."""
-    producer = Producer(producer_config(brokers) | {"linger.ms": 0})
+    producer = _producer(brokers, {"linger.ms": 0})
     draw = random.Random(2).randrange
     began, number, counted_from, until = time.perf_counter(), 0, float("inf"), float("inf")
     while (now := time.perf_counter()) < until:
@@ -175,6 +175,11 @@ def _pace(brokers: str, into: str, pace: int, seconds: float, warm_up: float, st
         number += 1
         time.sleep(max(0.0, began + number / pace - time.perf_counter()))
     producer.flush()
+
+
+def _producer(brokers: str, settings: dict[str, Any]) -> Producer:
+    # uncompressed, as Faust by itself can't read what the line's other records are compressed with
+    return Producer(producer_config(brokers) | {"compression.type": "none"} | settings)
 
 
 def percentile(found: list[float], share: float) -> float:

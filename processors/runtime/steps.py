@@ -36,8 +36,8 @@ class Letter:
 
 @dataclass(slots=True)
 class Outcome:
-    """What the turns of one transaction left. `taken` entries were looked at; `bad` are the places of dead letters among
-    the records of a partition."""
+    """What the turns of one transaction left. `taken` entries were looked at; `bad` are the places of dead letters
+    among the records of a partition."""
 
     works: dict[int, Work] = field(default_factory=dict)
     letters: list[Letter] = field(default_factory=list)
