@@ -21,6 +21,7 @@ COMMANDS = (
     "up",
     "down",
     "status",
+    "restart",
     "demo",
     "check",
     "apply",

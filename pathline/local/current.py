@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
+import time
 
 from pathline.errors import UserError
 from pathline.local.home import Home, Line
 from schemas.settings import Settings
+from schemas.waiting import wait_for_broker
 
 CONNECT_SECONDS = 3.0
 
@@ -33,16 +36,26 @@ def settings() -> Settings:
 
 
 def kafka_settings() -> Settings:
-    """The same for a client that needs Kafka. Raises UserError when nobody answers there."""
+    """The same for a client that needs Kafka; waits for it, and says so.
+
+    Raises UserError when nobody answers and nobody said that there is a Kafka: no line runs here, none is named.
+    """
     chosen = settings()
-    for server in chosen.brokers.split(","):
+    if running_line() is None and "PATHLINE_BROKERS" not in os.environ and not _listens(chosen.brokers):
+        raise UserError(
+            f"No Kafka answers at {chosen.brokers}: start a line in {home().path} with `pathline up`, or set "
+            "PATHLINE_BROKERS (and PATHLINE_HOME) to the line you mean."
+        )
+    wait_for_broker(chosen.brokers, time.sleep, lambda why: print(why, file=sys.stderr, flush=True))
+    return chosen
+
+
+def _listens(brokers: str) -> bool:
+    for server in brokers.split(","):
         host, _, port = server.strip().rpartition(":")
         try:
             socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
         except (OSError, ValueError):
             continue
-        return chosen
-    raise UserError(
-        f"No Kafka answers at {chosen.brokers}: start a line in {home().path} with `pathline up`, or set "
-        "PATHLINE_BROKERS (and PATHLINE_HOME) to the line you mean."
-    )
+        return True
+    return False

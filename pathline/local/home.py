@@ -15,9 +15,11 @@ from pathline.local import ports
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """One process of the line.
+    """One process of the line. Times are seconds since 1970 UTC.
 
-    `state` is starting, ready, not ready, waiting (for its restart), failed (a person has to look) or stopped.
+    `state` is starting, ready, not ready, waiting (for its restart), failed (a person has to look), restarting (because
+    a person asked for it) or stopped; it is so since `since`. `restart_at` is when a waiting one starts again,
+    `silent_since` since when a running one has not answered (0: it answers), `last_end` how it ended last and why.
     """
 
     name: str
@@ -26,6 +28,22 @@ class ProcessState:
     restarts: int = 0
     web_port: int = 0
     log: str = ""
+    since: float = 0.0
+    restart_at: float = 0.0
+    silent_since: float = 0.0
+    last_end: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """A restart of processes one after another that a person asked for; `id` names it.
+
+    `left` are those still to come, the first of them is under way; `failed` says why the rest is left alone.
+    """
+
+    id: str
+    left: list[str]
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +63,7 @@ class Line:
     supervisor: int = 0
     state: str = "starting"
     processes: list[ProcessState] = field(default_factory=list)
+    restart: Restart | None = None
     ports: dict[str, int] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -103,7 +122,21 @@ class Home:
         known = self._read("line.json")
         if known is None:
             return None
-        return Line(**(known | {"processes": [ProcessState(**process) for process in known["processes"]]}))
+        processes = [ProcessState(**process) for process in known["processes"]]
+        restart = Restart(**known["restart"]) if known["restart"] else None
+        return Line(**(known | {"processes": processes, "restart": restart}))
+
+    def ask_restart(self, restart: Restart) -> None:
+        """Ask the supervisor of this home to restart processes; the answer is `Line.restart`."""
+        self._write("restart.json", asdict(restart))
+
+    def restart_asked(self) -> Restart | None:
+        """What was asked for since this was called last; for the supervisor."""
+        asked = self._read("restart.json")
+        if asked is None:
+            return None
+        (self.run / "restart.json").unlink()
+        return Restart(**asked)
 
     def keys(self) -> dict[str, str]:
         """The settings `write_keys` and `warehouse_password` of this line, made once."""

@@ -91,6 +91,7 @@ class KafkaBroker:
         self.port = port
         self.log = log or self.folder / "kafka.log"
         self.home = home or self.folder
+        self.answers = False
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -160,6 +161,15 @@ class KafkaBroker:
 
     def ready(self) -> bool:
         """Whether this broker, and not another one that has its port, answers clients."""
+        self.answers = self._answers()
+        return self.answers
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        words = self._last_words() if self.log.exists() else []
+        return words[-1] if words else ""
+
+    def _answers(self) -> bool:
         if not ports.answers(self.port):
             return False
         client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pathline.local.children import die_with_parent, environment
+from processors.runtime.exits import LAST_WORDS
 
 LOG_BYTES = 20 * 1024 * 1024
 
@@ -49,6 +50,13 @@ class Service(Protocol):
     def ready(self) -> bool:
         """Whether it does its work; takes a second or two at most."""
 
+    @property
+    def answers(self) -> bool:
+        """Whether it gave any answer when it was asked last."""
+
+    def last_words(self) -> str:
+        """Why it ended, as far as it said so; one line."""
+
     def terminate(self) -> None:
         """Ask it to stop; does nothing when it is not running."""
 
@@ -69,18 +77,25 @@ class PythonService:
     home: Path
     web_port: int
     log: Path
+    answers: bool = field(default=False, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
+    @property
+    def _said(self) -> Path:
+        """Where it writes why it ends."""
+        return self.home / "run" / f"{self.name}.end"
+
     def launch(self) -> None:
         rotate(self.log)
+        self._said.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pathline", *self.arguments],
-                env={**environment(self.home), **self.settings},
+                env={**environment(self.home), **self.settings, LAST_WORDS: str(self._said)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -100,11 +115,21 @@ class PythonService:
         connection = http.client.HTTPConnection("127.0.0.1", self.web_port, timeout=1)
         try:
             connection.request("GET", "/ready")
-            return connection.getresponse().status == 200
+            status = connection.getresponse().status
         except (OSError, http.client.HTTPException):
+            self.answers = False
             return False
+        else:
+            self.answers = True
+            return status == 200
         finally:
             connection.close()
+
+    def last_words(self) -> str:
+        for file in (self._said, self.log):
+            if file.exists() and (lines := file.read_text("utf-8", "replace").splitlines()):
+                return lines[-1].strip()
+        return ""
 
     def terminate(self) -> None:
         if self._process is not None:

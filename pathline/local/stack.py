@@ -14,6 +14,7 @@ from pathline.history.links import links_of
 from pathline.local import children, jars
 from pathline.local.home import Home, Line, ProcessState
 from pathline.local.plan import Plan, Ports, broker, prepare, services, stop_order, topic_channels
+from pathline.local.rolling import Rolling
 from pathline.local.services import Service
 from pathline.local.supervisor import Supervisor, all_ready
 from schemas.clock import ScaledClock
@@ -55,6 +56,7 @@ class Stack:
         self._home = Home(home)
         self._say = say
         self._supervisor = Supervisor(say)
+        self._rolling = Rolling(self._supervisor, say)
         self._line: Line | None = None
         self._ready = threading.Event()
         self._stopping = threading.Event()
@@ -148,6 +150,9 @@ class Stack:
                 self._ready.set()
                 while not self._stopping.wait(TICK_SECONDS):
                     self._supervisor.tick()
+                    if asked := self._home.restart_asked():
+                        self._rolling.begin(asked)
+                    self._rolling.tick()
                     self._publish("ready")
         except BaseException as error:
             self._error = error
@@ -197,7 +202,7 @@ class Stack:
 
     def _publish(self, state: str) -> None:
         """Write how the line can be reached, when it changed."""
-        now = replace(self.line, state=state, processes=self._supervisor.states())
+        now = replace(self.line, state=state, processes=self._supervisor.states(), restart=self._rolling.now)
         if now != self._line:
             self._line = now
             self._home.write_line(now)

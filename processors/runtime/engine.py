@@ -178,6 +178,7 @@ class Engine:
         offsets = self._members.offsets(touched)
         with self._metrics.transactions.labels(self._stage.app).time():
             checkpoints = self._outbox.commit(outcome.sent(), changes, offsets, self._members.group)
+        self._metrics.committed(touched)
         self._owed.clear()
         # 5. The store on disk learns of it only now: it never runs ahead of what is committed.
         for number, changed in changes.items():
@@ -292,7 +293,7 @@ class Engine:
             log.warning("dead letter", app=app, place=place, error=error, why=str(letter.error))
 
     def _waiting(self, why: str) -> None:
-        self._metrics.state = State.WAITING
+        self._metrics.be(State.WAITING, f"Kafka at {self._settings.brokers}: {why}")
         log.warning("waiting for the broker", app=self._stage.app, brokers=self._settings.brokers, why=why)
 
     def _topics_are_there(self) -> bool:
@@ -305,6 +306,7 @@ class Engine:
             return False
         missing = [name for name in wanted if name not in there]
         if missing:
+            self._metrics.be(State.TOPICS, f"missing: {', '.join(missing)}; `pathline topics apply` makes them")
             log.warning("waiting for topics (pathline topics apply)", app=self._stage.app, missing=missing)
             return False
         counts = {name: len(there[name].partitions) for name in wanted}

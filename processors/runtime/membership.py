@@ -72,7 +72,8 @@ class Membership:
                 "partition.assignment.strategy": "range",
                 "group.instance.id": instance_id(settings, app, topics),
                 "session.timeout.ms": settings.session_timeout_ms,
-                "heartbeat.interval.ms": settings.session_timeout_ms // 6,
+                # members learn of a rebalance by their heartbeats
+                "heartbeat.interval.ms": min(settings.session_timeout_ms // 6, 1_000),
                 "enable.partition.eof": True,
                 # 8. Read far ahead: with less the worker starves at a third of the speed.
                 "queued.min.messages": 100_000,
@@ -183,6 +184,7 @@ class Membership:
         self._restorer.start(list(self.partitions.values()))
         self.go_on()
         self._metrics.partitions.labels(self._app).set(len(self.partitions))
+        self._metrics.committed(self.partitions)
         log.info("assigned", app=self._app, partitions=sorted(self.partitions), restoring=self._restorer.busy)
         self._listener.assigned({(tp.topic, tp.partition) for tp in assigned})
 
@@ -204,10 +206,8 @@ class Membership:
         self.partitions.clear()
         self._epoch += 1
         self.group = None
-        self._metrics.partitions.labels(self._app).set(0)
-        # what was true of them is now for their next owner to tell
-        for gauge in (self._metrics.lag, self._metrics.oldest_timer, self._metrics.restoring):
-            gauge.clear()
+        self.joined = False
+        self._metrics.give_up()
 
     def _committed(self, assigned: list[TopicPartition]) -> list[TopicPartition]:
         """Where to start: the committed offset, else the beginning."""

@@ -25,6 +25,7 @@ _DAY_MS = 86_400_000
 class _Goal:
     partition: Partition
     end: int
+    first: int
     position: int
     records: int = 0
 
@@ -65,7 +66,8 @@ class Restorer:
             if position >= end:
                 self._finish(partition)
             else:
-                self._goals[partition.number] = _Goal(partition, end, position)
+                self._goals[partition.number] = _Goal(partition, end, position, position)
+                self._metrics.restore_at(partition.number, position, position, end)
         self._assign()
 
     def stop(self) -> None:
@@ -96,12 +98,12 @@ class Restorer:
                 goal.position = (message.offset() or 0) + 1
         done = []
         for goal in list(self._goals.values()):
-            partition, number = goal.partition, str(goal.partition.number)
+            partition = goal.partition
             if found := changes.get(partition.number):
                 goal.records += len(found)
                 partition.store.apply(found, goal.position, partition.topic_id)
                 reached(self._app, Point.DURING_RESTORE)
-            self._metrics.restoring.labels(self._app, number).set(max(0, goal.end - goal.position))
+            self._metrics.restore_at(partition.number, goal.first, goal.position, goal.end)
             if goal.position >= goal.end:
                 partition.store.apply((), goal.position, partition.topic_id)
                 del self._goals[partition.number]

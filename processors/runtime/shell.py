@@ -26,7 +26,7 @@ from faust.types import TP, ConsumerMessage
 
 from processors.runtime.contract import Stage
 from processors.runtime.engine import Batch, Engine
-from processors.runtime.exits import Exit, Stop, leave
+from processors.runtime.exits import Exit, Stop, leave, no_room
 from processors.runtime.web import Web
 from schemas.kafka import cause_of
 
@@ -261,4 +261,6 @@ def _failed(error: BaseException) -> None:
         leave(error.code, str(error))
     if isinstance(error, KafkaException):
         leave(Exit.LOST, f"Kafka: {cause_of(error).str()}")
+    if no_room(error):
+        leave(Exit.DISK, f"the disk is full, make room: {error}")
     leave(Exit.BROKEN, f"{type(error).__name__}: {error}", error)

@@ -43,11 +43,11 @@ class Web(Service):
             await self._runner.cleanup()
 
     async def _health(self, request: web.Request) -> web.Response:
-        return web.json_response({"app": self._metrics.app, "state": self._metrics.state})
+        return web.json_response(self._metrics.about())
 
     async def _ready(self, request: web.Request) -> web.Response:
-        about = {"app": self._metrics.app, "state": self._metrics.state, "ready": self._metrics.ready}
-        return web.json_response(about, status=200 if self._metrics.ready else 503)
+        about = self._metrics.about()
+        return web.json_response(about, status=200 if about["ready"] else 503)
 
     async def _show(self, request: web.Request) -> web.Response:
         # what stages count themselves is in the default registry

@@ -5,24 +5,27 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import structlog
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from schemas.condition import RUNNING, WAITING_FOR_BROKER, Condition
 from schemas.registry import codec_for
 from schemas.settings import Settings
+from schemas.waiting import wait_for_broker
 from sinks.clickhouse import http
 from sinks.clickhouse.connect import folder
 from sinks.clickhouse.engine import Warehouse, open_embedded, open_server
-from sinks.clickhouse.writer import Writer
+from sinks.clickhouse.writer import GROUP, Writer
 
 HOST = "127.0.0.1"
 
@@ -30,26 +33,33 @@ log = structlog.get_logger("sink")
 
 
 def run(settings: Settings, http_port: int = 0) -> None:
-    """Write until SIGTERM or SIGINT. `http_port` is that of the query endpoint, 0 picks a free one; with a ClickHouse
-    server configured there is none.
+    """Write until SIGTERM or SIGINT; waits for Kafka first. `http_port` is that of the query endpoint, 0 picks a free
+    one; with a ClickHouse server configured there is none.
 
     Raises what stops the writer: the supervisor starts it again, and nothing is lost or doubled.
     """
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    condition = Condition(GROUP, "opening the warehouse", RUNNING.__eq__)
     warehouse = open_warehouse(settings)
     try:
-        writer = Writer(settings, warehouse, codec_for(settings), settings.make_clock(), stopping.is_set)
-        with serving(operations(lambda: writer.ready), settings.web_port, "metrics"):
-            if warehouse.path is None:
-                writer.run()
-            else:
+        with ExitStack() as endpoints:
+            endpoints.enter_context(serving(operations(condition), settings.web_port, "metrics"))
+            if warehouse.path is not None:
                 endpoint = http.application(warehouse.path, settings.warehouse_password)
-                with serving(endpoint, http_port, "warehouse"):
-                    writer.run()
+                endpoints.enter_context(serving(endpoint, http_port, "warehouse"))
+            if not wait_for_broker(settings.brokers, stopping.wait, partial(_waiting, condition)):
+                return
+            condition.be("joining")
+            Writer(settings, warehouse, codec_for(settings), settings.make_clock(), stopping.is_set, condition).run()
     finally:
         warehouse.close()
+
+
+def _waiting(condition: Condition, why: str) -> None:
+    condition.be(WAITING_FOR_BROKER, why)
+    log.warning("waiting for the broker", why=why)
 
 
 def open_warehouse(settings: Settings) -> Warehouse:
@@ -59,11 +69,11 @@ def open_warehouse(settings: Settings) -> Warehouse:
     return open_embedded(folder(settings.home))
 
 
-def operations(ready: Callable[[], bool]) -> Starlette:
+def operations(condition: Condition) -> Starlette:
     """Readiness and metrics of the process."""
 
     async def readiness(request: Request) -> Response:
-        return PlainTextResponse("ready\n" if ready() else "not ready\n", status_code=200 if ready() else 503)
+        return JSONResponse(condition.about(), status_code=200 if condition.ready else 503)
 
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -19,6 +19,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from schemas.clock import Clock
 from schemas.codec import BadRecord, Codec
+from schemas.condition import RUNNING, STOPPING, Condition
 from schemas.dead_letters import Failed, letter, meant_for, replay_of
 from schemas.headers import headers_of, sendable
 from schemas.kafka import consumer_config, producer_config
@@ -43,6 +44,8 @@ LINGER_SECONDS = 0.05
 _POLL_RECORDS = 5_000
 _POLL_SECONDS = 0.1
 _TIMEOUT_SECONDS = 30.0
+#: between the tries of a call that Kafka says can be tried again
+_PAUSE_SECONDS = 0.5
 #: how long a server that is down or has too many parts is waited for, and so how long a poll may be away
 _PATIENCE_SECONDS = 480.0
 
@@ -61,7 +64,13 @@ class Writer:
     """Reads the line's topics and writes the warehouse until told to stop. For one thread."""
 
     def __init__(
-        self, settings: Settings, warehouse: Warehouse, codec: Codec, clock: Clock, stopping: Callable[[], bool]
+        self,
+        settings: Settings,
+        warehouse: Warehouse,
+        codec: Codec,
+        clock: Clock,
+        stopping: Callable[[], bool],
+        condition: Condition,
     ) -> None:
         self._settings = settings
         self._warehouse = warehouse
@@ -73,7 +82,7 @@ class Writer:
         self._ends: dict[Partition, int] = {}
         self._flushed = 0.0
         self._waiting_since: float | None = None
-        self.ready = False
+        self._condition = condition
         self._consumer = Consumer(
             consumer_config(settings.brokers, GROUP)
             | {
@@ -105,7 +114,7 @@ class Writer:
                     self._flush(batches)
             self._flush([batch for batch in self._assigned.batches.values() if batch.complete])
         finally:
-            self.ready = False
+            self._condition.be(STOPPING)
             self._consumer.close()
 
     # --- assignment ------------------------------------------------------------------------------------------------
@@ -126,7 +135,7 @@ class Writer:
                 log.info("repeating a batch", topic=committed.topic, partition=committed.partition, range=repeat)
         self._assigned = _Assignment(batches, metadata)
         consumer.assign(starts)
-        self.ready = True
+        self._condition.be(RUNNING)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # not written ahead yet: whoever owns the partitions next reads it again
@@ -292,3 +301,5 @@ def _insist(call: Callable[[], None]) -> None:
             reason = error.args[0]
             if not (isinstance(reason, KafkaError) and reason.retriable()):
                 raise
+            log.warning("waiting for Kafka", error=str(error))
+            time.sleep(_PAUSE_SECONDS)

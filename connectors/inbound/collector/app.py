@@ -21,6 +21,7 @@ from connectors.inbound.collector.intake import Intake, Receipt, Refusal
 from connectors.inbound.collector.metrics import Metrics
 from connectors.inbound.collector.publisher import Busy, NotAcknowledged, Outgoing
 from connectors.unsubscribe import BadToken, choice
+from schemas.condition import RUNNING, WAITING_FOR_BROKER, Condition
 from schemas.definitions.model import IdentityRules
 from schemas.topics import EDGE_BYTES, EVENTS
 
@@ -192,6 +193,7 @@ def _links(parts: Parts) -> APIRouter:
 
 def _operations(parts: Parts, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["operations"])
+    condition = Condition("collector", WAITING_FOR_BROKER, RUNNING.__eq__)
 
     @router.get("/health", summary="The process runs")
     async def health() -> dict[str, str]:
@@ -199,10 +201,13 @@ def _operations(parts: Parts, metrics: Metrics) -> APIRouter:
 
     @router.get("/ready", summary="It can take events")
     async def ready() -> JSONResponse:
-        missing = "no project is published yet" if parts.rules() is None else await parts.ready()
-        if missing:
-            return JSONResponse({"status": "waiting", "reason": missing}, 503)
-        return JSONResponse({"status": "ready"})
+        if missing := await parts.ready():
+            condition.be(WAITING_FOR_BROKER, missing)
+        elif parts.rules() is None:
+            condition.be("waiting for a project", "no project is published yet (pathline apply)")
+        else:
+            condition.be(RUNNING)
+        return JSONResponse(condition.about(), 200 if condition.ready else 503)
 
     @router.get("/metrics", summary="Prometheus metrics")
     async def exposition() -> Response:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as KafkaProducer
 from fastapi import FastAPI
 
@@ -18,7 +18,7 @@ from connectors.inbound.collector.publisher import Publisher
 from connectors.inbound.collector.rules import PublishedRules
 from connectors.unsubscribe import secret_of
 from schemas.definitions.model import IdentityRules
-from schemas.kafka import producer_config
+from schemas.kafka import cause_of, producer_config
 from schemas.registry import codec_for
 from schemas.settings import Settings
 from schemas.topics import EVENTS
@@ -28,6 +28,8 @@ log = structlog.get_logger()
 #: the client library gives up after 15 s: it must hear from us before
 DELIVERY_MS = 10_000
 LINGER_MS = 2
+#: who asks whether it is ready waits no longer than a second for the answer
+ANSWER_SECONDS = 0.7
 
 
 def run(
@@ -43,7 +45,8 @@ def run(
     """
     codec = codec_for(settings)
     producer = KafkaProducer(
-        producer_config(settings.brokers) | {"linger.ms": LINGER_MS, "delivery.timeout.ms": DELIVERY_MS}
+        producer_config(settings.brokers)
+        | {"linger.ms": LINGER_MS, "delivery.timeout.ms": DELIVERY_MS, "error_cb": _on_error}
     )
     publisher = Publisher(producer, timeout=DELIVERY_MS / 1000 + 2)
     published = None if rules is not None else PublishedRules(settings.brokers, codec)
@@ -51,9 +54,9 @@ def run(
 
     async def ready() -> str | None:
         try:
-            topic = (await asyncio.to_thread(producer.list_topics, EVENTS, 2.0)).topics[EVENTS]
+            topic = (await asyncio.to_thread(producer.list_topics, EVENTS, ANSWER_SECONDS)).topics[EVENTS]
         except KafkaException as error:
-            return f"Kafka at {settings.brokers} does not answer: {error}"
+            return f"Kafka at {settings.brokers} does not answer: {cause_of(error).str()}"
         return None if topic.error is None else f"topic {EVENTS}: {topic.error}"
 
     parts = Parts(Intake(publisher, codec, settings.make_clock()), write_keys, current, ready, secret_of(settings))
@@ -70,3 +73,7 @@ def run(
     server = uvicorn.Server(uvicorn.Config(app, host, port, log_level="warning", access_log=False))
     log.info("collector", host=host, port=port, brokers=settings.brokers)
     server.run()
+
+
+def _on_error(error: KafkaError) -> None:
+    log.warning("kafka", error=error.str())
