@@ -45,7 +45,7 @@ class Sink:
         except httpx.TransportError:
             return False
 
-    def died(self, seconds: float = 30) -> int:
+    def died(self, seconds: float = 120) -> int:
         """Wait for the process to end by itself; its exit code."""
         assert self._process is not None
         return self._process.wait(seconds)
@@ -54,7 +54,7 @@ class Sink:
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(how)
-        return self._process.wait(30)
+        return self._process.wait(60)
 
     def metrics(self) -> str:
         return httpx.get(f"http://127.0.0.1:{self.settings.web_port}/metrics").text
@@ -69,7 +69,7 @@ class Sink:
         return int(self.rows(f"SELECT count() AS n FROM pathline.{table}")[0]["n"])
 
 
-def wait(until: Callable[[], bool], what: str, log: Path | None = None, seconds: float = 30) -> None:
+def wait(until: Callable[[], bool], what: str, log: Path | None = None, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not until():
         if time.monotonic() > deadline:
