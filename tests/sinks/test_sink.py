@@ -8,24 +8,41 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Message, Producer
+from confluent_kafka.admin import AdminClient
 
 from pathline.local.kafka import KafkaBroker
 from schemas.identifiers import person_id, slot_of
-from schemas.kafka import apply_topics, consumer_config, producer_config
+from schemas.kafka import apply_topics, client_config, consumer_config, producer_config
 from schemas.records import Assignment, Period
 from schemas.topics import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, UPDATES, outbound
 from tests.sinks.made import CODEC, DAY, T0, decision, event, send, update
 from tests.sinks.sinking import Sink, wait
 
 
+@pytest.fixture(scope="module")
+def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    yield broker.start()
+    broker.stop()
+
+
 @pytest.fixture
-def sink(tmp_path: Path) -> Iterator[Sink]:
-    broker = KafkaBroker(tmp_path / "kafka")
-    made = Sink(tmp_path, broker.start())
+def sink(brokers: str, tmp_path: Path) -> Iterator[Sink]:
+    """A sink that was never started, on topics that nothing was written to."""
+    made = Sink(tmp_path, brokers)
     apply_topics(made.settings, ["email"])
     yield made
     made.stop(signal.SIGKILL)
-    broker.stop()
+    delete_topics(brokers)
+
+
+def delete_topics(brokers: str) -> None:
+    """All topics, and with them what groups have read of them."""
+    admin = AdminClient(client_config(brokers))
+    names = [name for name in admin.list_topics(timeout=10).topics if not name.startswith("__")]
+    for deleted in admin.delete_topics(names).values():
+        deleted.result()
+    wait(lambda: not set(names) & set(admin.list_topics(timeout=10).topics), "the topics to be gone")
 
 
 class Line:
@@ -97,7 +114,7 @@ def test_what_the_line_committed_is_in_the_tables(sink: Sink) -> None:
     period = Period(since=0, person_id=person_id(ann), slot=slot_of(bob), version=2)
     line.write((ASSIGNMENTS, bob, CODEC.encode(Assignment(identifier=bob, version=2, periods=[period]))))
     together = f"SELECT count() AS n FROM pathline.events WHERE person_id = '{person_id(ann)}'"
-    wait(lambda: int(sink.rows(together)[0]["n"]) == 120, "the merge", seconds=5)
+    wait(lambda: int(sink.rows(together)[0]["n"]) == 120, "the merge")
     assert "pathline_sink_records_total" in sink.metrics()
     assert sink.stop() == 0
 
