@@ -7,7 +7,7 @@ What is hit is not started again from here: a line does that itself, as its supe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tests.faults.schedule import Fault, Kind
 
@@ -55,30 +55,33 @@ class Broker(Protocol):
         """Start it on the same data and port, and wait until clients are served."""
 
 
-class Line(Protocol):
+P = TypeVar("P", bound=Process)
+
+
+class Line(Protocol[P]):
     """What runs while faults happen."""
 
     @property
     def broker(self) -> Broker:
         """Its broker."""
 
-    def processes(self) -> Sequence[Process]:
+    def processes(self) -> Sequence[P]:
         """Those that may be hit, in a fixed order."""
 
     def wait(self, seconds: float) -> None:
         """Let time pass; what has ended is started again meanwhile. With 0, look after the processes once."""
 
-    def scale(self, leaving: Process, seconds: float) -> None:
+    def scale(self, leaving: P, seconds: float) -> None:
         """Let one more worker join for so many seconds, then let `leaving` leave in its stead. Raises Impossible."""
 
-    def fill_disk(self, process: Process) -> None:
+    def fill_disk(self, process: P) -> None:
         """Let the process come to the end of its disk, and then have one with room. Raises Impossible."""
 
-    def crash(self, process: Process, point: str) -> None:
+    def crash(self, process: P, point: str) -> None:
         """Let the process die, once, when it reaches this crash point of the runtime. Returns when it has died."""
 
 
-def inject(fault: Fault, line: Line) -> None:
+def inject(fault: Fault, line: Line[P]) -> None:
     """Do what the fault says; returns when it is over, not when the line has recovered. Raises Impossible."""
     victims = [_chosen(line.processes(), draw) for draw in fault.victims]
     victim = victims[0]
@@ -114,5 +117,5 @@ def inject(fault: Fault, line: Line) -> None:
             line.crash(victim, fault.point)
 
 
-def _chosen(processes: Sequence[Process], draw: float) -> Process:
+def _chosen(processes: Sequence[P], draw: float) -> P:
     return processes[int(draw * len(processes))]

@@ -1,0 +1,111 @@
+"""The runtime with one of its rules left out: a campaign that does not notice is blind."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from processors.runtime import membership, outbox
+from processors.runtime.engine import Engine
+from processors.runtime.membership import Membership
+from processors.runtime.partition import Partition
+from processors.runtime.restore import Restorer
+from processors.runtime.steps import Outcome
+
+Changes = dict[int, list[tuple[bytes, bytes | None]]]
+
+
+def state_before_commit() -> None:
+    """Rule 5: the local store is written first."""
+    commit = Engine._commit
+
+    def naive(self: Engine, outcome: Outcome, changes: Changes, touched: set[int]) -> None:
+        for number, changed in changes.items():
+            partition = self._members.partitions[number]
+            known = partition.store.checkpoint
+            partition.store.apply(changed, known.offset if known else 0, partition.topic_id)
+        commit(self, outcome, changes, touched)
+
+    Engine._commit = naive  # type: ignore[method-assign]
+
+
+def generation_at_commit() -> None:
+    """Rule 1: the group's generation is asked for when offsets are sent, not kept from the assignment.
+
+    The worker serves the group while it works and takes lost partitions lightly, as the broker is to refuse its offsets
+    anyway. It is no static member: of those offsets without a generation would be refused.
+    """
+
+    def dynamic(config: dict[str, Any]) -> Any:
+        return Consumer({name: value for name, value in config.items() if name != "group.instance.id"})
+
+    def now(self: Membership) -> Any:
+        self.hold()
+        self._consumer.poll(0.1)
+        self.go_on()
+        return self._consumer.consumer_group_metadata()
+
+    def keep(self: Membership, group: Any) -> None:
+        return
+
+    def shrug(self: Membership, consumer: Consumer, lost: list[TopicPartition]) -> None:
+        return
+
+    membership.Consumer = dynamic  # type: ignore[assignment,attr-defined]
+    Membership.group = property(now, keep)
+    Membership._on_lost = shrug  # type: ignore[method-assign]
+
+
+def no_catching_up() -> None:
+    """Rule 2: a store that has state is taken for up to date."""
+    start = Restorer.start
+
+    def naive(self: Restorer, partitions: list[Partition]) -> None:
+        for partition in partitions:
+            if partition.store.checkpoint is not None:
+                self._finish(partition)
+        start(self, [partition for partition in partitions if not partition.restored])
+
+    Restorer.start = naive  # type: ignore[method-assign]
+
+
+def timers_without_offsets() -> None:
+    """Rule 7: a transaction that only fires timers sends no offsets."""
+    commit = Engine._commit
+
+    def naive(self: Engine, outcome: Outcome, changes: Changes, touched: set[int]) -> None:
+        members, offsets = self._members, self._members.offsets
+        if not outcome.next:
+            # the client sends nothing then, and asks nobody
+            members.offsets = lambda partitions: []  # type: ignore[method-assign]
+        commit(self, outcome, changes, touched)
+        members.offsets = offsets  # type: ignore[method-assign]
+
+    Engine._commit = naive  # type: ignore[method-assign]
+
+
+def fresh_transactional_id() -> None:
+    """Rule 10: every start takes a transactional id of its own."""
+
+    def naive(config: dict[str, Any]) -> Any:
+        return Producer(config | {"transactional.id": f"{config['transactional.id']}-{uuid.uuid4()}"})
+
+    outbox.Producer = naive  # type: ignore[assignment,attr-defined]
+
+
+RULES: dict[str, Callable[[], None]] = {
+    "state written before the commit": state_before_commit,
+    "generation read at commit time": generation_at_commit,
+    "store not caught up at assignment": no_catching_up,
+    "offsets not sent with timers": timers_without_offsets,
+    "fresh transactional id at each start": fresh_transactional_id,
+}
+
+
+def leave_out(rule: str) -> None:
+    """Put the runtime of this process together without a rule; with "" as it is."""
+    if rule:
+        RULES[rule]()
