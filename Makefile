@@ -34,9 +34,8 @@ lint: .venv/ready ## Style, formatting and types, as CI does
 faults: .venv/ready ## Kill each process in the middle of a run and compare
 	@$(RUN)/python -m pytest $(FAULTS) $(ARGS)
 
-bench: .venv/ready ## Measure throughput and latency on this machine
-	@for bench in $(basename $(notdir $(wildcard bench/[a-z]*.py))); do \
-	  echo "== $$bench"; $(RUN)/python -m bench.$$bench $(ARGS) || exit 1; done
+bench: .venv/ready ## The runtime beside its peers; WHAT=growth|restore|timers|workers|latency|line|... measures that
+	@$(RUN)/python -m bench.$(or $(WHAT),compare) $(ARGS)
 
 docs: .venv/ready ## Write again what is generated in docs/
 	@$(RUN)/python -m schemas.definitions.published

@@ -2,10 +2,11 @@
 
     python -m bench.compare [--rounds 3] [--seconds 15] [--only runtime quix] [--quick]
 
-Rate: a worker catches up with events that wait for it; events a second between its first and its last committed output,
-so that starting is not in it. Delay: milliseconds from producing an event until a reader of committed records has its
-output, at a steady pace. Systems run with their default settings and take turns in every round; medians over the rounds
-are printed, a ratio is the median of the ratios within the rounds. Run it on a quiet machine.
+Rate: a worker catches up with events that wait for it; events a second between two committed outputs, the first of them
+5 seconds after the first of all, so that starting and compiling are not in it. Delay: milliseconds from producing an
+event until a reader of committed records has its output, at a steady pace. Systems run with their default settings and
+take turns in every round; medians over the rounds are printed, a ratio is the median of the ratios within the rounds.
+Run it on a quiet machine.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from bench import systems
 from bench.counting import create, delays, fill, percentile, rate
 from bench.ground import Ground, ground, options
-from bench.systems import Job, Missing, System
+from bench.systems import Missing, System
 
 SYSTEMS = {
     "bare": systems.BARE,
@@ -25,9 +26,11 @@ SYSTEMS = {
     "streams": systems.KAFKA_STREAMS,
     "streams10": systems.KAFKA_STREAMS_10,
     "quix": systems.QUIX,
+    "quix100": systems.QUIX_100,
     "faust": systems.FAUST,
 }
-_WARM_UP_SECONDS = 3.0
+#: A JVM compiles what is hot in its first seconds.
+_WARM_UP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=15.0, help="longest time of a measurement")
-    parser.add_argument("--events", type=int, default=1_500_000, help="how many wait for a worker")
+    parser.add_argument("--events", type=int, default=2_500_000, help="how many wait for a worker")
     parser.add_argument("--pace", type=int, default=500, help="events a second while delays are measured")
     parser.add_argument("--only", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     asked = parser.parse_args()
@@ -74,10 +77,11 @@ def _can_run(system: System) -> bool:
 
 
 def _measure(at: Ground, system: System, app: str, events: int, seconds: float, pace: int) -> Figures:
-    behind = Job(at.brokers, f"{app}-rate", "events", f"{app}-rate.out", at.folder / f"{app}-rate", at.partitions)
+    behind, paced = at.job(f"{app}-behind", "events"), at.job(app, f"{app}.in")
+    system.topics(behind)
     with at.quiet(), system.worker(behind) as pid:
-        caught_up = rate(at.brokers, behind.out, at.partitions, events, seconds, pid)
-    paced = Job(at.brokers, app, f"{app}.in", f"{app}.out", at.folder / app, at.partitions)
+        caught_up = rate(at.brokers, behind.out, at.partitions, events, seconds, pid, warm=_WARM_UP_SECONDS)
+    system.topics(paced)
     create(at.brokers, at.partitions, paced.into)
     with at.quiet(), system.worker(paced):
         took = delays(at.brokers, paced.into, paced.out, at.partitions, pace, seconds, _WARM_UP_SECONDS)

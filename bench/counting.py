@@ -77,31 +77,41 @@ class Rate:
         return self.cpu_seconds / self.events * 1e6
 
 
-def rate(brokers: str, topic: str, partitions: int, events: int, longest: float, *pids: int) -> Rate:
-    """Watch the committed end of an output topic until all events have passed or the first was `longest` seconds ago.
+def rate(
+    brokers: str,
+    topic: str,
+    partitions: int,
+    events: int,
+    longest: float,
+    *pids: int,
+    after: int = 0,
+    warm: float = 0.0,
+) -> Rate:
+    """Watch the committed end of an output topic until all events have passed or for `longest` seconds.
 
-    A reader would take a core from the worker; asking for the end costs next to nothing. Raises TimeoutError
-    when nothing comes.
+    What counts begins with the first look at which there are more than `after` and the first came `warm` seconds ago.
+    A reader would take a core from the worker; asking for the end costs next to nothing. Raises TimeoutError when
+    nothing comes.
     """
     committed = CommittedEnd(brokers, topic, partitions)
     processes = [psutil.Process(pid) for pid in pids]
-    asked = time.perf_counter()
-    first: tuple[float, int, float] | None = None
-    last = (0.0, 0, 0.0)
-    while True:
+    asked = arrived = time.perf_counter()
+    looks: list[tuple[float, int, float]] = []
+    seen, memory, start = committed.now() if after else 0, 0, 0.0
+    while seen < events and not (looks and looks[-1][0] - looks[0][0] > longest):
         now, end = time.perf_counter(), committed.now()
-        if end > last[1]:
-            last = now, end, sum(process.cpu_times().user + process.cpu_times().system for process in processes)
-            first = first or last
-        if first is None and now - asked > _START_SECONDS:
-            raise TimeoutError(f"nothing arrived in {topic}")
-        if first is not None and (end >= events or now - first[0] > longest or now - last[0] > _QUIET_SECONDS):
+        if now - arrived > (_QUIET_SECONDS if looks else _START_SECONDS):
             break
+        if end > seen:
+            seen, arrived, start = end, now, start or now
+            memory = sum(process.memory_info().rss for process in processes)
+            if seen > after and now - start >= warm:
+                looks.append((now, seen, sum(sum(process.cpu_times()[:2]) for process in processes)))
         time.sleep(_LOOK_EVERY_SECONDS)
-    if last[1] == first[1]:
-        raise TimeoutError(f"only one transaction arrived in {topic}")
-    memory = sum(process.memory_info().rss for process in processes)
-    return Rate(last[1] - first[1], last[0] - first[0], last[2] - first[2], memory, first[0] - asked)
+    if len(looks) < 2:
+        raise TimeoutError(f"too little arrived in {topic}: {seen}")
+    first, last = looks[0], looks[-1]
+    return Rate(last[1] - first[1], last[0] - first[0], last[2] - first[2], memory, start - asked)
 
 
 class CommittedEnd:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.counting import create
+from bench.systems import Job
 from pathline.local.kafka import KafkaBroker
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS
@@ -24,6 +25,10 @@ class Ground:
     folder: Path
     partitions: int
     _lock: Path | None
+
+    def job(self, app: str, into: str) -> Job:
+        """A job with a folder of its own."""
+        return Job(self.brokers, app, into, self.folder / app, self.partitions)
 
     @contextmanager
     def quiet(self) -> Iterator[None]:

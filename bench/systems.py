@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -26,9 +27,13 @@ class Job:
     brokers: str
     app: str
     into: str
-    out: str
     home: Path
     partitions: int
+
+    @property
+    def out(self) -> str:
+        """The topic of its outputs."""
+        return f"{self.app}.out"
 
     def arguments(self) -> list[str]:
         """As every job takes them."""
@@ -48,32 +53,29 @@ class System:
     keeps_topics: bool = False
     options: tuple[str, ...] = ()
 
-    @contextmanager
-    def worker(self, job: Job) -> Iterator[int]:
-        """Process id of a worker that runs until the end of the block. Raises Missing."""
-        command = [*self.prepare(), *job.arguments(), *self.options]
-        job.home.mkdir(parents=True)
+    def topics(self, job: Job) -> None:
+        """Make those that a job writes to."""
         create(job.brokers, job.partitions, job.out)
         if not self.keeps_topics:
             create(job.brokers, job.partitions, changelog(job.app), compact=True)
-        with running(command, job.home / "log") as pid:
-            yield pid
 
-
-@contextmanager
-def running(command: list[str], log: Path) -> Iterator[int]:
-    """Process id of a command that runs until the end of the block."""
-    with log.open("ab") as out:
-        process = subprocess.Popen(command, cwd=_HERE.parent, stdout=out, stderr=out)
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
+    @contextmanager
+    def worker(self, job: Job, number: int = 0, **environment: str) -> Iterator[int]:
+        """Process id of a worker that runs until the end of the block. Raises Missing."""
+        command = [*self.prepare(), *job.arguments(), *self.options]
+        job.home.mkdir(parents=True, exist_ok=True)
+        known = {**os.environ, "PATHLINE_WORKER": str(number), **environment}
+        with (job.home / f"log-{number}").open("ab") as log:
+            process = subprocess.Popen(command, cwd=_HERE.parent, stdout=log, stderr=log, env=known)
         try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield process.pid
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _ours(job: str) -> Callable[[], list[str]]:
@@ -109,4 +111,5 @@ PATHLINE = System("Pathline", _ours("runtime"))
 KAFKA_STREAMS = System("Kafka Streams", _kafka_streams, keeps_topics=True)
 KAFKA_STREAMS_10 = System("Kafka Streams, commit 10 ms", _kafka_streams, keeps_topics=True, options=("10",))
 QUIX = System("Quix Streams", _quix, keeps_topics=True)
+QUIX_100 = System("Quix Streams, commit 100 ms", _quix, keeps_topics=True, options=("0.1",))
 FAUST = System("Faust (at least once)", _ours("stock_faust"), keeps_topics=True)
