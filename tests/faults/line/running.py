@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from pathline.local import ports
-from pathline.local.home import ProcessState
+from pathline.local.home import Home, ProcessState, Restart
 from pathline.local.plan import PROCESSORS, environment
 from pathline.local.services import PythonService
 from pathline.local.stack import Stack
@@ -29,6 +29,8 @@ SHARED = ("identity", "segments", "journeys")
 SINK_POINTS = ("sink.written-ahead", "sink.inserted", "sink.committed")
 PATIENCE = 300.0
 LOOK_SECONDS = 0.05
+#: who has lost its partitions may look well until it finds out
+_STEADY_SECONDS = 1.0
 
 
 class Stuck(AssertionError):
@@ -133,10 +135,17 @@ class RunningLine:
         return self.recovered(str(fault))
 
     def recovered(self, fault: str) -> Recovery:
-        """Wait until every process does its work. Raises Stuck."""
-        began = time.monotonic()
-        until(self._all_ready, f"all processes work again after: {fault}")
-        return Recovery(fault, time.monotonic() - began)
+        """Wait until every process does its work, and goes on doing it. Raises Stuck."""
+        began = since = time.monotonic()
+
+        def steady() -> bool:
+            nonlocal since
+            if not self._all_ready():
+                since = time.monotonic()
+            return time.monotonic() - since > _STEADY_SECONDS
+
+        until(steady, f"all processes work again after: {fault}")
+        return Recovery(fault, since - began)
 
     def _all_ready(self) -> bool:
         for process in self.stack.line.processes:
@@ -145,12 +154,19 @@ class RunningLine:
         return all(member.ready() for member in self._members)
 
     def roll(self) -> Iterator[Recovery]:
-        """Stop every process in order, one after another, each after the one before is back; the broker too."""
-        for member in self._members:
-            pid = member.state.pid
-            member.terminate()
-            until(lambda: member.state.pid not in (None, pid), f"{member.name} is started again")  # noqa: B023
-            yield self.recovered(f"{member.name} restarted")
+        """Restart every process, the broker too, one after another as `pathline restart` does."""
+        asked = Restart(uuid4().hex, [member.name for member in self._members])
+        Home(Path(self.stack.line.home)).ask_restart(asked)
+        until(lambda: self._restarted(asked), "every process is restarted", len(asked.left) * PATIENCE)
+        yield self.recovered("every process restarted")
+
+    def _restarted(self, asked: Restart) -> bool:
+        known = self.stack.line.restart
+        if known is None or known.id != asked.id:
+            return False
+        if known.failed:
+            raise Stuck(known.failed)
+        return not known.left
 
     def processes(self) -> Sequence[Member]:
         return [member for member in self._members if member is not self.broker]
