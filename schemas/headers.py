@@ -13,9 +13,10 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 def headers_of(message: Message) -> Headers:
     """The headers a record came with."""
-    return tuple(cast(list[tuple[str, bytes | None]], message.headers() or ()))
+    found = message.headers()
+    return tuple(cast("list[tuple[str, bytes | None]]", found)) if found else ()
 
 
 def sendable(headers: Headers) -> list[tuple[str, str | bytes]]:
     """Headers as a producer takes them."""
-    return cast(list[tuple[str, str | bytes]], list(headers))
+    return cast("list[tuple[str, str | bytes]]", list(headers))
