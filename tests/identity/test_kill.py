@@ -124,7 +124,7 @@ def test_kill_9_of_resolver_and_graph_loses_and_doubles_nothing(tmp_path: Path) 
             "PATHLINE_PARTITIONS": str(PARTITIONS),
             "PATHLINE_SESSION_TIMEOUT_MS": "2000",
             "PATHLINE_TRANSACTION_TIMEOUT_MS": "4000",
-            "PATHLINE_BATCH_RECORDS": "200",
+            "PATHLINE_BATCH_RECORDS": "500",
         }
         settings = Settings(brokers=brokers, home=tmp_path / "home", partitions=PARTITIONS)
         apply_topics(settings, [])

@@ -146,7 +146,7 @@ def test_kill_9_of_journeys_loses_and_doubles_no_decision_and_no_send(tmp_path: 
             "PATHLINE_PARTITIONS": str(PARTITIONS),
             "PATHLINE_SESSION_TIMEOUT_MS": "2000",
             "PATHLINE_TRANSACTION_TIMEOUT_MS": "4000",
-            "PATHLINE_BATCH_RECORDS": "200",
+            "PATHLINE_BATCH_RECORDS": "500",
         }
         apply_topics(settings, ["email", "push"])
         assert publish(settings, PROJECT)
