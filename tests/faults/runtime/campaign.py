@@ -32,7 +32,7 @@ Verdict = list[tuple[str, Figures | Violated]]
 class Aftermath:
     """What a fault cost: seconds from its end until every partition went on, and changelog records read again."""
 
-    fault: str
+    fault: Fault
     seconds: float
     restored: int
     skipped: str = ""
@@ -186,10 +186,10 @@ def strike(crew: Crew, judge: Judge, fault: Fault) -> Aftermath:
     try:
         inject(fault, crew)
     except Impossible as error:
-        return Aftermath(str(fault), 0.0, 0, skipped=str(error))
+        return Aftermath(fault, 0.0, 0, skipped=str(error))
     over = time.monotonic()
     judge.wait_until_all_go_on()
-    return Aftermath(str(fault), time.monotonic() - over, crew.restored() - restored)
+    return Aftermath(fault, time.monotonic() - over, crew.restored() - restored)
 
 
 def _figures(check: Callable[[], Figures]) -> Figures | Violated:

@@ -72,7 +72,8 @@ class Gatherer:
         config = consumer_config(brokers, f"{job.app}-gatherer") | {"enable.partition.eof": True}
         self._reader = Consumer(config | {"fetch.wait.max.ms": 50, "queued.min.messages": 100_000, "log_level": 0})
         # what is behind an open transaction can be seen by one that reads uncommitted records only
-        self._bound = Consumer(client_config(brokers) | {"group.id": "unused", "isolation.level": "read_uncommitted"})
+        uncommitted = {"group.id": "unused", "isolation.level": "read_uncommitted", "log_level": 0}
+        self._bound = Consumer(client_config(brokers) | uncommitted)
         self._asker = Consumer(consumer_config(brokers, job.app) | {"log_level": 0})
         letters = len(self._asker.list_topics(DEAD_LETTERS, timeout=30).topics[DEAD_LETTERS].partitions)
         self._positions.update({(DEAD_LETTERS, n): 0 for n in range(letters)})

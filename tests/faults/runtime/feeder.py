@@ -14,9 +14,11 @@ from confluent_kafka import KafkaError, Producer
 from schemas.kafka import producer_config
 from tests.faults.runtime.generator import Message
 
-#: messages a second, one of them at a time for `WAVE_SECONDS`; 0 is as fast as it goes
+#: messages a second, one of them at a time for `WAVE_SECONDS`
 PACES = (200, 1_000, 5_000, 20_000)
 WAVE_SECONDS = 2.0
+#: the fastest wave publishes no larger share of all messages
+LARGEST_WAVE = 0.1
 _STEP_SECONDS = 0.05
 _FLUSH_SECONDS = 300.0
 
@@ -41,7 +43,8 @@ class Feeder(threading.Thread):
         try:
             while not self._finishing.is_set():
                 # more than asked for only as a trickle: faults may take longer than planned
-                pace = self._chance.choice(PACES) if self.published < self._least else PACES[0]
+                pace = float(self._chance.choice(PACES) if self.published < self._least else PACES[0])
+                pace = min(pace, LARGEST_WAVE * self._least / WAVE_SECONDS)
                 until = time.monotonic() + WAVE_SECONDS
                 while time.monotonic() < until and not self._finishing.is_set():
                     self._publish(int(pace * _STEP_SECONDS))
