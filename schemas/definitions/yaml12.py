@@ -14,6 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from schemas.definitions.problems import Problem
 
@@ -82,12 +83,17 @@ def read(file: str, text: str) -> Any:
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
         message = f"not YAML: {error.problem or error.context}"
         raise Unreadable(Problem(file, line, column, message, _hint(error))) from error
+    except ReaderError as error:
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        message = f"not YAML: the character U+{ord(text[error.position]):04X} is not allowed"
+        raise Unreadable(Problem(file, line, column, message)) from error
     except RecursionError as error:
-        raise Unreadable(Problem(file, 0, 0, f"nested more than {MAX_DEPTH} deep")) from error
+        raise Unreadable(Problem(file, 1, 1, f"nested more than {MAX_DEPTH} deep")) from error
     except (YAMLError, ValueError, AttributeError, TypeError, KeyError, IndexError, AssertionError) as error:
         # ruamel fails on some malformed directives and characters with errors that are not its own
         message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Unreadable(Problem(file, 0, 0, f"not YAML: {message}")) from error
+        raise Unreadable(Problem(file, 1, 1, f"not YAML: {message}")) from error
     return None if node is None else _Builder(file).value(node, 0)
 
 

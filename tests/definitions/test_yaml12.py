@@ -43,7 +43,7 @@ def test_places_of_keys_and_values() -> None:
         ("--- a\n--- b\n", 2, "one definition a file"),
         ("a: 12345678901234567890\n", 1, "too long for a number"),
         ("a: &a [*a]\n", 1, "nested too deeply"),
-        ("a: \x07\n", 0, "not YAML"),
+        ("a: \x07\n", 1, "the character U+0007 is not allowed"),
     ],
 )
 def test_what_is_not_yaml_is_told_with_its_line(text: str, line: int, message: str) -> None:

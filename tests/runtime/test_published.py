@@ -9,7 +9,6 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from processors.runtime import published
 from processors.runtime.published import PublishedDefinitions
 from schemas import definitions
 from schemas.codec import Codec
@@ -20,15 +19,16 @@ TOPIC = "published.definitions"
 EXAMPLE = Path(__file__).parents[2] / "definitions"
 
 
-def publish(brokers: str, version: str, files: Mapping[str, str], value: bytes | None = None) -> None:
+def publish(
+    brokers: str, version: str, files: Mapping[str, str], value: bytes | None = None, topic: str = TOPIC
+) -> None:
     producer = Producer(producer_config(brokers))
     record = Definitions(version=version, published_at=1, files=dict(files))
-    producer.produce(TOPIC, value or Codec().encode(record), version)
+    producer.produce(topic, value or Codec().encode(record), version)
     producer.flush()
 
 
-def test_projects_are_read_whole_and_followed(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "_READ_SECONDS", 3.0)
+def test_projects_are_read_whole_and_followed(kafka: str) -> None:
     admin = AdminClient(client_config(kafka))
     admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result()
     source = PublishedDefinitions(kafka, Codec(), TOPIC)
@@ -46,3 +46,15 @@ def test_projects_are_read_whole_and_followed(kafka: str, monkeypatch: pytest.Mo
     assert found.version == later.version
     with pytest.raises(LookupError, match="no definitions are published under version nonsense"):
         source.project("nonsense")
+
+
+def test_a_project_that_can_not_be_used_leaves_the_one_before_in_force(kafka: str) -> None:
+    topic = "broken.definitions"
+    AdminClient(client_config(kafka)).create_topics([NewTopic(topic, 1, 1)])[topic].result()
+    source = PublishedDefinitions(kafka, Codec(), topic)
+    project = definitions.load(EXAMPLE)
+    publish(kafka, project.version, project.files, topic=topic)
+    publish(kafka, "broken", {"identity.yaml": "identifiers: ["}, topic=topic)
+    with pytest.raises(LookupError, match="under version broken"):
+        source.project("broken")
+    assert source.latest() == project

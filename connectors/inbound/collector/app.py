@@ -12,10 +12,10 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.requests import ClientDisconnect
 
-from connectors.inbound.collector import payload, unsubscribing
+from connectors.inbound.collector import described, payload, unsubscribing
 from connectors.inbound.collector.auth import Unauthorized, write_key
 from connectors.inbound.collector.intake import Intake, Receipt, Refusal
 from connectors.inbound.collector.metrics import Metrics
@@ -35,6 +35,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "Nothing in it could be used; the bytes are kept as dead letters."},
     401: {"model": Refusal, "description": "No write key, or an unknown one."},
     413: {"model": Refusal, "description": "The body is too large."},
+    415: {"model": Refusal, "description": "A Content-Encoding other than gzip."},
     429: {"model": Refusal, "description": "Kafka is slower than what comes in: try again after Retry-After seconds."},
     503: {"model": Refusal, "description": "Kafka did not acknowledge: send it again, duplicates are dropped."},
 }
@@ -77,8 +78,8 @@ def make_app(parts: Parts) -> FastAPI:
 
 def _declare_write_key(app: FastAPI) -> None:
     """Lets the OpenAPI page send a write key."""
-    described = app.openapi()
-    described["components"]["securitySchemes"] = {
+    document = app.openapi()
+    document["components"]["securitySchemes"] = {
         SCHEME: {"type": "http", "scheme": "basic", "description": "User name: the write key. Password: empty."}
     }
 
@@ -101,7 +102,7 @@ def _calls(parts: Parts, metrics: Metrics) -> APIRouter:
             response_model=Receipt,
             responses=_ANSWERS,
             include_in_schema=not hidden,
-            openapi_extra={"requestBody": _BODY_OF_BATCH if call == "batch" else _BODY_OF_ONE, "security": _SECURITY},
+            openapi_extra={"requestBody": described.body_of(call), "security": _SECURITY},
         )
 
     for call, short in CALLS.items():
@@ -165,7 +166,8 @@ def _refused(status: int, code: str, message: str, headers: dict[str, str] | Non
 
 
 def _links(parts: Parts) -> APIRouter:
-    router = APIRouter(tags=["links in messages"])
+    broken: dict[int | str, dict[str, Any]] = {404: {"description": "The link is not one of this line.", **_PAGE}}
+    router = APIRouter(tags=["links in messages"], responses=broken)
 
     @router.get("/unsubscribe/{token}", response_class=HTMLResponse, summary="Ask before unsubscribing")
     async def ask(token: str) -> HTMLResponse:
@@ -174,7 +176,12 @@ def _links(parts: Parts) -> APIRouter:
         except BadToken:
             return HTMLResponse(unsubscribing.broken(), 404)
 
-    @router.post("/unsubscribe/{token}", response_class=HTMLResponse, summary="Unsubscribe (one-click, RFC 8058)")
+    @router.post(
+        "/unsubscribe/{token}",
+        response_class=HTMLResponse,
+        summary="Unsubscribe (one-click, RFC 8058)",
+        responses={503: {"description": "Kafka did not acknowledge: try again.", **_PAGE}},
+    )
     async def unsubscribe(token: str) -> HTMLResponse:
         try:
             asked = choice(parts.secret, token)
@@ -199,7 +206,7 @@ def _operations(parts: Parts, metrics: Metrics) -> APIRouter:
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @router.get("/ready", summary="It can take events")
+    @router.get("/ready", summary="It can take events", responses={503: {"description": "It can't, with the reason."}})
     async def ready() -> JSONResponse:
         if missing := await parts.ready():
             condition.be(WAITING_FOR_BROKER, missing)
@@ -209,61 +216,12 @@ def _operations(parts: Parts, metrics: Metrics) -> APIRouter:
             condition.be(RUNNING)
         return JSONResponse(condition.about(), 200 if condition.ready else 503)
 
-    @router.get("/metrics", summary="Prometheus metrics")
+    @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
     async def exposition() -> Response:
         return Response(metrics.text(), media_type=metrics.MEDIA_TYPE)
 
     return router
 
 
-_MESSAGE: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": True,
-    "properties": {
-        "userId": {"type": "string"},
-        "anonymousId": {"type": "string"},
-        "messageId": {"type": "string", "description": "The client's own id; duplicates of it are dropped."},
-        "timestamp": {"type": "string", "format": "date-time"},
-        "sentAt": {"type": "string", "format": "date-time", "description": "Corrects a wrong clock of the client."},
-        "event": {"type": "string", "description": "Name of what happened (track)."},
-        "properties": {"type": "object"},
-        "traits": {"type": "object"},
-        "context": {
-            "type": "object",
-            "properties": {
-                "channel": {"type": "string"},
-                "externalIds": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "properties": {"type": {"type": "string"}, "id": {"type": "string"}},
-                    },
-                },
-                "consent": {"type": "object"},
-                "timezone": {"type": "string"},
-            },
-        },
-    },
-}
-_TYPED = _MESSAGE | {
-    "properties": {"type": {"type": "string", "enum": list(CALLS)}} | _MESSAGE["properties"],
-    "required": ["type"],
-}
-_BODY_OF_ONE = {"required": True, "content": {"application/json": {"schema": _MESSAGE}}}
-_BODY_OF_BATCH = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["batch"],
-                "properties": {
-                    "batch": {"type": "array", "items": _TYPED},
-                    "sentAt": {"type": "string", "format": "date-time"},
-                    "context": {"type": "object"},
-                },
-            }
-        }
-    },
-}
+_PAGE: dict[str, Any] = {"content": {"text/html": {"schema": {"type": "string"}}}}
 _SECURITY: list[dict[str, list[str]]] = [{SCHEME: []}]

@@ -100,7 +100,7 @@ def many(body: bytes) -> tuple[list[Posted], str | None]:
     """
     try:
         batch = msgspec.json.decode(body, type=_Batch)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"not a batch: {error}", body) from None
     shared = {
         field: value for field, value in (("sentAt", batch.sentAt), ("context", batch.context)) if value is not None
