@@ -4,10 +4,6 @@ RUN := .venv/bin
 ARGS ?=
 # processes that share the tests, file by file; most of what they do is wait for other processes
 JOBS ?= 2
-# tests that kill or pause processes in the middle of a run
-FAULTS := tests/runtime/test_exactly_once.py tests/runtime/test_broker.py tests/identity/test_kill.py \
-  tests/sinks/test_sink.py tests/connectors/test_dispatch_process.py tests/connectors/test_replay.py \
-  tests/line/test_real_line.py tests/stack/test_up.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint faults bench docs
@@ -31,8 +27,9 @@ lint: .venv/ready ## Style, formatting and types, as CI does
 	@$(RUN)/ruff format --check .
 	@$(RUN)/mypy
 
-faults: .venv/ready ## Kill each process in the middle of a run and compare
-	@$(RUN)/python -m pytest $(FAULTS) $(ARGS)
+faults: .venv/ready ## Hours of faults on the runtime, then on a whole line; ARGS="--events 100000 --seed 5" for less
+	@$(RUN)/python -m tests.faults.runtime $(ARGS)
+	@$(RUN)/python -m tests.faults.line $(ARGS)
 
 bench: .venv/ready ## The runtime beside its peers; WHAT=growth|restore|timers|workers|latency|line|... measures that
 	@$(RUN)/python -m bench.$(or $(WHAT),compare) $(ARGS)

@@ -11,14 +11,18 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
 
 from processors.runtime.points import Point
 from tests.faults.line.campaign import SESSION_SECONDS, Campaign, running_line
-from tests.faults.line.invariants import Violation
-from tests.faults.line.running import SINK_POINTS, Stuck
+from tests.faults.line.invariants import Figures, Violation
+from tests.faults.line.running import SINK_POINTS, Recovery, Stuck
 from tests.faults.schedule import Kind, schedule
 
 #: what can happen to a line as a whole
@@ -59,13 +63,29 @@ def main() -> int:
         except (Violation, Stuck) as error:
             say(f"FAILED: {error}")
             return 1
-    print(f"\n{given:,} events, {len(campaign.recoveries)} faults, {took:.0f} s; seed {asked.seed}")
-    for name, figures in table.items():
-        print(f"  {name:<24}" + ", ".join(f"{value:,} {figure}" for figure, value in figures.items()))
-    slowest = max(campaign.recoveries, key=lambda recovery: recovery.seconds)
-    mean = sum(recovery.seconds for recovery in campaign.recoveries) / len(campaign.recoveries)
-    print(f"  {'9 recovery':<24}mean {mean:.1f} s, longest {slowest.seconds:.1f} s ({slowest.fault})")
+    console = Console()
+    console.print(recovery(campaign.recoveries), invariants(table))
+    console.print(f"{given:,} events, {len(campaign.recoveries)} faults, {took:.0f} s; seed {asked.seed}")
     return 0
+
+
+def recovery(recoveries: Iterable[Recovery]) -> Table:
+    """What each kind of fault cost."""
+    kinds: dict[str, list[float]] = {}
+    for one in recoveries:
+        kinds.setdefault(one.fault, []).append(one.seconds)
+    table = Table("fault", "times", "all at work again after s (median)", "at most")
+    for kind, seconds in sorted(kinds.items()):
+        table.add_row(kind, str(len(seconds)), f"{median(seconds):.1f}", f"{max(seconds):.1f}")
+    return table
+
+
+def invariants(figures: Mapping[str, Figures]) -> Table:
+    """What was looked at; all of it holds."""
+    table = Table("invariant", "figures")
+    for name, found in figures.items():
+        table.add_row(name, ", ".join(f"{value:,} {figure}" for figure, value in found.items()))
+    return table
 
 
 def kept(folder: Path | None) -> AbstractContextManager[Path]:

@@ -132,7 +132,7 @@ class RunningLine:
         """Let a fault happen and wait until the line has recovered. Raises Stuck."""
         self.wait(fault.calm)
         inject(fault, self)
-        return self.recovered(str(fault))
+        return self.recovered(f"{fault.kind}: {fault.point}" if fault.point else str(fault.kind))
 
     def recovered(self, fault: str) -> Recovery:
         """Wait until every process does its work, and goes on doing it. Raises Stuck."""
