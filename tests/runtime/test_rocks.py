@@ -24,6 +24,20 @@ def test_changes_and_their_checkpoint_survive_a_reopening(tmp_path: Path) -> Non
     store.close()
 
 
+def test_a_key_is_as_written_last_whether_it_was_read_before_or_not(tmp_path: Path) -> None:
+    store = RocksStore(tmp_path / "0")
+    assert [store.get(key) for key in (b"sa", b"sb")] == [None, None]
+    store.apply([(b"sb", b"2"), (b"sa", b"1")], 1, "topic")
+    assert [store.get(key) for key in (b"sa", b"sb")] == [b"1", b"2"]
+    # a changelog may hold a key several times
+    store.apply([(b"sb", b"3"), (b"sa", b"4"), (b"sb", b"5"), (b"sa", None)], 5, "topic")
+    assert [store.get(key) for key in (b"sa", b"sb")] == [None, b"5"]
+    store.close()
+    store = RocksStore(tmp_path / "0")
+    assert [store.get(key) for key in (b"sa", b"sb")] == [None, b"5"]
+    store.close()
+
+
 def test_wakes_come_in_order_also_when_an_earlier_one_is_asked_for_late(tmp_path: Path) -> None:
     store = RocksStore(tmp_path / "0")
     first, second, early = wake_key("a", 10, 0), wake_key("b", 20, 0), wake_key("late", 5, 0)

@@ -70,6 +70,34 @@ def test_a_bad_record_leaves_nothing_but_its_dead_letter(partition: Partition) -
     assert len([key for key, _ in outcome.works[0].changes() if key.startswith(b"w")]) == 2
 
 
+def test_each_topic_is_as_far_as_its_own_records_and_ends_say_however_they_alternate(partition: Partition) -> None:
+    partition.sources["other"] = Source(0)
+    other = [Record("other", 0, n, NOW, b"a", b"poison" if n == 1 else b"") for n in range(3)]
+    outcome = run(
+        CountingStage(),
+        partition,
+        record(0),
+        other[0],
+        other[1],
+        record(1),
+        ("in", 0),
+        other[2],
+        ("other", 0),
+        record(2),
+    )
+    assert outcome.taken == 8
+    assert outcome.next == {("in", 0): 3, ("other", 0): 3}
+    assert outcome.counts == {("in", 0): 3, ("other", 0): 3}
+    assert outcome.bad == {("other", 0): [1]}
+    assert outcome.progress == {("in", 0): record(2), ("other", 0): None}
+    assert sent(outcome) == [b"%d" % n for n in range(1, 6)]
+
+
+def test_an_end_alone_is_progress_and_no_work(partition: Partition) -> None:
+    outcome = run(CountingStage(), partition, ("in", 0))
+    assert (outcome.progress, outcome.taken, outcome.works, outcome.next) == ({("in", 0): None}, 1, {}, {})
+
+
 def test_a_timer_waits_for_records_that_are_older_than_it(partition: Partition) -> None:
     partition.store.apply([(wake_key("a", NOW - 100, 0), WAKE)], 1, "topic")
     partition.look_ahead()
