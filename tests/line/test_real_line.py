@@ -1,52 +1,46 @@
-"""The whole line on a real Kafka and the real ClickHouse engine: one event to an e-mail, and kills in mid-run."""
+"""The whole line on a real Kafka and the real ClickHouse engine: one event to an e-mail, then faults under load.
+
+The faults are those of the campaign (`python -m tests.faults.line`) in its short form, on one line for all tests.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import threading
-import time
 import urllib.request
-from base64 import b64encode
-from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
 from segment.analytics.client import Client
 
-from pathline.local.home import ProcessState
 from pathline.local.quiet import wait_quiet
 from pathline.local.stack import Stack
-from sinks.clickhouse.engine import Warehouse, open_server
-from tests.line.project import Lab
+from processors.runtime.points import Point
+from sinks.clickhouse.engine import open_server
+from tests.faults.line.campaign import Campaign, running_line
+from tests.faults.line.project import ORDERED, REGULAR
+from tests.faults.line.running import RunningLine, until
+from tests.faults.schedule import Fault, Kind
 
-THANKS = """
-enter: {segment: regulars}
-steps:
-  - send: {template: hello, channels: [email]}
-"""
-#: orders that make a regular
-REGULAR = 3
+EVENTS, RATE = 2_000, 60.0
+SEED = 5
+#: one fault of each kind, at processes that have not been hit before
+FAULTS = (
+    Fault(Kind.KILL, 0.5, (0.0,)),
+    Fault(Kind.CRASH, 0.5, (0.3,), point=Point.AFTER_COMMIT),
+    Fault(Kind.BURST, 0.5, (0.4, 0.6, 0.9), gaps=(0.3, 0.1)),
+    Fault(Kind.FREEZE, 0.5, (0.5,), lasts=6.0),
+    Fault(Kind.CRASH, 0.5, (0.9,), point="sink.inserted"),
+    Fault(Kind.BROKER_KILLED, 0.5, (0.0,)),
+    Fault(Kind.WIPE, 0.5, (0.55,)),
+)
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("line")
-    lab = Lab(folder)
-    lab.segment("regulars", f"did: Order Completed\ncount: {{at_least: {REGULAR}}}")
-    lab.journey("thanks", THANKS)
-    with Stack(folder / "home", lab.folder) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def warehouse(stack: Stack) -> Iterator[Warehouse]:
-    opened = open_server(stack.line.warehouse, prepare=False)
-    yield opened
-    opened.close()
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLine]:
+    with running_line(tmp_path_factory.mktemp("line")) as line:
+        yield line
 
 
 def mails(stack: Stack) -> list[dict[str, Any]]:
@@ -55,15 +49,8 @@ def mails(stack: Stack) -> list[dict[str, Any]]:
     return found
 
 
-def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-
-
-def test_an_event_of_the_segment_library_becomes_a_row_and_one_e_mail(stack: Stack, warehouse: Warehouse) -> None:
-    errors: list[Exception] = []
+def test_an_event_of_the_segment_library_becomes_a_row_and_one_e_mail(running: RunningLine) -> None:
+    stack, errors = running.stack, list[Exception]()
     client = Client(
         stack.line.write_key, host=stack.line.collector, on_error=lambda error, _: errors.append(error), sync_mode=True
     )
@@ -71,132 +58,28 @@ def test_an_event_of_the_segment_library_becomes_a_row_and_one_e_mail(stack: Sta
     client.track(anonymous_id="visitor", event="Product Viewed", context={"channel": "web"})
     client.identify("ann", {"email": "Ann@Example.com"}, anonymous_id="visitor", context=consent)
     for number in range(REGULAR):
-        client.track("ann", "Order Completed", {"total": 10, "order_id": number}, context={"channel": "web"})
-    until(lambda: any(mail["to"] == ["ann@example.com"] for mail in mails(stack)))
+        client.track("ann", ORDERED, {"total": 10, "order_id": number}, context={"channel": "web"})
+    until(lambda: any(mail["to"] == ["ann@example.com"] for mail in mails(stack)), "the mail is there")
     wait_quiet(lambda: stack.line)
     assert not errors
-    assert [mail["subject"] for mail in mails(stack) if mail["to"] == ["ann@example.com"]] == ["Hi"]
+    assert [mail["subject"] for mail in mails(stack) if mail["to"] == ["ann@example.com"]] == ["Thanks"]
+    warehouse = open_server(stack.line.warehouse, prepare=False)
     rows = warehouse.rows(
-        "SELECT name, count() AS n FROM pathline.events WHERE has(identifiers, 'user_id:ann') "
-        "OR has(identifiers, 'anonymous_id:visitor') GROUP BY name ORDER BY name"
+        "SELECT name, count() AS n, uniqExact(person_id) AS persons, any(person_id) AS person FROM pathline.events "
+        "WHERE hasAny(identifiers, ['user_id:ann', 'anonymous_id:visitor']) GROUP BY name ORDER BY name"
     )
-    assert [(row["name"], row["n"]) for row in rows] == [
-        ("Identify", 1),
-        ("Order Completed", REGULAR),
-        ("Product Viewed", 1),
+    warehouse.close()
+    assert [(row["name"], row["n"], row["persons"]) for row in rows] == [
+        ("Identify", 1, 1),
+        (ORDERED, REGULAR, 1),
+        ("Product Viewed", 1, 1),
     ]
-    persons = warehouse.rows(
-        "SELECT uniqExact(person_id) AS n FROM pathline.events WHERE "
-        "hasAny(identifiers, ['user_id:ann', 'anonymous_id:visitor'])"
-    )
-    assert persons[0]["n"] == 1
+    assert len({row["person"] for row in rows}) == 1
 
 
-USERS = 5_000
-#: per user: two anonymous views, one identify that joins them, seven orders
-EVENTS = 10
-BATCH = 250
-PACE_SECONDS = 0.7
-
-
-def message(user: int, step: int) -> dict[str, Any]:
-    """The messages of a user, in order."""
-    common = {"messageId": f"kill-{user}-{step}", "context": {"channel": "web"}}
-    if step < 2:
-        return {**common, "type": "track", "event": "Product Viewed", "anonymousId": f"cookie-{user}"}
-    if step == 2:
-        context = {**common["context"], "consent": {"categoryPreferences": {"email": True}}}
-        traits = {"email": f"buyer-{user}@example.com"}
-        about = {"userId": f"buyer-{user}", "anonymousId": f"cookie-{user}", "traits": traits, "context": context}
-        return {**common, "type": "identify", **about}
-    properties = {"total": 5, "order_id": f"{user}-{step}"}
-    return {**common, "type": "track", "event": "Order Completed", "userId": f"buyer-{user}", "properties": properties}
-
-
-def post(stack: Stack, batch: list[dict[str, Any]]) -> None:
-    """As a client library does: the same batch again until the collector has accepted it."""
-    key = b64encode(f"{stack.line.write_key}:".encode()).decode()
-    body = json.dumps({"batch": batch}).encode()
-    headers = {"Authorization": f"Basic {key}", "Content-Type": "application/json"}
-    deadline = time.monotonic() + 180
-    while True:
-        try:
-            request = urllib.request.Request(f"{stack.line.collector}/v1/batch", body, headers)
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                assert json.load(answer)["accepted"] == len(batch)
-                return
-        except OSError:  # not there, not acknowledged, or told to come back
-            assert time.monotonic() < deadline, "the collector takes nothing any more"
-            time.sleep(0.3)
-
-
-def kill_each(stack: Stack, done: threading.Event) -> list[str]:
-    """kill -9 of every process of the line in turn, each after the one before is back."""
-    killed = []
-    for name in [process.name for process in stack.line.processes]:
-        if done.wait(1.0):
-            break
-        pid = process_of(stack, name).pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-        killed.append(name)
-        until(lambda: is_back(stack, killed[-1], pid), 120)  # noqa: B023 - called before the next round
-    return killed
-
-
-def process_of(stack: Stack, name: str) -> ProcessState:
-    return next(process for process in stack.line.processes if process.name == name)
-
-
-def is_back(stack: Stack, name: str, killed: int) -> bool:
-    process = process_of(stack, name)
-    return process.state == "ready" and process.pid != killed
-
-
-def test_a_kill_of_each_process_in_mid_run_changes_no_count(stack: Stack, warehouse: Warehouse) -> None:
-    # users one after the other within a wave, so that logins, orders and sends happen all the time
-    waves = [range(first, first + 500) for first in range(0, USERS, 500)]
-    messages = [message(user, step) for wave in waves for step in range(EVENTS) for user in wave]
-    batches = [messages[at : at + BATCH] for at in range(0, len(messages), BATCH)]
-    done, killed = threading.Event(), list[str]()
-    killer = threading.Thread(target=lambda: killed.extend(kill_each(stack, done)))
-    killer.start()
-    try:
-        with ThreadPoolExecutor(2) as clients:
-            for first in range(0, len(batches), 2):
-                list(clients.map(lambda batch: post(stack, batch), batches[first : first + 2]))
-                # the run is to be going on while each process dies
-                time.sleep(PACE_SECONDS if killer.is_alive() else 0)
-    finally:
-        killer.join(timeout=600)
-        done.set()
-    wait_quiet(lambda: stack.line)
-    assert killed == [process.name for process in stack.line.processes]
-
-    [events] = warehouse.rows(
-        "SELECT count() AS n, uniqExact(event_id) AS different, uniqExact(person_id) AS persons "
-        "FROM pathline.events WHERE startsWith(message_id, 'kill-')"
-    )
-    assert events == {"n": USERS * EVENTS, "different": USERS * EVENTS, "persons": USERS}
-    entered = warehouse.rows(
-        "SELECT person_id, countIf(change = 'entered') AS n, countIf(change = 'left') AS gone "
-        "FROM pathline.memberships WHERE segment = 'regulars' AND person_id IN (SELECT person_id FROM pathline.events "
-        "WHERE startsWith(message_id, 'kill-')) GROUP BY person_id"
-    )
-    assert Counter((row["n"], row["gone"]) for row in entered) == {(1, 0): USERS}
-    sends = warehouse.rows(
-        "SELECT count() AS n, uniqExact(send_id) AS different, uniqExact(address) AS addresses FROM pathline.sends "
-        "WHERE startsWith(address, 'buyer-')"
-    )
-    assert sends == [{"n": USERS, "different": USERS, "addresses": USERS}]
-    in_doubt = {
-        row["address"]
-        for row in warehouse.rows(
-            "SELECT address FROM pathline.sends WHERE startsWith(address, 'buyer-') AND send_id IN "
-            "(SELECT send_id FROM pathline.ledger WHERE state = 'unknown')"
-        )
-    }
-    caught = Counter(mail["to"][0] for mail in mails(stack) if mail["to"][0].startswith("buyer-"))
-    assert set(caught.values()) == {1}, "marketing is never repeated"
-    missing = {f"buyer-{user}@example.com" for user in range(USERS)} - set(caught)
-    assert missing <= in_doubt, "what did not arrive is known to be in doubt"
+def test_faults_and_a_rolling_restart_under_load_neither_lose_nor_double_anything(running: RunningLine) -> None:
+    campaign = Campaign(running, SEED, print, poison_every=200)
+    campaign.run(EVENTS, chain(campaign.suffer(FAULTS), running.roll()), rate=RATE)
+    campaign.settle()
+    campaign.judge()
+    assert len(campaign.recoveries) == len(FAULTS) + 1

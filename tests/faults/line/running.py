@@ -28,7 +28,7 @@ WORKERS = (*PROCESSORS, *dispatch_apps("email"))
 SHARED = ("identity", "segments", "journeys")
 SINK_POINTS = ("sink.written-ahead", "sink.inserted", "sink.committed")
 PATIENCE = 300.0
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.2
 #: who has lost its partitions may look well until it finds out
 _STEADY_SECONDS = 1.0
 
