@@ -22,7 +22,8 @@ MARK = "PATHLINE_TESTS"
 LONGEST = (
     "tests/line/test_real_line.py",
     "tests/stack/test_up.py",
-    "tests/runtime/test_exactly_once.py",
+    "tests/faults/runtime/test_naive.py",
+    "tests/faults/runtime/test_campaign.py",
     "tests/journeys/test_kill.py",
     "tests/identity/test_kill.py",
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from confluent_kafka import KafkaException
 
@@ -19,6 +21,8 @@ from tests.faults.runtime.generator import EVENTS_EACH, messages
 from tests.faults.runtime.invariants import Figures, Violated
 from tests.faults.runtime.job import Job
 from tests.faults.schedule import Fault, schedule
+
+T = TypeVar("T")
 
 WORKERS = 2
 _LOOK_SECONDS = 0.1
@@ -57,24 +61,10 @@ class Judge:
         self._gatherer = Gatherer(crew.brokers, self.job, crew.partitions)
         self._checked: dict[tuple[str, int], int] = {}
 
-    def committed(self) -> dict[tuple[str, int], int]:
-        """Committed offsets, as soon as the broker tells them."""
-        found: dict[tuple[str, int], int] = {}
-
-        def asked() -> bool:
-            try:
-                found.update(self._gatherer.committed())
-            except KafkaException:
-                return False
-            return True
-
-        self.crew.until(asked, "committed offsets are known")
-        return found
-
     def look(self) -> dict[tuple[str, int], int]:
         """Check that committed offsets are not ahead (3), now; they are returned. Raises Violated."""
-        committed = self.committed()
-        self._gatherer.gather()
+        committed = self._told(self._gatherer.committed)
+        self._told(self._gatherer.gather)
         self._offsets = invariants.offsets_never_ahead(self._gatherer.evidence, committed, self._checked)
         return committed
 
@@ -88,7 +78,7 @@ class Judge:
 
         def settled() -> bool:
             done = not self._standing({}) and not self._gatherer.evidence.pending()
-            return done and not self._gatherer.hidden()
+            return done and not self._told(self._gatherer.hidden)
 
         self._wait(settled, patience)
 
@@ -114,6 +104,18 @@ class Judge:
     def close(self) -> None:
         """Leave the broker."""
         self._gatherer.close()
+
+    def _told(self, ask: Callable[[], T]) -> T:
+        """What the broker answers, as soon as it does."""
+        answers: list[T] = []
+
+        def answered() -> bool:
+            with suppress(KafkaException):
+                answers.append(ask())
+            return bool(answers)
+
+        self.crew.until(answered, "the broker answers")
+        return answers[0]
 
     def _wait(self, done: Callable[[], bool], patience: float) -> None:
         try:

@@ -29,7 +29,7 @@ from schemas.kafka import client_config, topic_settings
 from schemas.topics import DAY_MS, DEAD_LETTERS, Topic, changelog
 from tests.faults.injectors import Impossible
 
-PATIENCE = 180.0
+PATIENCE = 300.0
 DISK_MIB = 64
 _LOOK_SECONDS = 0.02
 #: a worker that ended by itself is started again after this long, as its supervisor would
@@ -269,6 +269,7 @@ class Crew:
         process.kill()
         if point == Point.DURING_RESTORE:
             process.wipe()
+            skip = 0
         process.start(**{VARIABLE: f"{self.app}:{point}:{skip}:{marker}"})
         self._until_it_dies(process, f"it crashes {point}")
         if not marker.exists():
