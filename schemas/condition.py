@@ -8,6 +8,7 @@ from typing import TypedDict
 
 #: what every process may be doing
 WAITING_FOR_BROKER = "waiting for broker"
+JOINING = "joining"
 RUNNING = "running"
 STOPPING = "stopping"
 

@@ -23,6 +23,13 @@ from schemas.topics import DAY_MS, DEAD_LETTERS, LARGEST_MESSAGE_BYTES, MESSAGE_
 #: How long deletions stay in a compacted topic: a store that was away for longer starts from nothing.
 DELETIONS_KEPT_MS = 7 * DAY_MS
 
+_LEADER_ON_ITS_WAY = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+_LEADER_SECONDS = 0.1
+
 Config = dict[str, Any]
 
 
@@ -151,6 +158,21 @@ def _wait(answers: Iterable[Any], accepted: int | None = None) -> None:
                 raise
 
 
+def watermarks(consumer: Consumer, partition: TopicPartition, timeout: float = 10.0) -> tuple[int, int]:
+    """First offset and end of a partition as this consumer may see it. Raises KafkaException.
+
+    Until `timeout` seconds have passed, a topic that was created just now and has no leader yet is waited for.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=timeout)
+        except KafkaException as error:
+            if cause_of(error).code() not in _LEADER_ON_ITS_WAY or time.monotonic() > deadline:
+                raise
+            time.sleep(_LEADER_SECONDS)
+
+
 def high_watermarks(
     brokers: str, partitions: Iterable[tuple[str, int]], timeout: float = 10.0
 ) -> dict[tuple[str, int], int]:
@@ -159,7 +181,7 @@ def high_watermarks(
     asking = Consumer(client_config(brokers) | {"group.id": "unused", "isolation.level": "read_uncommitted"})
     try:
         return {
-            (topic, partition): asking.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout)[1]
+            (topic, partition): watermarks(asking, TopicPartition(topic, partition), timeout)[1]
             for topic, partition in partitions
         }
     finally:

@@ -15,7 +15,10 @@ def sink(
     With PATHLINE_WAREHOUSE it writes to that server; otherwise the engine runs in this process and answers ClickHouse
     clients at the port.
     """
-    from processors.runtime.exits import Exit, leave
+    from confluent_kafka import KafkaException
+
+    from processors.runtime.exits import Exit, leave, no_room
+    from schemas.kafka import cause_of
     from schemas.limits import TooMany
     from schemas.settings import Settings
     from sinks.clickhouse.app import run
@@ -24,3 +27,9 @@ def sink(
         run(Settings(), port)
     except TooMany as many:
         leave(Exit.DEAD_LETTERS, str(many))
+    except KafkaException as error:
+        leave(Exit.LOST, f"sink: {cause_of(error).str()}")
+    except Exception as error:
+        if no_room(error):
+            leave(Exit.DISK, f"the disk is full, make room: {error}")
+        raise

@@ -19,7 +19,7 @@ from processors.runtime.partition import Partition, Source
 from processors.runtime.restore import Restorer
 from processors.runtime.rocks import RocksStore
 from schemas.headers import headers_of
-from schemas.kafka import cause_of, consumer_config
+from schemas.kafka import cause_of, consumer_config, watermarks
 from schemas.limits import Tally
 from schemas.settings import Settings
 
@@ -226,7 +226,7 @@ class Membership:
             log.warning("asking again for committed offsets", app=self._app, error=failed)
 
     def _beginning(self, tp: TopicPartition) -> TopicPartition:
-        low, _ = self._consumer.get_watermark_offsets(tp, timeout=_ANSWER_SECONDS)
+        low, _ = watermarks(self._consumer, tp, _ANSWER_SECONDS)
         return TopicPartition(tp.topic, tp.partition, low)
 
     def _assign(self) -> None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from schemas.condition import RUNNING, STOPPING, WAITING_FOR_BROKER, About, Condition
+from schemas.condition import JOINING, RUNNING, STOPPING, WAITING_FOR_BROKER, About, Condition
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _SIZES = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000)
@@ -20,7 +20,7 @@ class State(StrEnum):
 
     WAITING = WAITING_FOR_BROKER
     TOPICS = "waiting for topics"
-    JOINING = "joining"
+    JOINING = JOINING
     RESTORING = "restoring"
     RUNNING = RUNNING
     IDLE = "no partitions"

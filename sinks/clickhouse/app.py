@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from schemas.condition import RUNNING, WAITING_FOR_BROKER, Condition
+from schemas.condition import JOINING, RUNNING, WAITING_FOR_BROKER, Condition
 from schemas.registry import codec_for
 from schemas.settings import Settings
 from schemas.waiting import wait_for_broker
@@ -51,7 +51,7 @@ def run(settings: Settings, http_port: int = 0) -> None:
                 endpoints.enter_context(serving(endpoint, http_port, "warehouse"))
             if not wait_for_broker(settings.brokers, stopping.wait, partial(_waiting, condition)):
                 return
-            condition.be("joining")
+            condition.be(JOINING)
             Writer(settings, warehouse, codec_for(settings), settings.make_clock(), stopping.is_set, condition).run()
     finally:
         warehouse.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from schemas.clock import Clock
 from schemas.codec import BadRecord, Codec
-from schemas.condition import RUNNING, STOPPING, Condition
+from schemas.condition import JOINING, RUNNING, STOPPING, WAITING_FOR_BROKER, Condition
 from schemas.dead_letters import Failed, letter, meant_for, replay_of
 from schemas.headers import headers_of, sendable
 from schemas.kafka import consumer_config, producer_config
@@ -92,6 +93,7 @@ class Writer:
                 "enable.partition.eof": True,
                 # a channel's topics appear when it is first configured
                 "topic.metadata.refresh.interval.ms": 10_000,
+                "error_cb": self._on_error,
             }
         )
         self._producer = Producer(
@@ -145,12 +147,25 @@ class Writer:
     # --- reading ---------------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
+        if self._condition.state == WAITING_FOR_BROKER:
+            self._look_for_broker()
         # consume waits for all records asked for: wait for the first only, then take what is there
         first = self._consumer.poll(_POLL_SECONDS)
         if first is None:
             return
         for message in [first, *self._consumer.consume(_POLL_RECORDS, 0)]:
             self._take(message)
+
+    def _on_error(self, error: KafkaError) -> None:
+        log.warning("kafka", error=error.str())
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._condition.be(WAITING_FOR_BROKER, error.str())
+
+    def _look_for_broker(self) -> None:
+        """Find out whether the broker is back; takes a second when it is not."""
+        with suppress(KafkaException):
+            self._consumer.list_topics(UPDATES, timeout=1)
+            self._condition.be(RUNNING if self._assigned.batches else JOINING)
 
     def _take(self, message: Message) -> None:
         error = message.error()

@@ -92,9 +92,11 @@ def _reach(brokers: str) -> None:
     """Ask Kafka once, quietly. Raises NotReady."""
     try:
         # log_level 0: the client would report every connection that is refused
-        AdminClient(client_config(brokers) | {"log_level": 0}).list_topics(EVENTS, timeout=10.0)
+        there = AdminClient(client_config(brokers) | {"log_level": 0}).list_topics(EVENTS, timeout=10.0)
     except KafkaException:
         raise NotReady(f"Kafka at {brokers} does not answer: is the line up (pathline up)?") from None
+    if there.topics[EVENTS].error is not None:
+        raise NotReady(f"Kafka at {brokers} has no topic {EVENTS} yet: run `pathline topics apply` first")
 
 
 class _Run:
