@@ -1,23 +1,20 @@
-"""What tests of several parts share: one real broker for a whole run, and a run that leaves nothing behind."""
+"""What tests of several parts share: one real broker for a whole run."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
-import psutil
 import pytest
 from hypothesis import settings
 
-from pathline.local import children
 from pathline.local.kafka import KafkaBroker
+
+pytest_plugins = ["tests.leftovers"]
 
 # no time limits: a machine may be busy, and the first example pays for what is loaded on the way
 settings.register_profile("pathline", deadline=None)
 settings.load_profile("pathline")
 
-#: in the environment of every process that tests start; its value is the process that runs the tests
-MARK = "PATHLINE_TESTS"
 #: files whose tests wait longest, handed out first: no worker is to begin one when the others are done
 LONGEST = (
     "tests/line/test_real_line.py",
@@ -32,24 +29,6 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {file: place for place, file in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.location[0], len(LONGEST)))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def nothing_is_left_running() -> Iterator[None]:
-    """Fails a run whose tests did not end what they started, and ends it."""
-    os.environ[MARK] = str(os.getpid())
-    yield
-    left = [process for process in psutil.process_iter() if _started_here(process)]
-    told = [f"{process.pid}: {' '.join(process.cmdline())}" for process in left if process.is_running()]
-    children.end(left)
-    assert not told, "\n".join(["left running:", *told])
-
-
-def _started_here(process: psutil.Process) -> bool:
-    try:
-        return process.pid != os.getpid() and process.environ().get(MARK) == str(os.getpid())
-    except psutil.Error:  # another user's, or gone meanwhile
-        return False
 
 
 @pytest.fixture(scope="session")
