@@ -42,7 +42,10 @@ class Evidence:
 
     def has(self, record: Record) -> bool:
         """Whether the event in this input is answered, and known to the state."""
-        event, key = msgspec.json.decode(record.value or b"", type=Event), (record.key or b"").decode()
+        try:
+            event, key = msgspec.json.decode(record.value or b"", type=Event), (record.key or b"").decode()
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
         data = self.state[record.partition].get(state_key(PERSONS, key))
         return event.id in self.answered and data is not None and event.id in PERSONS.decode(data).received
 
