@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from processors.runtime.metrics import Metrics
 from processors.runtime.partition import Partition
 from processors.runtime.points import Point, reached
+from processors.runtime.store import is_state
 from schemas.kafka import DELETIONS_KEPT_MS, client_config, consumer_config, high_watermarks
 from schemas.topics import changelog
 
@@ -94,8 +95,12 @@ class Restorer:
                 # the end of what is committed, behind the markers of transactions
                 goal.position = max(goal.position, message.offset() or 0)
             else:
-                changes.setdefault(goal.partition.number, []).append((message.key() or b"", message.value()))
                 goal.position = (message.offset() or 0) + 1
+                key = message.key()
+                if key is not None and is_state(key):
+                    changes.setdefault(goal.partition.number, []).append((key, message.value()))
+                else:
+                    log.warning("foreign record in the changelog", app=self._app, offset=message.offset(), key=key)
         done = []
         for goal in list(self._goals.values()):
             partition = goal.partition

@@ -41,6 +41,17 @@ def wakes_until(due: int) -> bytes:
     return _DUE.pack(WAKE_PREFIX, due + 1, 0)
 
 
+def is_state(key: bytes) -> bool:
+    """Whether this can be the key of a state or a wake: an app's changelog may hold records of somebody else."""
+    if not key.startswith(WAKE_PREFIX):
+        return key.startswith(b"s") and b"\0" in key
+    try:
+        key[_DUE.size :].decode()
+    except UnicodeDecodeError:
+        return False
+    return len(key) >= _DUE.size
+
+
 class Store(Protocol):
     """Committed state of one partition."""
 
