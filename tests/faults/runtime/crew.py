@@ -35,6 +35,7 @@ _LOOK_SECONDS = 0.02
 #: a worker that ended by itself is started again after this long, as its supervisor would
 _BACK_OFF_SECONDS = 0.5
 _RESTORED = re.compile(rb"restored .*?records=(\d+)")
+_ASSIGNED = re.compile(rb"assigned .*?partitions=")
 
 
 class Stuck(AssertionError):
@@ -109,11 +110,18 @@ class Hand:
 
     def last_words(self) -> str:
         """The end of its log."""
-        return self.log.read_text("utf-8", "replace")[-2_000:] if self.log.exists() else ""
+        return self._told()[-2_000:].decode("utf-8", "replace")
 
     def restored(self) -> int:
         """Changelog records it has read in restores so far."""
-        return sum(int(found) for found in _RESTORED.findall(self.log.read_bytes())) if self.log.exists() else 0
+        return sum(int(found) for found in _RESTORED.findall(self._told()))
+
+    def assignments(self) -> int:
+        """How often the group has told it which partitions it has, none included."""
+        return len(_ASSIGNED.findall(self._told()))
+
+    def _told(self) -> bytes:
+        return self.log.read_bytes() if self.log.exists() else b""
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -103,9 +104,17 @@ class Gatherer:
                 self._take(message)
             behind = {place for place in behind if self._positions[place] < ends[place]}
 
+    def written(self) -> dict[tuple[str, int], int]:
+        """End of each partition with what is in open transactions. Raises KafkaException."""
+        return {place: self._end(place, self._bound) for place in self._positions}
+
+    def has_read(self, written: Mapping[tuple[str, int], int]) -> bool:
+        """Whether all of this was gathered, or found to be aborted."""
+        return all(self._positions[place] >= end for place, end in written.items())
+
     def hidden(self) -> list[tuple[str, int]]:
         """Partitions with records that an open transaction hides from readers. Raises KafkaException."""
-        return [at for at in self._positions if self._end(at) < self._end(at, self._bound)]
+        return [place for place, end in self.written().items() if self._end(place) < end]
 
     def close(self) -> None:
         """Leave the broker."""

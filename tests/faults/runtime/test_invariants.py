@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -62,8 +63,8 @@ class Run:
         return found
 
 
-@pytest.fixture
-def run() -> Run:
+@pytest.fixture(scope="module")
+def sound() -> Run:
     """A run in memory, timers included."""
     job, evidence, poison = Job("app", 200, Path("unused")), Evidence(), Counter[tuple[bytes, bytes | None]]()
     line = MemoryLine([job], VirtualClock(1_000), PARTITIONS)
@@ -89,6 +90,12 @@ def run() -> Run:
         evidence.state[partition_of(key.encode(), PARTITIONS)][state_key(PERSONS, key)] = PERSONS.encode(person)
     line.close()
     return Run(evidence, oracle.run(job, evidence, PARTITIONS), +poison)
+
+
+@pytest.fixture
+def run(sound: Run) -> Run:
+    """One that may be damaged."""
+    return deepcopy(sound)
 
 
 def test_a_run_without_faults_has_all_that_the_campaign_is_about(run: Run) -> None:
