@@ -18,6 +18,8 @@ settings.load_profile("pathline")
 #: files whose tests wait longest, handed out first: no worker is to begin one when the others are done
 LONGEST = (
     "tests/line/test_real_line.py",
+    "tests/operating/test_waiting.py",
+    "tests/operating/test_line.py",
     "tests/stack/test_up.py",
     "tests/faults/runtime/test_naive.py",
     "tests/faults/runtime/test_campaign.py",
