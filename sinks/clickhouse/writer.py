@@ -45,6 +45,8 @@ LINGER_SECONDS = 0.05
 _POLL_RECORDS = 5_000
 _POLL_SECONDS = 0.1
 _TIMEOUT_SECONDS = 30.0
+#: a call that can be repeated is repeated for so long
+_INSIST_SECONDS = 5.0
 #: between the tries of a call that Kafka says can be tried again
 _PAUSE_SECONDS = 0.5
 #: how long a server that is down or has too many parts is waited for, and so how long a poll may be away
@@ -308,13 +310,18 @@ class Writer:
 
 
 def _insist(call: Callable[[], None]) -> None:
-    """Make a transaction call until it succeeds or fails for good; any failure but a retriable one ends the process."""
+    """Make a transaction call until it succeeds or fails for good; any failure but a retriable one ends the process.
+
+    So does a retriable one that took its time: a client whose broker was away in the middle of a transaction has been
+    seen never to find it again, and a new process repeats the batch.
+    """
+    give_up = time.monotonic() + _INSIST_SECONDS
     while True:
         try:
             return call()
         except KafkaException as error:
             reason = error.args[0]
-            if not (isinstance(reason, KafkaError) and reason.retriable()):
+            if not (isinstance(reason, KafkaError) and reason.retriable()) or time.monotonic() > give_up:
                 raise
             log.warning("waiting for Kafka", error=str(error))
             time.sleep(_PAUSE_SECONDS)
