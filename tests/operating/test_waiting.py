@@ -25,7 +25,7 @@ from schemas.topics import EVENTS
 from tests.runtime.workers import read, until
 
 #: share of a processor that waiting may take, over so many seconds
-MOST, LOOK_SECONDS = 0.3, 3.0
+MOST, LOOK_SECONDS = 0.15, 3.0
 POST_SECONDS = 30.0
 
 
