@@ -12,8 +12,12 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 
 def headers_of(message: Message) -> Headers:
-    """The headers a record came with."""
-    found = message.headers()
+    """The headers a record came with; none if the name of one is no UTF-8."""
+    try:
+        found = message.headers()
+    except SystemError:
+        # the client can't give them, and the record may be sound all the same
+        return ()
     return tuple(cast("list[tuple[str, bytes | None]]", found)) if found else ()
 
 
