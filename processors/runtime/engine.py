@@ -159,7 +159,8 @@ class Engine:
         try:
             return before.after(outcome.counts[place], outcome.bad.get(place, ()), self._limits)
         except TooMany as many:
-            last = next(letter for letter in reversed(outcome.letters) if letter.cause.topic == topic)
+            letters = reversed(outcome.letters)
+            last = next(each for each in letters if (each.cause.topic, each.cause.partition) == place)
             told = f"{self._stage.app} stops: {many} in {topic}[{number}], the last one at offset {last.cause.offset}"
             why = f"{told}: {type(last.error).__name__}: {last.error}. {advice(self._stage.app, topic, number)}"
             raise Stop(Exit.DEAD_LETTERS, why) from many

@@ -131,5 +131,5 @@ def test_too_many_dead_letters_in_a_row_stop_the_worker_without_passing_over_mor
         worker = line.worker()
         until(lambda: worker.exit_code() is not None, "the worker stops")
         assert worker.exit_code() == 65
-        assert "more than 50 records in a row could not be used" in line.logs()
+        assert "more than 50 records in a row can't be used" in line.logs()
         assert len(line.dead_letters()) <= 50
