@@ -55,7 +55,7 @@ def test_a_worker_whose_state_is_gone_says_how_much_it_has_to_restore(line: Coun
     former = Producer(producer_config(kafka) | {"transactional.id": f"{line.name}-former"})
     former.init_transactions(30)
     former.begin_transaction()
-    former.produce(f"{line.name}.changelog", b"x", b"skey", partition=0)
+    former.produce(f"{line.name}.changelog", b"x", b"s\0key", partition=0)
     former.flush()
     worker.start()
     until(lambda: worker.state() == "restoring" and " 9" in f" {said(worker)['detail']}", "it is nearly there")

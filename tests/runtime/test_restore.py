@@ -19,8 +19,8 @@ def app(kafka: str, tmp_path: Path) -> App:
     """An app whose changelog says `a` is 2, and nothing of `b`."""
     made = App(kafka, tmp_path)
     owner = made.open_transaction()
-    owner.produce(made.changelog, b"1", b"sa")
-    owner.produce(made.changelog, b"2", b"sa")
+    owner.produce(made.changelog, b"1", b"s\0a")
+    owner.produce(made.changelog, b"2", b"s\0a")
     owner.commit_transaction(30)
     return made
 
@@ -45,26 +45,26 @@ def topic_id(app: App) -> str:
 
 def test_a_store_of_another_changelog_is_thrown_away(app: App, tmp_path: Path) -> None:
     store = RocksStore(tmp_path / "store")
-    store.apply([(b"sa", b"1"), (b"sb", b"1")], 1, "another")
-    assert restored(app, store) == [(b"sa", b"2")]
+    store.apply([(b"s\0a", b"1"), (b"s\0b", b"1")], 1, "another")
+    assert restored(app, store) == [(b"s\0a", b"2")]
 
 
 def test_a_store_ahead_of_its_changelog_is_thrown_away(app: App, tmp_path: Path) -> None:
     store = RocksStore(tmp_path / "store")
-    store.apply([(b"sa", b"9"), (b"sb", b"1")], 1_000, topic_id(app))
-    assert restored(app, store) == [(b"sa", b"2")]
+    store.apply([(b"s\0a", b"9"), (b"s\0b", b"1")], 1_000, topic_id(app))
+    assert restored(app, store) == [(b"s\0a", b"2")]
 
 
 def test_a_store_that_was_away_too_long_is_thrown_away(
     app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = RocksStore(tmp_path / "store")
-    store.apply([(b"sa", b"1"), (b"sb", b"1")], 1, topic_id(app))
+    store.apply([(b"s\0a", b"1"), (b"s\0b", b"1")], 1, topic_id(app))
     monkeypatch.setattr(restore, "DELETIONS_KEPT_MS", 0)
-    assert restored(app, store) == [(b"sa", b"2")]
+    assert restored(app, store) == [(b"s\0a", b"2")]
 
 
 def test_a_store_that_was_away_for_a_while_only_catches_up(app: App, tmp_path: Path) -> None:
     store = RocksStore(tmp_path / "store")
-    store.apply([(b"sa", b"1"), (b"sb", b"1")], 1, topic_id(app))
-    assert restored(app, store) == [(b"sa", b"2"), (b"sb", b"1")]
+    store.apply([(b"s\0a", b"1"), (b"s\0b", b"1")], 1, topic_id(app))
+    assert restored(app, store) == [(b"s\0a", b"2"), (b"s\0b", b"1")]

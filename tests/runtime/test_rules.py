@@ -113,13 +113,13 @@ def test_rule_2_a_store_that_was_there_all_along_catches_up_with_what_another_ow
     outbox, member = app.outbox(), app.member()
     restorer = Restorer(app.settings.brokers, app.name, app.metrics)
     store = RocksStore(app.settings.home / "mine")
-    done = outbox.commit([], {0: [(b"sa", b"1"), (b"sb", b"1")]}, member.offsets({0}), member.group)
-    store.apply([(b"sa", b"1"), (b"sb", b"1")], done[0], restorer.topic_id())
-    outbox.commit([], {0: [(b"sa", b"2"), (b"sb", None)]}, member.offsets({0}), member.group)
+    done = outbox.commit([], {0: [(b"s\0a", b"1"), (b"s\0b", b"1")]}, member.offsets({0}), member.group)
+    store.apply([(b"s\0a", b"1"), (b"s\0b", b"1")], done[0], restorer.topic_id())
+    outbox.commit([], {0: [(b"s\0a", b"2"), (b"s\0b", None)]}, member.offsets({0}), member.group)
     partition = app.partition(store, restorer.topic_id())
     restorer.start([partition])
     until(lambda: restorer.step(0.1) or partition.restored, "it catches up")
-    assert list(store.scan(b"s", b"t")) == [(b"sa", b"2")]
+    assert list(store.scan(b"s", b"t")) == [(b"s\0a", b"2")]
     restorer.close()
     member.close()
     store.close()
@@ -127,7 +127,7 @@ def test_rule_2_a_store_that_was_there_all_along_catches_up_with_what_another_ow
 
 def test_rule_3_restoring_waits_for_a_transaction_that_was_open_at_assignment(app: App) -> None:
     former = app.open_transaction()
-    former.produce(app.changelog, b"1", b"sa")
+    former.produce(app.changelog, b"1", b"s\0a")
     former.flush()
     restorer = Restorer(app.settings.brokers, app.name, app.metrics)
     store = RocksStore(app.settings.home / "mine")
@@ -138,7 +138,7 @@ def test_rule_3_restoring_waits_for_a_transaction_that_was_open_at_assignment(ap
     assert not partition.restored
     former.commit_transaction(30)
     until(lambda: restorer.step(0.1) or partition.restored, "it is restored")
-    assert store.get(b"sa") == b"1"
+    assert store.get(b"s\0a") == b"1"
     restorer.close()
     store.close()
 
@@ -159,17 +159,17 @@ def test_rule_4_an_offset_in_an_open_transaction_is_no_place_to_start(app: App) 
 def test_rule_5_the_checkpoint_is_behind_the_last_change_as_the_broker_placed_it(app: App) -> None:
     outbox, member = app.outbox(), app.member()
     for n in range(3):
-        done = outbox.commit([], {0: [(b"sa", b"%d" % n), (b"sb", b"x")]}, member.offsets({0}), member.group)
+        done = outbox.commit([], {0: [(b"s\0a", b"%d" % n), (b"s\0b", b"x")]}, member.offsets({0}), member.group)
         assert done == {0: read(app.settings.brokers, app.changelog)[-1].offset + 1}
     member.close()
 
 
 def test_rule_6_a_worker_whose_number_was_taken_over_ends(app: App) -> None:
     member, former = app.member(), app.outbox()
-    former.commit([], {0: [(b"sa", b"1")]}, member.offsets({0}), member.group)
+    former.commit([], {0: [(b"s\0a", b"1")]}, member.offsets({0}), member.group)
     app.outbox()
     with pytest.raises(Stop, match="another worker has the number of this one") as stop:
-        former.commit([], {0: [(b"sa", b"2")]}, member.offsets({0}), member.group)
+        former.commit([], {0: [(b"s\0a", b"2")]}, member.offsets({0}), member.group)
     assert stop.value.code == Exit.LOST
     member.close()
 
