@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from processors.runtime.exits import Exit, Stop
+from processors.runtime.exits import Exit, Stop, leave
 from processors.runtime.points import Point, reached
 from processors.runtime.turns import Sent
 from schemas.headers import Headers, sendable
 from schemas.kafka import cause_of, producer_config
 from schemas.settings import Settings
 from schemas.topics import changelog
+from schemas.watchdog import Watchdog
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ class Outbox:
         self._app = app
         self._changelog = changelog(app)
         self._seconds = settings.transaction_timeout_ms / 1000
+        self._watchdog = Watchdog(lambda why: leave(Exit.LOST, f"{app}: {why}"))
         self._last: dict[int, int] = {}
         self._producer = Producer(
             producer_config(settings.brokers)
@@ -139,7 +141,8 @@ class Outbox:
         deadline = time.monotonic() + self._seconds
         while True:
             try:
-                return act(*arguments)
+                with self._watchdog.watching(act.__name__, 2 * self._seconds):
+                    return act(*arguments)
             except SystemError as error:
                 # the client raises a fatal error before it calls for delivery reports, which then can't return
                 if not isinstance(error.__cause__, KafkaException):

@@ -9,11 +9,12 @@ a writer that lost its partitions can't commit for them.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -27,6 +28,7 @@ from schemas.kafka import consumer_config, producer_config
 from schemas.limits import Limits, Tally, TooMany, advice
 from schemas.settings import Settings
 from schemas.topics import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, REFUSALS, UPDATES
+from schemas.watchdog import Watchdog
 from sinks.clickhouse import metrics
 from sinks.clickhouse.batches import Batch, Partition, Refused, written_ahead
 from sinks.clickhouse.crash import crash_point
@@ -86,6 +88,7 @@ class Writer:
         self._flushed = 0.0
         self._waiting_since: float | None = None
         self._condition = condition
+        self._watchdog = Watchdog(_end)
         self._consumer = Consumer(
             consumer_config(settings.brokers, GROUP)
             | {
@@ -305,8 +308,15 @@ class Writer:
                 DEAD_LETTERS, made.value, made.key, bad.record.partition, headers=sendable(made.headers)
             )
         metadata = self._assigned.metadata
-        _insist(lambda: self._producer.send_offsets_to_transaction(offsets, metadata, _TIMEOUT_SECONDS))
-        _insist(lambda: self._producer.commit_transaction(_TIMEOUT_SECONDS))
+        with self._watchdog.watching("a transaction", 3 * self._settings.transaction_timeout_ms / 1000):
+            _insist(lambda: self._producer.send_offsets_to_transaction(offsets, metadata, _TIMEOUT_SECONDS))
+            _insist(lambda: self._producer.commit_transaction(_TIMEOUT_SECONDS))
+
+
+def _end(why: str) -> NoReturn:
+    """The thread that writes waits for ever: only the process can be ended."""
+    log.error("the sink stops", why=why)
+    os._exit(75)
 
 
 def _insist(call: Callable[[], None]) -> None:
