@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.faults.runtime.campaign import Report, run
-from tests.faults.runtime.crew import Stuck
+from tests.faults.runtime.hand import Stuck
 from tests.faults.runtime.invariants import Violated
 
 

@@ -14,10 +14,11 @@ from confluent_kafka import KafkaException
 from processors.runtime.points import Point
 from tests.faults.injectors import Impossible, inject
 from tests.faults.runtime import invariants, oracle
-from tests.faults.runtime.crew import PATIENCE, Broker, Crew, Stuck
+from tests.faults.runtime.crew import PATIENCE, Broker, Crew
 from tests.faults.runtime.evidence import Gatherer
 from tests.faults.runtime.feeder import Feeder
 from tests.faults.runtime.generator import EVENTS_EACH, messages
+from tests.faults.runtime.hand import Stuck
 from tests.faults.runtime.invariants import Figures, Violated
 from tests.faults.runtime.job import Job
 from tests.faults.schedule import Fault, schedule

@@ -1,131 +1,29 @@
-"""The workers of the job as processes: they fail as a schedule says and are started again, as a supervisor would."""
+"""The workers of the job together: they fail as a schedule says and are started again, as a supervisor would."""
 
 from __future__ import annotations
 
 import os
-import re
 import resource
-import shutil
 import signal
-import subprocess
-import sys
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pathline.local.children import die_with_parent
 from pathline.local.kafka import KafkaBroker
-from processors.runtime.exits import Exit
 from processors.runtime.points import VARIABLE, Point
 from schemas.kafka import client_config, topic_settings
 from schemas.topics import DAY_MS, DEAD_LETTERS, Topic, changelog
 from tests.faults.injectors import Impossible
+from tests.faults.runtime import disk
+from tests.faults.runtime.hand import Hand, Stuck
 
 PATIENCE = 300.0
-DISK_MIB = 64
 _LOOK_SECONDS = 0.02
-#: a worker that ended by itself is started again after this long, as its supervisor would
-_BACK_OFF_SECONDS = 0.5
-_RESTORED = re.compile(rb"restored .*?records=(\d+)")
-_ASSIGNED = re.compile(rb"assigned .*?partitions=")
-
-
-class Stuck(AssertionError):
-    """Something that must happen did not, however long it was waited for."""
-
-
-@dataclass
-class Hand:
-    """A worker with a number of its own. `wanted`: it is started again when it ends."""
-
-    number: int
-    environment: dict[str, str]
-    state: Path
-    log: Path
-    wanted: bool = True
-    ends: Counter[int] = field(default_factory=Counter)
-    _process: subprocess.Popen[bytes] | None = None
-    _ended: float = 0.0
-
-    @property
-    def name(self) -> str:
-        return f"worker {self.number}"
-
-    @property
-    def pid(self) -> int:
-        """Process id of the last start."""
-        assert self._process is not None
-        return self._process.pid
-
-    def running(self) -> bool:
-        """Whether the process is there."""
-        return self._process is not None and self._process.poll() is None
-
-    def start(self, wrapper: Sequence[str] = (), **more: str) -> None:
-        """Start the process, within a `wrapper` command that becomes it, with `more` environment."""
-        command = [*wrapper, sys.executable, "-m", "faust", "-A", "tests.faults.runtime.app", "worker", "-l", "warn"]
-        environment = os.environ | self.environment | {"PATHLINE_WORKER": str(self.number)} | more
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=log, preexec_fn=die_with_parent(signal.SIGKILL)
-            )
-
-    def tend(self) -> None:
-        """Start it again when it has ended and is wanted. Raises Stuck when it says that this would not help."""
-        if self._process is None or (code := self._process.poll()) is None:
-            return
-        if not self._ended:
-            self._ended = time.monotonic()
-            self.ends[code] += 1
-            if code in (1, Exit.DEAD_LETTERS, Exit.SETUP):
-                raise Stuck(f"{self.name} ended with exit code {code}:\n{self.last_words()}")
-        if self.wanted and (code < 0 or time.monotonic() - self._ended > _BACK_OFF_SECONDS):
-            self._ended = 0.0
-            self.start()
-
-    def kill(self) -> None:
-        self._signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
-
-    def terminate(self) -> None:
-        self._signal(signal.SIGTERM)
-
-    def freeze(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def wipe(self) -> None:
-        shutil.rmtree(self.state, ignore_errors=True)
-
-    def last_words(self) -> str:
-        """The end of its log."""
-        return self._told()[-2_000:].decode("utf-8", "replace")
-
-    def restored(self) -> int:
-        """Changelog records it has read in restores so far."""
-        return sum(int(found) for found in _RESTORED.findall(self._told()))
-
-    def assignments(self) -> int:
-        """How often the group has told it which partitions it has, none included."""
-        return len(_ASSIGNED.findall(self._told()))
-
-    def _told(self) -> bytes:
-        return self.log.read_bytes() if self.log.exists() else b""
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)
 
 
 class Broker:
@@ -261,16 +159,17 @@ class Crew:
 
     def fill_disk(self, process: Hand) -> None:
         process.kill()
-        if why := no_small_disk():
+        if why := disk.no_small_disk():
             self._end_of_files(process, why)
             return
         process.state.mkdir(parents=True, exist_ok=True)
-        script = 'mount -t tmpfs -o "size=$1m" line "$2" && shift 2 && exec "$@"'
-        process.start(["unshare", "-r", "-m", "sh", "-c", script, "sh", str(DISK_MIB), str(process.state)])
+        process.start(disk.on_small_disk(process.state))
         # its disk exists in its namespace only
-        filler = Path(f"/proc/{process.pid}/root{process.state}/filler")
-        self.until(lambda: list(filler.parent.glob("*/CURRENT")), "the worker has opened its stores")
-        self._until_it_dies(process, "its disk is full", lambda: _fill(filler))
+        own = Path(f"/proc/{process.pid}/root{process.state}")
+        device = process.state.stat().st_dev
+        self.until(lambda: own.exists() and own.stat().st_dev != device, "the worker has a disk of its own")
+        self.until(lambda: list(own.glob("*/CURRENT")), "the worker has opened its stores")
+        self._until_it_dies(process, "its disk is full", lambda: disk.fill(own))
 
     def crash(self, process: Hand, point: str, skip: int = 2) -> None:
         marker = self.home / f"crashed-{uuid.uuid4()}"
@@ -322,24 +221,3 @@ class Crew:
         kept: dict[str, Any] = {"min.compaction.lag.ms": str(DAY_MS)} if uncompacted else {}
         config = topic_settings(topic) | kept
         return NewTopic(topic.name, num_partitions=self.partitions, replication_factor=1, config=config)
-
-
-def _fill(filler: Path) -> None:
-    """Take what room is left; the disk goes away with its process."""
-    try:
-        with filler.open("ab") as file:
-            while file.write(bytes(1024 * 1024)):
-                file.flush()
-    except OSError:
-        return
-
-
-@cache
-def no_small_disk() -> str:
-    """Why a process can't be given a small disk of its own; "" when it can."""
-    command = ["unshare", "-r", "-m", "mount", "-t", "tmpfs", "line", "/mnt"]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False)
-    except FileNotFoundError:
-        return "no unshare"
-    return "no user namespaces" if done.returncode else ""

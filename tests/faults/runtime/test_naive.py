@@ -15,7 +15,8 @@ from confluent_kafka import Producer
 from processors.runtime.points import Point
 from schemas.kafka import producer_config
 from tests.faults.runtime.campaign import Judge
-from tests.faults.runtime.crew import PATIENCE, Crew, Hand
+from tests.faults.runtime.crew import PATIENCE, Crew
+from tests.faults.runtime.hand import Hand
 from tests.faults.runtime.invariants import Violated
 from tests.faults.runtime.job import Event, encode
 from tests.faults.runtime.naive import RULES
