@@ -23,7 +23,7 @@ from tests.faults.line.project import ORDERED, REGULAR
 from tests.faults.line.running import RunningLine, until
 from tests.faults.schedule import Fault, Kind
 
-EVENTS, RATE = 2_000, 60.0
+EVENTS, RATE = 1_200, 30.0
 SEED = 5
 #: one fault of each kind, at processes that have not been hit before
 FAULTS = (
@@ -78,7 +78,7 @@ def test_an_event_of_the_segment_library_becomes_a_row_and_one_e_mail(running: R
 
 
 def test_faults_and_a_rolling_restart_under_load_neither_lose_nor_double_anything(running: RunningLine) -> None:
-    campaign = Campaign(running, SEED, print, poison_every=200)
+    campaign = Campaign(running, SEED, print, poison_every=100)
     campaign.run(EVENTS, chain(campaign.suffer(FAULTS), running.roll()), rate=RATE)
     campaign.settle()
     campaign.judge()
