@@ -50,7 +50,8 @@ def test_projects_are_read_whole_and_followed(kafka: str) -> None:
 
 def test_a_project_that_can_not_be_used_leaves_the_one_before_in_force(kafka: str) -> None:
     topic = "broken.definitions"
-    AdminClient(client_config(kafka)).create_topics([NewTopic(topic, 1, 1)])[topic].result()
+    admin = AdminClient(client_config(kafka))  # has to be there until its answer is
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
     source = PublishedDefinitions(kafka, Codec(), topic)
     project = definitions.load(EXAMPLE)
     publish(kafka, project.version, project.files, topic=topic)
