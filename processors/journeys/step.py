@@ -23,6 +23,7 @@ from processors.runtime.definitions import DefinitionsSource
 from processors.runtime.slots import Slots
 from schemas import topics
 from schemas.codec import Codec
+from schemas.definitions.expressions import document
 from schemas.records import Change, Erasure, Event, Handoff, Marker, SlotVersion, Update
 
 #: wakes of higher priorities come first at one instant
@@ -89,7 +90,7 @@ class JourneysStage:
     def _hold(self, person: Working, update: Update, raw: bytes) -> None:
         """Keep an update for later. What can't be used must be refused now, when it is the record at hand."""
         if update.event is not None:
-            self._codec.decode(Event, update.event)
+            document(self._codec.decode(Event, update.event))
         if update.profile is not None:
             _snapshot(update.profile)
         person.change(held=(*person.person.held, raw))

@@ -13,7 +13,6 @@ from processors.segments.model import Choice, Mark, State, Trait, newer_choice, 
 from processors.segments.plan import ADDRESS, CONSENT, ZONE, Counter
 from processors.segments.receipts import kind_of, receipt
 from processors.segments.view import ZONES, View
-from schemas.codec import BadRecord
 from schemas.definitions.expressions import document
 from schemas.identifiers import split
 from schemas.receipts import by_machine, reached
@@ -73,10 +72,7 @@ class Fold:
     def _document(self) -> dict[str, Any]:
         """What expressions see of the event; parsed only when something asks for it."""
         if self._parsed is None:
-            try:
-                self._parsed = document(self._event)
-            except (msgspec.DecodeError, RecursionError) as error:
-                raise BadRecord(f"event {self._event.event_id} holds text that is not JSON: {error}") from error
+            self._parsed = document(self._event)
         return self._parsed
 
     def _part(self, name: str) -> Mapping[str, Any]:

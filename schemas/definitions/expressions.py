@@ -15,9 +15,10 @@ from functools import lru_cache
 from typing import Any
 
 import cel
-import msgspec
+import orjson
 import structlog
 
+from schemas.codec import BadRecord
 from schemas.definitions.cel_render import render
 from schemas.definitions.cel_syntax import (
     Binary,
@@ -112,7 +113,7 @@ def failures() -> Mapping[str, int]:
 
 
 def document(event: Event) -> dict[str, Any]:
-    """The value of `event` and `entry` in CEL and Liquid."""
+    """The value of `event` and `entry` in CEL and Liquid. Raises BadRecord when a part of the event is not JSON."""
     return {
         "type": event.type,
         "name": event.name,
@@ -124,9 +125,9 @@ def document(event: Event) -> dict[str, Any]:
         "occurred_at": event.occurred_at,
         "received_at": event.received_at,
         "timestamp": iso(event.occurred_at),
-        "properties": _json(event.properties),
-        "traits": _json(event.traits),
-        "context": _json(event.context),
+        "properties": _json(event, event.properties),
+        "traits": _json(event, event.traits),
+        "context": _json(event, event.context),
     }
 
 
@@ -155,8 +156,12 @@ def iso(milliseconds: int) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _json(data: bytes) -> Any:
-    return msgspec.json.decode(data) if data else {}
+def _json(event: Event, data: bytes) -> Any:
+    # numbers beyond 64 bits become floats: what was read can be written again
+    try:
+        return orjson.loads(data) if data else {}
+    except orjson.JSONDecodeError as error:
+        raise BadRecord(f"event {event.event_id} holds text that is not JSON: {error}") from error
 
 
 def _count(source: str, error: Exception) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+import msgspec
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from connectors.outbound.channel import Outcome
@@ -17,7 +18,7 @@ from schemas import topics
 from schemas.clock import VirtualClock
 from schemas.codec import Codec
 from schemas.definitions import parse
-from schemas.records import RECORDS, SendCommand
+from schemas.records import RECORDS, Assignment, Marker, SendCommand, Update, Wire
 from tests.badinput.foreign import CODEC, EVENT, NOW, records
 
 FILES = {
@@ -69,8 +70,20 @@ def published(draw: st.DrawFn) -> tuple[str, bytes]:
     return draw(st.sampled_from(TOPICS[name])), CODEC.encode(draw(records(RECORDS[name])))
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+#: each of these once ended a worker, again and again
+KNOWN: list[tuple[str, Wire]] = [
+    (topics.EVENTS, msgspec.structs.replace(EVENT, traits=b"{")),
+    (topics.EVENTS, msgspec.structs.replace(EVENT, properties=b'{"order_id": %d}' % 2**70)),
+    (topics.EVENTS, msgspec.structs.replace(EVENT, received_at=2**62)),
+    (topics.ASSIGNMENTS, Assignment(identifier=EVENT.identifiers[0], version=1, periods=[])),
+    (topics.UPDATES, Update(kind="marker", person_id="", at=NOW, marker=Marker(version="unheard of", at=NOW))),
+    (topics.UPDATES, Update(kind="timer", person_id="p", at=NOW, profile=b'{"consents": [{}]}')),
+]
+
+
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(st.lists(published(), min_size=1, max_size=8))
+@example([(topic, CODEC.encode(record)) for topic, record in KNOWN])
 def test_no_content_of_a_record_stops_a_stage(foreign: list[tuple[str, bytes]]) -> None:
     running = line()
     for topic, value in foreign:
