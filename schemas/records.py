@@ -13,8 +13,9 @@ from typing import Annotated
 
 import msgspec
 
-#: the years 1900 to 2299, which is what the warehouse holds
-Instant = Annotated[int, msgspec.Meta(ge=-2_208_988_800_000, le=10_413_791_999_999)]
+#: the years 1900 to 2299, which is what the warehouse holds (DateTime64(3)); milliseconds
+EARLIEST, LATEST = -2_208_988_800_000, 10_413_791_999_999
+Instant = Annotated[int, msgspec.Meta(ge=EARLIEST, le=LATEST)]
 #: versions and the like
 Count = Annotated[int, msgspec.Meta(ge=0)]
 

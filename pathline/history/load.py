@@ -21,7 +21,7 @@ from schemas import topics
 from schemas.clock import VirtualClock
 from schemas.codec import Codec
 from schemas.definitions.model import Project
-from schemas.records import Assignment, Event, Link, LinkEnvelope, PersonEnvelope, Refusal, Update
+from schemas.records import EARLIEST, LATEST, Assignment, Event, Link, LinkEnvelope, PersonEnvelope, Refusal, Update
 from schemas.settings import Settings
 from sinks.clickhouse.connect import folder
 from sinks.clickhouse.engine import open_embedded
@@ -139,4 +139,6 @@ class _Resolver:
             historical=True,
             use_sent_at=False,
         )
+        if not EARLIEST <= event.occurred_at <= LATEST:
+            raise Rejected(f"timestamp is outside the years 1900 to 2299: {item.message['timestamp']}")
         return msgspec.structs.replace(event, received_at=self._clock.now())

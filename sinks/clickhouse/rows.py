@@ -11,14 +11,12 @@ from typing import Any
 import orjson
 
 from schemas.codec import BadRecord, Codec
-from schemas.records import Assignment, Decision, Event, LedgerEntry, Refusal, SendCommand, Update
+from schemas.records import EARLIEST, LATEST, Assignment, Decision, Event, LedgerEntry, Refusal, SendCommand, Update
 from schemas.topics import ASSIGNMENTS, DECISIONS, REFUSALS, UPDATES
 from sinks.clickhouse.tables import Origin, Row
 
 Rows = list[tuple[str, Row]]  # (table, row)
 
-# what DateTime64(3) holds: 1900-01-01 to 2299-12-31 UTC
-_EARLIEST, _LATEST = -2_208_988_800_000, 10_413_791_999_999
 _MOST_OFFSETS = 2**32 - 1
 
 
@@ -104,7 +102,7 @@ def assignment_rows(assignment: Assignment, origin: Origin) -> Rows:
     generation = _count("generation", assignment.generation)
     for period in assignment.periods:
         person = _uuid("person_id", period.person_id)
-        since = _instant("since", max(period.since, _EARLIEST))
+        since = _instant("since", max(period.since, EARLIEST))
         placed = _count("slot version", period.version)
         row = (assignment.identifier, version, since, person, period.slot, placed, generation, *origin)
         rows.append(("assignments", row))
@@ -200,7 +198,7 @@ def _uuid(field: str, text: str) -> bytes:
 
 
 def _instant(field: str, at: int) -> int:
-    if not _EARLIEST <= at <= _LATEST:
+    if not EARLIEST <= at <= LATEST:
         raise BadRecord(f"{field} is outside the years 1900 to 2299: {at} ms")
     return at
 
