@@ -146,9 +146,11 @@ def test_in_a_compacted_topic_a_replayed_record_does_not_take_the_place_of_a_new
 
 
 def test_the_commands_show_where_from_and_why_with_the_original_bytes(settings: Settings) -> None:
-    (id_,) = dead(settings, b"\x00\xffx")
-    row = next(row for row in run("list") if row["id"] == id_)
-    assert (row["from"], row["by"], row["reason"]) == ("people 1:7", "segments", "BadRecord: unknown schema id 9")
+    # by a name of its own: other tests on this broker leave more dead letters than a list shows
+    (id_,) = dead(settings, b"\x00\xffx", by="shown")
+    (row,) = run("list", "--app", "shown")
+    assert (row["id"], row["from"], row["by"]) == (id_, "people 1:7", "shown")
+    assert row["reason"] == "BadRecord: unknown schema id 9"
     whole = run("show", id_)
     assert (whole["value_hex"], whole["key"], whole["attempt"]) == ("00ff78", "key", 1)
     assert whole["own"] == [{"name": "trace", "value": "\\\\xff"}, {"name": "empty", "value": None}]
