@@ -11,8 +11,10 @@ from pathline.local.kafka import KafkaBroker
 
 pytest_plugins = ["tests.leftovers"]
 
-# no time limits: a machine may be busy, and the first example pays for what is loaded on the way
-settings.register_profile("pathline", deadline=None)
+# no time limits: a machine may be busy, and the first example pays for what is loaded. The same examples each
+# time, so that a failure is of the change at hand; `--hypothesis-profile explore` tries others.
+settings.register_profile("pathline", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
 settings.load_profile("pathline")
 
 #: files whose tests wait longest, handed out first: no worker is to begin one when the others are done

@@ -48,6 +48,8 @@ class JourneysStage:
         if update.marker is not None:
             self._mark(update.marker, turn)
             return
+        if update.kind == "event" and update.move is not None:
+            raise BadRecord("an update can't be an event and a move: its slot would have left before it counts")
         assert record.value is not None  # it was decoded
         person = self._open(update.person_id, turn)
         if person.person.held:

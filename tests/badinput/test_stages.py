@@ -18,7 +18,7 @@ from schemas import topics
 from schemas.clock import VirtualClock
 from schemas.codec import Codec
 from schemas.definitions import parse
-from schemas.records import RECORDS, Assignment, Marker, SendCommand, Update, Wire
+from schemas.records import RECORDS, Assignment, Marker, Move, SendCommand, SlotVersion, Update, Wire
 from tests.badinput.foreign import CODEC, EVENT, NOW, records
 
 FILES = {
@@ -70,6 +70,16 @@ def published(draw: st.DrawFn) -> tuple[str, bytes]:
     return draw(st.sampled_from(TOPICS[name])), CODEC.encode(draw(records(RECORDS[name])))
 
 
+#: an event of a slot that the same update takes away
+LEAVING = Update(
+    kind="event",
+    person_id="p",
+    slot="anonymous_id:cookie#0",
+    version=1,
+    at=NOW,
+    event=CODEC.encode(EVENT),
+    move=Move(to="q", slots=[SlotVersion(slot="anonymous_id:cookie#0", version=2)], reason="split", at=NOW),
+)
 #: each of these once ended a worker, again and again
 KNOWN: list[tuple[str, Wire]] = [
     (topics.EVENTS, msgspec.structs.replace(EVENT, traits=b"{")),
@@ -78,6 +88,7 @@ KNOWN: list[tuple[str, Wire]] = [
     (topics.ASSIGNMENTS, Assignment(identifier=EVENT.identifiers[0], version=1, periods=[])),
     (topics.UPDATES, Update(kind="marker", person_id="", at=NOW, marker=Marker(version="unheard of", at=NOW))),
     (topics.UPDATES, Update(kind="timer", person_id="p", at=NOW, profile=b'{"consents": [{}]}')),
+    (topics.UPDATES, LEAVING),
 ]
 
 
