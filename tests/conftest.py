@@ -20,6 +20,7 @@ settings.load_profile("pathline")
 #: files whose tests wait longest, handed out first: no worker is to begin one when the others are done
 LONGEST = (
     "tests/line/test_real_line.py",
+    "tests/line/test_kill_of_each.py",
     "tests/operating/test_waiting.py",
     "tests/operating/test_line.py",
     "tests/stack/test_up.py",

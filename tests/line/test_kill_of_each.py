@@ -1,0 +1,171 @@
+"""Every process of a real line is killed once in the middle of a run; the counts are those known from its input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+import urllib.request
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from pathline.local.home import ProcessState
+from pathline.local.quiet import wait_quiet
+from pathline.local.stack import Stack
+from sinks.clickhouse.engine import Warehouse, open_server
+from tests.line.project import Lab
+
+THANKS = """
+enter: {segment: regulars}
+steps:
+  - send: {template: hello, channels: [email]}
+"""
+#: orders that make a regular
+REGULAR = 3
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("line")
+    lab = Lab(folder)
+    lab.segment("regulars", f"did: Order Completed\ncount: {{at_least: {REGULAR}}}")
+    lab.journey("thanks", THANKS)
+    with Stack(folder / "home", lab.folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def warehouse(stack: Stack) -> Iterator[Warehouse]:
+    opened = open_server(stack.line.warehouse, prepare=False)
+    yield opened
+    opened.close()
+
+
+def mails(stack: Stack) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"{stack.line.mailbox}/messages", timeout=30) as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
+
+
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+USERS = 5_000
+#: per user: two anonymous views, one identify that joins them, seven orders
+EVENTS = 10
+BATCH = 250
+PACE_SECONDS = 0.7
+
+
+def message(user: int, step: int) -> dict[str, Any]:
+    """The messages of a user, in order."""
+    common = {"messageId": f"kill-{user}-{step}", "context": {"channel": "web"}}
+    if step < 2:
+        return {**common, "type": "track", "event": "Product Viewed", "anonymousId": f"cookie-{user}"}
+    if step == 2:
+        context = {**common["context"], "consent": {"categoryPreferences": {"email": True}}}
+        traits = {"email": f"buyer-{user}@example.com"}
+        about = {"userId": f"buyer-{user}", "anonymousId": f"cookie-{user}", "traits": traits, "context": context}
+        return {**common, "type": "identify", **about}
+    properties = {"total": 5, "order_id": f"{user}-{step}"}
+    return {**common, "type": "track", "event": "Order Completed", "userId": f"buyer-{user}", "properties": properties}
+
+
+def post(stack: Stack, batch: list[dict[str, Any]]) -> None:
+    """As a client library does: the same batch again until the collector has accepted it."""
+    key = b64encode(f"{stack.line.write_key}:".encode()).decode()
+    body = json.dumps({"batch": batch}).encode()
+    headers = {"Authorization": f"Basic {key}", "Content-Type": "application/json"}
+    deadline = time.monotonic() + 180
+    while True:
+        try:
+            request = urllib.request.Request(f"{stack.line.collector}/v1/batch", body, headers)
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                assert json.load(answer)["accepted"] == len(batch)
+                return
+        except OSError:  # not there, not acknowledged, or told to come back
+            assert time.monotonic() < deadline, "the collector takes nothing any more"
+            time.sleep(0.3)
+
+
+def kill_each(stack: Stack, done: threading.Event) -> list[str]:
+    """kill -9 of every process of the line in turn, each after the one before is back."""
+    killed = []
+    for name in [process.name for process in stack.line.processes]:
+        if done.wait(1.0):
+            break
+        pid = process_of(stack, name).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        killed.append(name)
+        until(lambda: is_back(stack, killed[-1], pid), 120)  # noqa: B023 - called before the next round
+    return killed
+
+
+def process_of(stack: Stack, name: str) -> ProcessState:
+    return next(process for process in stack.line.processes if process.name == name)
+
+
+def is_back(stack: Stack, name: str, killed: int) -> bool:
+    process = process_of(stack, name)
+    return process.state == "ready" and process.pid != killed
+
+
+def test_a_kill_of_each_process_in_mid_run_changes_no_count(stack: Stack, warehouse: Warehouse) -> None:
+    # users one after the other within a wave, so that logins, orders and sends happen all the time
+    waves = [range(first, first + 500) for first in range(0, USERS, 500)]
+    messages = [message(user, step) for wave in waves for step in range(EVENTS) for user in wave]
+    batches = [messages[at : at + BATCH] for at in range(0, len(messages), BATCH)]
+    done, killed = threading.Event(), list[str]()
+    killer = threading.Thread(target=lambda: killed.extend(kill_each(stack, done)))
+    killer.start()
+    try:
+        with ThreadPoolExecutor(2) as clients:
+            for first in range(0, len(batches), 2):
+                list(clients.map(lambda batch: post(stack, batch), batches[first : first + 2]))
+                # the run is to be going on while each process dies
+                time.sleep(PACE_SECONDS if killer.is_alive() else 0)
+    finally:
+        killer.join(timeout=600)
+        done.set()
+    wait_quiet(lambda: stack.line)
+    assert killed == [process.name for process in stack.line.processes]
+
+    [events] = warehouse.rows(
+        "SELECT count() AS n, uniqExact(event_id) AS different, uniqExact(person_id) AS persons "
+        "FROM pathline.events WHERE startsWith(message_id, 'kill-')"
+    )
+    assert events == {"n": USERS * EVENTS, "different": USERS * EVENTS, "persons": USERS}
+    entered = warehouse.rows(
+        "SELECT person_id, countIf(change = 'entered') AS n, countIf(change = 'left') AS gone "
+        "FROM pathline.memberships WHERE segment = 'regulars' AND person_id IN (SELECT person_id FROM pathline.events "
+        "WHERE startsWith(message_id, 'kill-')) GROUP BY person_id"
+    )
+    assert Counter((row["n"], row["gone"]) for row in entered) == {(1, 0): USERS}
+    sends = warehouse.rows(
+        "SELECT count() AS n, uniqExact(send_id) AS different, uniqExact(address) AS addresses FROM pathline.sends "
+        "WHERE startsWith(address, 'buyer-')"
+    )
+    assert sends == [{"n": USERS, "different": USERS, "addresses": USERS}]
+    in_doubt = {
+        row["address"]
+        for row in warehouse.rows(
+            "SELECT address FROM pathline.sends WHERE startsWith(address, 'buyer-') AND send_id IN "
+            "(SELECT send_id FROM pathline.ledger WHERE state = 'unknown')"
+        )
+    }
+    caught = Counter(mail["to"][0] for mail in mails(stack) if mail["to"][0].startswith("buyer-"))
+    assert set(caught.values()) == {1}, "marketing is never repeated"
+    missing = {f"buyer-{user}@example.com" for user in range(USERS)} - set(caught)
+    assert missing <= in_doubt, "what did not arrive is known to be in doubt"
