@@ -13,14 +13,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import tempfile
 import threading
 import time
-from pathlib import Path
 
-import psutil
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
+from bench.whole_line import cpu, line_of
 from connectors.inbound.published import latest_rules
 from connectors.inbound.segment import to_event
 from pathline.local.quiet import wait_quiet
@@ -155,11 +153,6 @@ def measure(line: Line, rate: float, seconds: float, every: int) -> None:
     print(f"         of a core: {sum(used.values()):.0%} in all; {told}; the source was {late:.2f} s late", flush=True)
 
 
-def cpu(pid: int | None) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", type=float, nargs="+", default=[50, 500], help="events a second")
@@ -167,21 +160,16 @@ def main() -> None:
     parser.add_argument("--partitions", type=int, default=1)
     parser.add_argument("--sends", type=int, default=10, help="one event in so many is sent for")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for path, text in PROJECT.items():
-            (folder / "project" / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / "project" / path).write_text(text, "utf-8")
-        with Stack(folder / "home", folder / "project", partitions=asked.partitions) as stack:
-            line = Line(stack)
-            for person in range(PEOPLE_COUNT):
-                line.publish(person, "Product Viewed")
-            line.run(0.001, 0, 1)
+    with line_of(PROJECT, asked.partitions) as stack:
+        line = Line(stack)
+        for person in range(PEOPLE_COUNT):
+            line.publish(person, "Product Viewed")
+        line.run(0.001, 0, 1)
+        wait_quiet(lambda: stack.line)
+        print(f"{os.cpu_count()} cores, {asked.partitions} partitions, load {os.getloadavg()[0]:.1f}", flush=True)
+        for rate in asked.rates:
+            measure(line, rate, asked.seconds, asked.sends)
             wait_quiet(lambda: stack.line)
-            print(f"{os.cpu_count()} cores, {asked.partitions} partitions, load {os.getloadavg()[0]:.1f}", flush=True)
-            for rate in asked.rates:
-                measure(line, rate, asked.seconds, asked.sends)
-                wait_quiet(lambda: stack.line)
 
 
 if __name__ == "__main__":

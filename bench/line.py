@@ -13,15 +13,13 @@ import argparse
 import json
 import os
 import statistics
-import tempfile
 import time
 import urllib.request
 from base64 import b64encode
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
-import psutil
-
+from bench.whole_line import cpu, line_of
 from connectors.inbound.files import open_source
 from connectors.inbound.files.replay import load_into_line
 from pathline.local.quiet import wait_quiet
@@ -47,16 +45,11 @@ def main() -> None:
     parser.add_argument("--mails", type=int, default=300)
     parser.add_argument("--rate", type=float, default=20.0, help="events a second while latency is measured")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for path, text in PROJECT.items():
-            (folder / "project" / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / "project" / path).write_text(text, "utf-8")
-        with Stack(folder / "home", folder / "project") as stack:
-            post(stack, 0)
-            wait_quiet(lambda: stack.line)
-            latency(stack, asked.mails, asked.rate)
-            throughput(stack, folder, asked.events)
+    with line_of(PROJECT) as stack:
+        post(stack, 0)
+        wait_quiet(lambda: stack.line)
+        latency(stack, asked.mails, asked.rate)
+        throughput(stack, asked.events)
 
 
 def latency(stack: Stack, mails: int, rate: float) -> None:
@@ -78,9 +71,9 @@ def latency(stack: Stack, mails: int, rate: float) -> None:
     print(f"event to e-mail at {rate:.0f}/s, {mails} events: {told}, mean {statistics.mean(took):.0f} ms")
 
 
-def throughput(stack: Stack, folder: Path, events: int) -> None:
+def throughput(stack: Stack, events: int) -> None:
     """History through the line; processor time by process."""
-    recorded = folder / "events.jsonl"
+    recorded = stack.settings.home / "events.jsonl"
     with recorded.open("w", encoding="utf-8") as out:
         for number in range(events):
             out.write(
@@ -129,11 +122,6 @@ def post(stack: Stack, number: int) -> None:
         {"Authorization": f"Basic {key}", "Content-Type": "application/json"},
     )
     urllib.request.urlopen(request, timeout=30).close()
-
-
-def cpu(pid: int | None) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system
 
 
 if __name__ == "__main__":
