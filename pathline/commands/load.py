@@ -86,6 +86,8 @@ def _into_warehouse(source: str, project: Path | None) -> None:
         raise UserError(str(error)) from None
     typer.echo(f"{outcome.accepted:,} accepted, {outcome.duplicate:,} duplicate, {outcome.rejected:,} rejected")
     _say_reasons(outcome.reasons)
+    if outcome.reasons:
+        typer.echo(f"What was rejected is kept: {outcome.kept}")
     if outcome.rejected and not (outcome.accepted or outcome.duplicate):
         raise typer.Exit(1)
 

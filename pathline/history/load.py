@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -14,12 +17,13 @@ from connectors.inbound.segment import Rejected, to_event
 from pathline.history.links import LinkFile, links_of
 from processors.graph.step import GraphStage
 from processors.identity.step import IdentityStage
-from processors.runtime.contract import Stage
+from processors.runtime.contract import Record, Stage
 from processors.runtime.definitions import FixedDefinitions
 from processors.runtime.memory import MemoryLine
 from schemas import topics
 from schemas.clock import VirtualClock
 from schemas.codec import Codec
+from schemas.dead_letters import ours_of
 from schemas.definitions.model import Project
 from schemas.records import EARLIEST, LATEST, Assignment, Event, Link, LinkEnvelope, PersonEnvelope, Refusal, Update
 from schemas.settings import Settings
@@ -33,12 +37,18 @@ _END_OF_TIME = 253_402_300_799_000
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the messages of a source."""
+    """What became of the messages of a source; `kept` is the file with the lines of those rejected, as they were."""
 
     accepted: int = 0
     duplicate: int = 0
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    kept: Path | None = None
+
+
+def rejected_lines(home: Path) -> Path:
+    """Where a load leaves the lines that it could not use; the next load of this home replaces them."""
+    return home / "history" / "rejected.jsonl"
 
 
 def load_into_warehouse(
@@ -49,16 +59,18 @@ def load_into_warehouse(
 
     Raises WarehouseError when a line has the files open, OSError.
     """
-    warehouse = open_embedded(folder(settings.home))
+    warehouse, kept = open_embedded(folder(settings.home)), rejected_lines(settings.home)
     try:
-        resolver, outcome = _Resolver(project, source.id, links_of(settings.home)), Outcome()
+        resolver, outcome = Resolver(project, source.id, links_of(settings.home)), Outcome(kept=kept)
 
         def tell(counts: Counts) -> None:
             outcome.accepted = counts.accepted
             outcome.duplicate = counts.duplicate + resolver.duplicates
             report(outcome)
 
-        counts = load_events(warehouse, resolver.place(source.items(), outcome), source.id, tell)
+        with _written_whole(kept) as rejected:
+            placed = resolver.place(source.items(), outcome, rejected)
+            counts = load_events(warehouse, placed, source.id, tell)
         outcome.rejected += len(counts.rejected)
         outcome.reasons.update(reason for _, reason in counts.rejected)
         tell(counts)
@@ -70,7 +82,7 @@ def load_into_warehouse(
         warehouse.close()
 
 
-class _Resolver:
+class Resolver:
     """Identity and graph in memory, begun with the links of earlier loads."""
 
     def __init__(self, project: Project, name: str, links: LinkFile) -> None:
@@ -90,28 +102,33 @@ class _Resolver:
         self.identity: list[Assignment | Refusal | Update] = []
         self._found: list[Link] = []
 
-    def place(self, items: Iterator[Item], outcome: Outcome) -> Iterator[Placed]:
-        """Each usable event with its person and slot as they are then; `identity` has what changed afterwards."""
+    def place(self, items: Iterator[Item], outcome: Outcome, rejected: IO[bytes]) -> Iterator[Placed]:
+        """Each usable event with its person and slot as they are then; `identity` has what changed afterwards. Lines of
+        which something can't be used go to `rejected`."""
         for item in items:
-            try:
-                event = self._event(item)
-            except Rejected as error:
-                outcome.rejected += 1
-                outcome.reasons[str(error)] += 1
-                continue
-            self._line.publish(topics.EVENTS, event.identifiers[0], self._codec.encode(event))
-            self._line.drain()
-            yield from self._placed()
+            placed, reasons = self._resolved(item)
+            yield from placed
+            outcome.reasons.update(reasons)
+            if reasons:
+                rejected.write(item.raw + b"\n")
+            if not placed:
+                outcome.rejected += bool(reasons)
+                self.duplicates += not reasons
 
     def keep(self) -> None:
         """Remember the links for the next load and the next line."""
         self._links.add(self._found)
 
-    def _placed(self) -> Iterator[Placed]:
+    def _resolved(self, item: Item) -> tuple[list[Placed], list[str]]:
+        """The event of an item, none if it is there already, and why it or something it led to can't be used."""
+        try:
+            event = self._event(item)
+        except Rejected as error:
+            return [], [str(error)]
+        self._line.publish(topics.EVENTS, event.identifiers[0], self._codec.encode(event))
+        self._line.drain()
         outputs = self._line.outputs
         people = [self._codec.decode(PersonEnvelope, record.value) for record in outputs[topics.PEOPLE]]
-        events = [envelope for envelope in people if envelope.kind == "event"]
-        self.duplicates += not events
         self.identity += (self._codec.decode(Assignment, record.value) for record in outputs[topics.ASSIGNMENTS])
         self.identity += (self._codec.decode(Refusal, record.value) for record in outputs[topics.REFUSALS])
         self.identity += (
@@ -121,10 +138,13 @@ class _Resolver:
         )
         envelopes = (self._codec.decode(LinkEnvelope, record.value) for record in outputs[topics.LINKS])
         self._found += (envelope.link for envelope in envelopes if envelope.link is not None)
+        reasons = [_why(record) for record in outputs[topics.DEAD_LETTERS]]
         outputs.clear()
-        for envelope in events:
-            event = self._codec.decode(Event, envelope.event)
-            yield Placed(event, envelope.person_id, envelope.slot, envelope.version)
+        return [
+            Placed(self._codec.decode(Event, envelope.event), envelope.person_id, envelope.slot, envelope.version)
+            for envelope in people
+            if envelope.kind == "event"
+        ], reasons
 
     def _event(self, item: Item) -> Event:
         if item.message is None:
@@ -142,3 +162,18 @@ class _Resolver:
         if not EARLIEST <= event.occurred_at <= LATEST:
             raise Rejected(f"timestamp is outside the years 1900 to 2299: {item.message['timestamp']}")
         return msgspec.structs.replace(event, received_at=self._clock.now())
+
+
+def _why(letter: Record) -> str:
+    """What a dead letter says, with the app that could not use the record where that was not the event itself."""
+    told = ours_of(letter.headers)
+    return told["message"] if told["topic"] == topics.EVENTS else f"{told['app']}: {told['message']}"
+
+
+@contextmanager
+def _written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of the one before when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".part").open("wb") as file:
+        yield file
+    path.with_suffix(".part").replace(path)

@@ -6,12 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connectors.inbound.files.base import Item
+from pathline.history import load as history
 from pathline.history.links import links_of
+from pathline.history.load import Outcome, Resolver
+from schemas import definitions
 from tests.line.project import Lab, at, identify, track
 
 
@@ -66,7 +71,25 @@ def test_a_file_loaded_twice_counts_once_and_a_login_in_a_later_file_joins_the_p
     assert [(link.a, link.b) for link in links_of(home).read()] == [("user_id:u1", "anonymous_id:cookie")]
 
 
-def test_an_event_that_no_row_can_hold_is_told(home: Path, lab: Lab) -> None:
-    told = load(home, lab, [track("Order Completed", at()), track("Order Completed", "2999-01-01T00:00:00Z")])
-    assert told.splitlines()[0] == "1 accepted, 0 duplicate, 1 rejected"
-    assert "outside the years 1900 to 2299" in told
+def test_an_event_that_no_row_can_hold_is_told_and_kept(home: Path, lab: Lab) -> None:
+    sound, late = track("Order Completed", at()), track("Order Completed", "2999-01-01T00:00:00Z")
+    told = load(home, lab, [sound, late]).splitlines()
+    assert told[0] == "1 accepted, 0 duplicate, 1 rejected"
+    assert "outside the years 1900 to 2299" in told[1]
+    kept = Path(told[2].removeprefix("What was rejected is kept: "))
+    assert kept.read_text("utf-8") == json.dumps(late) + "\n"
+    assert load(home, lab, [sound]).splitlines() == ["0 accepted, 1 duplicate, 0 rejected"]
+    assert kept.read_bytes() == b""
+
+
+def test_an_event_that_becomes_a_dead_letter_is_rejected_with_its_reason_and_no_duplicate(
+    home: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # it passes the edge of this loader, and the resolver can't use it
+    monkeypatch.setattr(history, "LATEST", 10**15)
+    items = [Item.of(track("Order Completed", when)) for when in (at(), at(), "2999-01-01T00:00:00Z")]
+    resolver, outcome, rejected = Resolver(definitions.load(lab.folder), "test", links_of(home)), Outcome(), BytesIO()
+    placed = list(resolver.place(iter(items), outcome, rejected))
+    assert (len(placed), resolver.duplicates, outcome.rejected) == (1, 1, 1)
+    assert [count for reason, count in outcome.reasons.items() if "occurred_at" in reason] == [1]
+    assert rejected.getvalue() == items[2].raw + b"\n"
