@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
 
+from sinks.clickhouse.paths.page import page, table
+
 FORMATS = ("table", "json", "csv", "html")
 Row = dict[str, Any]
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root {{ color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }}
-body {{ margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }}
-table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .35rem .7rem; text-align: left; border-bottom: 1px solid #8884; }}
-th.number, td.number {{ text-align: right; }}
-</style></head><body>
-<h1>{title}</h1>
-<table><thead><tr>{head}</tr></thead><tbody>
-{body}
-</tbody></table>
-</body></html>
-"""
 
+def show(
+    rows: Sequence[Row], columns: Sequence[str], format: str, title: str, picture: Callable[[], str] = str
+) -> None:
+    """Print rows with these columns; `picture` is drawn above them on the HTML page.
 
-def show(rows: Sequence[Row], columns: Sequence[str], format: str, title: str) -> None:
-    """Print rows with these columns. Raises typer.BadParameter for another format."""
+    Raises typer.BadParameter for another format.
+    """
     match format:
         case "json":
             typer.echo(
@@ -42,7 +31,7 @@ def show(rows: Sequence[Row], columns: Sequence[str], format: str, title: str) -
         case "csv":
             typer.echo(as_csv(rows, columns), nl=False)
         case "html":
-            typer.echo(as_html(rows, columns, title))
+            typer.echo(page(title, picture(), as_html(rows, columns)))
         case "table":
             _table(rows, columns)
         case _:
@@ -58,19 +47,11 @@ def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
     return out.getvalue()
 
 
-def as_html(rows: Sequence[Row], columns: Sequence[str], title: str) -> str:
-    """One self-contained page, readable in light and dark."""
-    numeric = {name for name in columns if any(isinstance(row[name], int | float) for row in rows)}
-
-    def cell(tag: str, name: str, text: str) -> str:
-        mark = ' class="number"' if name in numeric else ""
-        return f"<{tag}{mark}>{html.escape(text)}</{tag}>"
-
-    head = "".join(cell("th", name, name.replace("_", " ")) for name in columns)
-    body = "\n".join(
-        "<tr>" + "".join(cell("td", name, spoken(name, row[name])) for name in columns) + "</tr>" for row in rows
-    )
-    return _PAGE.format(title=html.escape(title), head=head, body=body)
+def as_html(rows: Sequence[Row], columns: Sequence[str]) -> str:
+    """A table for a page."""
+    numeric = {index for index, name in enumerate(columns) if any(isinstance(row[name], int | float) for row in rows)}
+    told = [[spoken(name, row[name]) for name in columns] for row in rows]
+    return table([name.replace("_", " ") for name in columns], told, frozenset(numeric))
 
 
 def spoken(name: str, value: Any) -> str:

@@ -20,7 +20,7 @@ def person(
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
     """Show a person's profile, segments, journeys, refused links and timeline."""
-    from pathline.commands.paths import answering, project_of
+    from pathline.commands.asking import answering, project_of
     from pathline.errors import UserError
     from sinks.clickhouse.person import story
 

@@ -1,0 +1,102 @@
+"""The page answers are drawn on: one file that opens without a network, readable in light and dark."""
+
+from __future__ import annotations
+
+import html
+
+#: stand out on white and on black alike
+_COLOURS = (
+    "#4e79a7",
+    "#f28e2b",
+    "#59a14f",
+    "#e15759",
+    "#76b7b2",
+    "#b07aa1",
+    "#d4a72c",
+    "#9c755f",
+    "#ff9da7",
+    "#8a8f98",
+)
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root {{ color-scheme: light dark; --paper: #ffffff; --ink: #1b1f24; --faint: #5b6470; --line: #8884;
+  font: 15px/1.5 system-ui, sans-serif; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --paper: #14171b; --ink: #e8eaed; --faint: #a3abb6; }} }}
+body {{ margin: 2rem auto; max-width: 75rem; padding: 0 1rem; background: var(--paper); color: var(--ink); }}
+h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
+p {{ color: var(--faint); }}
+table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: .35rem .7rem; text-align: left; border-bottom: 1px solid var(--line); }}
+th.number, td.number {{ text-align: right; }}
+figure {{ margin: 1.5rem 0; overflow-x: auto; }}
+svg {{ display: block; width: 100%; min-width: 40rem; height: auto; font-size: 13px; }}
+svg text {{ fill: var(--ink); }} svg text.faint {{ fill: var(--faint); }} svg .line {{ stroke: var(--line); }}
+</style></head><body>
+<h1>{title}</h1>
+{parts}
+</body></html>
+"""
+
+
+def page(title: str, *parts: str) -> str:
+    """A page of parts that are HTML already: figures, tables, `heading`, `note`."""
+    return _PAGE.format(title=html.escape(title), parts="\n".join(part for part in parts if part))
+
+
+def heading(text: str) -> str:
+    return f"<h2>{html.escape(text)}</h2>"
+
+
+def note(text: str) -> str:
+    return f"<p>{html.escape(text)}</p>"
+
+
+def table(columns: list[str], rows: list[list[str]], numeric: frozenset[int] = frozenset()) -> str:
+    """Texts in rows; the columns with these numbers are set to the right."""
+
+    def line(tag: str, texts: list[str]) -> str:
+        marks = (' class="number"' if index in numeric else "" for index in range(len(texts)))
+        cells = (f"<{tag}{mark}>{html.escape(text)}</{tag}>" for mark, text in zip(marks, texts, strict=True))
+        return f"<tr>{''.join(cells)}</tr>"
+
+    body = "\n".join(line("td", row) for row in rows)
+    return f"<table><thead>{line('th', columns)}</thead><tbody>\n{body}\n</tbody></table>"
+
+
+def figure(width: float, height: float, label: str, *shapes: str) -> str:
+    """A drawing of SVG shapes, `width` by `height` units; the label is for those who can't see it."""
+    return (
+        f'<figure><svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{html.escape(label)}">\n'
+        + "\n".join(shapes)
+        + "\n</svg></figure>"
+    )
+
+
+def text(x: float, y: float, content: str, *, anchor: str = "start", faint: bool = False) -> str:
+    """Text on its middle line; `anchor` is start, middle or end."""
+    mark = ' class="faint"' if faint else ""
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" dominant-baseline="central"{mark}>'
+        f"{html.escape(content)}</text>"
+    )
+
+
+def bar(x: float, y: float, width: float, height: float, fill: str, hint: str = "", opacity: float = 1) -> str:
+    """A rectangle; the hint shows under the pointer."""
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" rx="2"'
+        f' fill="{fill}" fill-opacity="{opacity:g}"><title>{html.escape(hint)}</title></rect>'
+    )
+
+
+def colour(number: int) -> str:
+    """The colour of the number-th kind of thing."""
+    return _COLOURS[number % len(_COLOURS)]
+
+
+def short(content: str, most: int) -> str:
+    """Text cut to `most` letters."""
+    return content if len(content) <= most else content[: most - 1] + "…"
