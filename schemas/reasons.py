@@ -1,8 +1,8 @@
 """Reasons of decisions: the field `reason` of `Decision`, in the warehouse and in `decisions.jsonl`.
 
-`FIXED` are those of the definition language, which people and programs may rely on. `finished` and `goal` complete the
-story of an instance for the warehouse (without them nobody could tell who is still inside); readers that promise the
-fixed reasons only, such as `simulate`, leave them out.
+`FIXED` are those of the definition language, which people and programs may rely on. `finished`, `goal` and `arm`
+complete the story of an instance for the warehouse (without them nobody could tell who is still inside, or who was held
+out); readers that promise the fixed reasons only, such as `simulate`, leave them out.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ NOT_ENTERED: Final = "not entered"
 
 FINISHED: Final = "finished"
 GOAL: Final = "goal"
+#: the arm of a split, its name as the detail; without a step it is the project's control group
+ARM: Final = "arm"
+#: the arm that gets nothing
+HELD_OUT: Final = "holdout"
 
 FIXED: Final = frozenset(
     {

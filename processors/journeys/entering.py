@@ -118,6 +118,8 @@ def _try(person: Working, plan: Plan, walk: Walk, candidate: _Candidate, happeni
     )
     person.start(instance, candidate.slot)
     person.decide(at, reasons.ENTERED, candidate.why, journey=journey.name, instance=instance)
+    if person.held_out(plan.project, journey, at):
+        person.decide(at, reasons.ARM, reasons.HELD_OUT, journey=journey.name, instance=instance)
     walk.begin(instance)
 
 

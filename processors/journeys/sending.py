@@ -17,7 +17,7 @@ from processors.journeys import ids
 from processors.journeys.allowance import address_for, capped, horizon
 from processors.journeys.localtime import inside, next_time_of_day
 from processors.journeys.model import JOINING_MS, Instance, Sent
-from processors.journeys.working import MILLION, Working
+from processors.journeys.working import Working
 from schemas import reasons, topics
 from schemas.definitions.durations import spoken
 from schemas.definitions.model import Channel, Journey, Project, Send
@@ -131,9 +131,7 @@ class _Decision:
 
     def _held_out(self) -> bool:
         holdout = self.project.holdout
-        if holdout is None or holdout.exempt & {self.journey.category, self.journey.name}:
-            return False
-        if self.person.draw("holdout", self.at) >= holdout.share / 100 * MILLION:
+        if holdout is None or not self.person.held_out(self.project, self.journey, self.at):
             return False
         self._decide(reasons.HOLDOUT, f"in the control group of {holdout.share:g} %")
         return True

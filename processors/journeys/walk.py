@@ -119,7 +119,7 @@ class Walk:
             case Branch():
                 return self._branch(instance, step)
             case Split():
-                return positions.into(position, self._arm(instance, step))
+                return self._split(instance, step)
             case Send():
                 self.person.keep(instance)
                 self._queue(instance)
@@ -162,6 +162,12 @@ class Walk:
             if arm.when is None or holds(arm.when, self.person.profile, project, names):
                 return positions.into(instance.position, number)
         return positions.after(instance.position)
+
+    def _split(self, instance: Instance, step: Split) -> Position:
+        """Into the person's arm, which is recorded: one that gets nothing leaves no other trace to be measured by."""
+        arm = self._arm(instance, step)
+        self._record(instance, reasons.ARM, step.arms[arm][0], step)
+        return positions.into(instance.position, arm)
 
     def _arm(self, instance: Instance, step: Split) -> int:
         number = self.person.draw(f"{instance.journey}/{step.id}", self.at)

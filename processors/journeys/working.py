@@ -155,6 +155,13 @@ class Working:
             self._keep(slot, draws={**self._own(slot).draws, name: Draw(at, value)})
         return value
 
+    def held_out(self, project: Project, journey: Journey, at: int) -> bool:
+        """Whether a journey sends nothing to the person because it is in the project's control group."""
+        holdout = project.holdout
+        if holdout is None or holdout.exempt & {journey.category, journey.name}:
+            return False
+        return self.draw("holdout", at) < holdout.share / 100 * MILLION
+
     def remember(self, event: Recent, slot: str) -> None:
         """An event that instances which arrive by a merge may have missed."""
         self._keep(slot, recent=remembered([*self._own(slot).recent, event]))

@@ -355,6 +355,9 @@ def test_the_control_group_gets_nothing_but_what_is_exempt(lab: Lab) -> None:
     assert 180 <= len(got) <= 240
     assert len([s for s in lab.sends() if s.journey == "order"]) == 300
     assert len([d for d in lab.decisions() if d.reason == "holdout"]) == 300 - len(got)
+    # known from the entry on: who leaves before a send counts too
+    arms = [(d.journey, d.detail) for d in lab.decisions() if d.reason == reasons.ARM]
+    assert arms == [("promo", reasons.HELD_OUT)] * (300 - len(got))
 
 
 # --- splits ----------------------------------------------------------------------------------------------------------
@@ -385,6 +388,9 @@ def test_arms_are_stable_and_fair(lab: Lab) -> None:
     lab.until(at(days=2))
     again = {who: [s.at - at(days=1) for s in lab.sends() if s.to == f"{who[8:]}@example.com"] for who in people[:50]}
     assert all(again[who][len(arms[who]) :] == [t - at() for t in arms[who]] for who in people[:50])
+    told = [(d.detail, d.step) for d in lab.decisions() if d.reason == reasons.ARM]
+    assert {step for _, step in told} == {"1"}
+    assert [sum(1 for arm, _ in told[:400] if arm == name) for name in ("a", "b", "holdout")] == counts
 
 
 # --- cascades --------------------------------------------------------------------------------------------------------
