@@ -77,6 +77,7 @@ class Assignment(Wire, frozen=True, kw_only=True):
     periods: Annotated[list[Period], msgspec.Meta(min_length=1)]
     superseded: list[str] = []
     generation: Count = 0
+    forgotten: list[str] = []
 
 
 class Refusal(Wire, frozen=True, kw_only=True):
@@ -104,6 +105,10 @@ class Erasure(Wire, frozen=True, kw_only=True):
     identifiers: list[str]
     slots: list[str]
     at: Instant
+    generations: list[Count] = []
+    persons: list[str] = []
+    others: list[str] = []
+    suppressed: dict[str, str] = {}
 
 
 class Marker(Wire, frozen=True, kw_only=True):
@@ -127,6 +132,7 @@ class HandedSlot(Wire, frozen=True, kw_only=True):
     version: Count
     complete: bool
     state: bytes | None = None
+    gathered: list[Count] = []
 
 
 class Handoff(Wire, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ that names them on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 
 import msgspec
@@ -42,7 +43,7 @@ def depart(person: Working, move: Move) -> None:
     if handed and was_in:
         first = handed[0]
         state = msgspec.structs.replace(first.state or _NOTHING, was_in=was_in)
-        handed[0] = Handed(first.to, first.slot, first.version, first.complete, state)
+        handed[0] = replace(first, state=state)
     _hand_over(person, move.to, handed, person.id, move.reason, move.at)
 
 
@@ -52,8 +53,7 @@ def arrive(person: Working, handoff: Handoff) -> list[SlotVersion]:
     onward: list[Handed[Belongings]] = []
     inherited = set(person.person.inherited)
     for slot in handoff.slots:
-        state = _decoded(slot)
-        arrived, further = protocol.join(person.slots, slot.slot, slot.version, slot.complete, state, join)
+        arrived, further = protocol.join(person.slots, slot, _decoded(slot), join)
         if further is not None:
             onward.append(further)
             continue
@@ -178,7 +178,9 @@ def _parts(handed: list[Handed[Belongings]]) -> Iterator[list[HandedSlot]]:
         if part and size + len(state or b"") > PART_BYTES:
             yield part
             part, size = [], 0
-        part.append(HandedSlot(slot=one.slot, version=one.version, complete=one.complete, state=state))
+        part.append(
+            HandedSlot(slot=one.slot, version=one.version, complete=one.complete, state=state, gathered=one.gathered)
+        )
         size += len(state or b"")
     if part:
         yield part

@@ -110,7 +110,7 @@ class JourneysStage:
         return not _over(person.person.held_since, turn)
 
     def _complete_early(self, person: Working, update: Update) -> None:
-        """A move that says of slots which wait here that nothing is on its way to them must not wait itself."""
+        """A move that says of slots which wait here that their state never left must not wait itself."""
         if update.move is None:
             return
         held = person.slots.held

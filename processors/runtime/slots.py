@@ -14,17 +14,19 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from schemas.records import SlotVersion
+from schemas.records import HandedSlot, SlotVersion
 
 S = TypeVar("S")
 
 
-class Slot(msgspec.Struct, Generic[S], frozen=True):
-    """A slot at its person. `complete`: all its earlier state has arrived, so absence in it means absence."""
+class Slot(msgspec.Struct, Generic[S], frozen=True, omit_defaults=True):
+    """A slot at its person. `complete`: all its earlier state has arrived, so absence in it means absence; until then
+    `gathered` are the earlier placements (by version) whose state has."""
 
     version: int
     complete: bool
     state: S | None = None
+    gathered: list[int] = []
 
 
 class Redirect(msgspec.Struct, frozen=True):
@@ -55,6 +57,7 @@ class Handed(Generic[S]):
     version: int
     complete: bool
     state: S | None
+    gathered: list[int]
 
 
 def redirect_of(slots: Slots[S], slot: str, version: int) -> Redirect | None:
@@ -67,9 +70,9 @@ def arrive(slots: Slots[S], slot: str, version: int) -> Slots[S]:
     """An event of this slot and version is applied here: the slot exists from now on. Call after `redirect_of`."""
     known = slots.held.get(slot)
     if known is None:
-        held: Slot[S] = Slot(version=version, complete=version == 1)
+        held: Slot[S] = _slot(version, set(), None)
     elif version > known.version:
-        held = Slot(version=version, complete=known.complete, state=known.state)
+        held = _slot(version, {*_gathered(known), known.version}, known.state)
     elif slot in slots.redirects:
         held = known
     else:
@@ -80,7 +83,7 @@ def arrive(slots: Slots[S], slot: str, version: int) -> Slots[S]:
 def with_state(slots: Slots[S], slot: str, state: S) -> Slots[S]:
     """The slot, which is held here, with another state."""
     known = slots.held[slot]
-    return Slots({**slots.held, slot: Slot(known.version, known.complete, state)}, slots.redirects)
+    return Slots({**slots.held, slot: msgspec.structs.replace(known, state=state)}, slots.redirects)
 
 
 def leave(slots: Slots[S], to: str, moved: list[SlotVersion]) -> tuple[Slots[S], list[Handed[S]]]:
@@ -89,39 +92,52 @@ def leave(slots: Slots[S], to: str, moved: list[SlotVersion]) -> tuple[Slots[S],
     handed: list[Handed[S]] = []
     for move in moved:
         known, redirect = held.get(move.slot), redirects.get(move.slot)
+        # whatever becomes of it, the state of the placement that ends here is in what is held or handed over
         if known is not None and known.version >= move.version:
-            if move.version == 2 and not known.complete:
-                held[move.slot] = Slot(known.version, True, known.state)
+            held[move.slot] = _slot(known.version, {*_gathered(known), move.version - 1}, known.state)
             continue
         if redirect is not None and redirect.version >= move.version:
             continue
-        if known is None:
-            # nothing was here: true absence only if nothing can still be on its way to this person
-            handed.append(Handed(to, move.slot, move.version, move.version == 2 and redirect is None, None))
-        else:
-            handed.append(Handed(to, move.slot, move.version, known.complete, known.state))
+        gathered, state = {move.version - 1}, None
+        if known is not None:
+            gathered, state = gathered | {*_gathered(known), known.version}, known.state
             del held[move.slot]
+        leaving = _slot(move.version, gathered, state)
+        handed.append(Handed(to, move.slot, move.version, leaving.complete, state, leaving.gathered))
         redirects[move.slot] = Redirect(to, move.version)
     return Slots(held, redirects), handed
 
 
 def join(
-    slots: Slots[S], slot: str, version: int, complete: bool, state: S | None, merge: Callable[[S, S], S]
+    slots: Slots[S], given: HandedSlot, state: S | None, merge: Callable[[S, S], S]
 ) -> tuple[Slots[S], Handed[S] | None]:
     """A handed slot arrives: joined here, or handed on when it has left for elsewhere meanwhile.
 
-    `merge` joins two states of one slot; it must be commutative and associative.
+    `state` is what the slot says, decoded; `merge` joins two states of one slot, commutative and associative.
     """
-    redirect = redirect_of(slots, slot, version)
+    slot = given.slot
+    brought = _gathered(given)
+    redirect = redirect_of(slots, slot, given.version)
     if redirect is not None:
-        return slots, Handed(redirect.to, slot, redirect.version, complete, state)
+        onward = _slot(redirect.version, brought, state)
+        return slots, Handed(redirect.to, slot, redirect.version, onward.complete, state, onward.gathered)
     known = slots.held.get(slot)
     if known is None:
-        joined = Slot(version, complete, state)
+        joined = _slot(given.version, brought, state)
     else:
         both = merge(known.state, state) if known.state is not None and state is not None else known.state or state
-        joined = Slot(max(known.version, version), known.complete or complete, both)
+        older = {known.version} if known.version < given.version else set()
+        joined = _slot(max(known.version, given.version), brought | _gathered(known) | older, both)
     return Slots({**slots.held, slot: joined}, _without(slots.redirects, slot)), None
+
+
+def _gathered(one: Slot[S] | HandedSlot) -> set[int]:
+    return set(range(1, one.version)) if one.complete else set(one.gathered)
+
+
+def _slot(version: int, gathered: set[int], state: S | None) -> Slot[S]:
+    complete = gathered.issuperset(range(1, version))
+    return Slot(version, complete, state, [] if complete else sorted(gathered))
 
 
 def _without(redirects: Mapping[str, Redirect], slot: str) -> dict[str, Redirect]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from processors.runtime.slots import Slot, Slots
+from processors.runtime.slots import Slots, with_state
 from processors.segments.conditions import answer, explain
 from processors.segments.fold import Fold
 from processors.segments.model import Person, State
@@ -74,8 +74,7 @@ class Draft:
         new = not self.exists
         known = self._slots.held[slot]
         folded = Fold(event, known.state, self.view, now)
-        held = {**self._slots.held, slot: Slot(known.version, known.complete, folded.state)}
-        self.slots = Slots(held, self._slots.redirects)
+        self.slots = with_state(self._slots, slot, folded.state)
         self._changed |= folded.profile
         self.repeated = folded.repeated
         if new:

@@ -128,8 +128,7 @@ class SegmentsStage:
         now, before = draft.reach(handoff.at), draft.slots
         slots, onwards, arrived = before, list[Handed[State]](), list[SlotVersion]()
         for handed in handoff.slots:
-            state = _state(handed.state)
-            slots, further = join(slots, handed.slot, handed.version, handed.complete, state, model.join)
+            slots, further = join(slots, handed, _state(handed.state), model.join)
             onwards += [further] if further is not None else []
             arrived += [SlotVersion(slot=handed.slot, version=handed.version)] if further is None else []
         draft.slots = slots
@@ -251,7 +250,7 @@ def _state(data: bytes | None) -> State | None:
 
 def _handed(one: Handed[State]) -> HandedSlot:
     state = None if one.state is None else msgspec.msgpack.encode(one.state)
-    return HandedSlot(slot=one.slot, version=one.version, complete=one.complete, state=state)
+    return HandedSlot(slot=one.slot, version=one.version, complete=one.complete, state=state, gathered=one.gathered)
 
 
 def _parts(slots: list[HandedSlot]) -> Iterator[list[HandedSlot]]:

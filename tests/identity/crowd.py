@@ -58,6 +58,7 @@ class Crowd:
                     version=one.version,
                     complete=one.complete,
                     state=msgspec.msgpack.encode(one.state) if one.state is not None else None,
+                    gathered=one.gathered,
                 )
                 for one in handed
             ]
@@ -68,10 +69,10 @@ class Crowd:
         slots = turn.get(STATE, handoff.person_id) or Slots[list[str]]()
         for given in handoff.slots:
             state = msgspec.msgpack.decode(given.state, type=list[str]) if given.state is not None else None
-            slots, onward = join(slots, given.slot, given.version, given.complete, state, lambda a, b: sorted(a + b))
+            slots, onward = join(slots, given, state, lambda a, b: sorted(a + b))
             if onward is not None:
-                again = HandedSlot(
-                    slot=onward.slot, version=onward.version, complete=onward.complete, state=given.state
+                again = msgspec.structs.replace(
+                    given, version=onward.version, complete=onward.complete, gathered=onward.gathered
                 )
                 forwarded = msgspec.structs.replace(handoff, person_id=onward.to, slots=[again])
                 turn.send(topics.SEGMENTS_HANDOFF, onward.to, CODEC.encode(forwarded))

@@ -275,6 +275,8 @@ def test_a_move_that_says_nothing_is_on_its_way_does_not_wait_itself(lab: Lab) -
     lab.event("Product Added", at(), USER, **back)
     assert not lab.reasons()
     lab.move({USER: 2}, USER, COOKIE, at(seconds=1))
+    assert not lab.reasons()
+    lab.move({USER: 3}, COOKIE, USER, at(seconds=2))
     assert lab.reasons() == [reasons.ENTERED]
 
 
@@ -439,7 +441,9 @@ def test_timers_that_fell_due_while_updates_waited_fire_after_them(lab: Lab) -> 
     lab.event("Page", at(hours=1) - 1_000, COOKIE, **late)
     lab.until(at(hours=1) + 2_000)
     assert not lab.sends()
-    lab.move({COOKIE: 2}, USER, "user_id:u2", at(hours=1) + 2_000)  # nothing is on its way to the slot
+    lab.move({COOKIE: 2}, USER, "user_id:u2", at(hours=1) + 2_000)  # the first state of the slot never left
+    lab.move({COOKIE: 3}, "user_id:u2", USER, at(hours=1) + 2_000)
+    lab.arrived({COOKIE: 3}, USER, at(hours=1) + 2_000)
     lab.until(at(hours=1) + 3_000)
     assert lab.sent() == [at(hours=1)]
 
