@@ -11,9 +11,10 @@ from schemas.identifiers import person_id
 class Known(msgspec.Struct, frozen=True, array_like=True):
     """A link as one of its ends knows it; times in milliseconds since 1970 UTC.
 
-    `seen` are the sightings reported, oldest first, of which only the first matters unless the weaker end is of a
-    `newest` type. `refused` is the reason why the link does not count, empty when it does; `tree` whether it is one of
-    the links that joined two groups (the others only confirm). `source` and `event_id` tell where it was seen first.
+    `seen` are the sightings reported, oldest first: all of them if the weaker end is of a `newest` type, otherwise the
+    oldest and the newest. `refused` is the reason why the link does not count, empty when it does; `tree` whether it is
+    one of the links that joined two groups (the others only confirm). `source` and `event_id` tell where it was seen
+    first.
     """
 
     seen: list[int]
@@ -31,6 +32,17 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
         return self.seen[-1]
 
 
+class Asserted(msgspec.Struct, frozen=True, array_like=True):
+    """What somebody decided last about two identifiers, or about one: `never`, `always`, `unlink`, or `revoke` when it
+    holds no more. `at` is in milliseconds since 1970 UTC; `tree` whether it is what joined two groups."""
+
+    verb: str
+    at: int
+    author: str
+    reason: str
+    tree: bool = False
+
+
 class Placement(msgspec.Struct, frozen=True, array_like=True):
     """The person who has the slot of the period that begins at `since`; `version` 1 is the derived placement."""
 
@@ -42,6 +54,7 @@ class Placement(msgspec.Struct, frozen=True, array_like=True):
 class Node(msgspec.Struct, frozen=True):
     """An identifier with at least one link. `person` is the one it belongs to now, `seen` its oldest link's sighting,
     `version` that of its last assignment (0: none yet), `superseded` and `generation` as in the assignment.
+    `assertions` are by the other identifier, that about this one alone is under the empty text.
 
     A hub keeps the links it had when it became one, and every identifier only the first of those to weaker ones that
     were refused; the others stand at their other end. So no node grows without bound.
@@ -56,6 +69,7 @@ class Node(msgspec.Struct, frozen=True):
     superseded: list[str] = []
     version: int = 0
     generation: int = 0
+    assertions: dict[str, Asserted] = {}
 
 
 def new_node(identifier: str, seen_at: int) -> Node:

@@ -7,13 +7,13 @@ The greedy order is that of Kruskal's algorithm, with limits in place of cycles.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from schemas.definitions.model import IdentityRules
-from schemas.identifiers import split
+from schemas.identifiers import admissible, split
 
 Pair = tuple[str, str]
 
@@ -27,14 +27,27 @@ class Edge(NamedTuple):
     last: int
 
 
+class Said(NamedTuple):
+    """What people asserted: pairs that are one person whatever limits say, in the order in which they are taken, and
+    pairs that never are; of each the stronger first."""
+
+    always: Sequence[Pair] = ()
+    never: Collection[Pair] = ()
+
+
+NOTHING = Said()
+
+
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What became of links. `root` names a group by one of its members; `tree` are the links that joined two groups;
-    `refused` has the reason of each link that does not count; `ambiguous` are isolated `separate` identifiers."""
+    """What became of links. `root` names a group by one of its members; `tree` are the links that joined two groups,
+    `obeyed` the asserted pairs that did; `refused` has the reason of each link that does not count; `ambiguous` are
+    isolated `separate` identifiers."""
 
     root: dict[str, str]
     members: dict[str, list[str]]
     tree: set[Pair]
+    obeyed: set[Pair]
     refused: dict[Pair, str]
     ambiguous: set[str]
 
@@ -50,6 +63,8 @@ class Strength:
         self.hub = rules.hub
         self.separates = any(type.shared == "separate" for type in rules.types.values())
         self.rank = lru_cache(maxsize=65_536)(self._rank)
+        #: why an identifier may not count under these rules; empty when it may
+        self.barred = lru_cache(maxsize=65_536)(partial(admissible, rules))
         #: types with a limit, strongest first, so that the reason of a refusal names the strongest one exceeded
         self.limits = tuple(
             (type.name, type.limit)
@@ -80,7 +95,9 @@ class Strength:
     def exceeded(self, left: dict[str, int], right: dict[str, int]) -> str:
         """`type limit` of the strongest limit that the two together would break; empty when they may join."""
         for type, limit in self.limits:
-            if left.get(type, 0) + right.get(type, 0) > limit:
+            here, there = left.get(type, 0), right.get(type, 0)
+            # what an assertion joined beyond a limit keeps only more of that type away
+            if here and there and here + there > limit:
                 return f"{type} {limit}"
         return ""
 
@@ -101,11 +118,11 @@ def hubs(edges: Iterable[Edge], strength: Strength) -> set[str]:
     return {identifier for identifier, owners in stronger.items() if len(owners) > strength.hub}
 
 
-def resolve(edges: Collection[Edge], rules: IdentityRules) -> Joined:
+def resolve(edges: Collection[Edge], rules: IdentityRules, said: Said = NOTHING) -> Joined:
     """Persons of a whole set of links, each pair once, blocked values taken out."""
     strength = Strength(rules)
     isolated = hubs(edges, strength)
-    joined = join([edge for edge in edges if not isolated & {edge.a, edge.b}], strength)
+    joined = join([edge for edge in edges if not isolated & {edge.a, edge.b}], strength, said)
     for edge in edges:
         if isolated & {edge.a, edge.b}:
             joined.refused[edge.a, edge.b] = f"hub: {rules.hub}"
@@ -116,8 +133,8 @@ def resolve(edges: Collection[Edge], rules: IdentityRules) -> Joined:
     return joined
 
 
-def join(edges: Collection[Edge], strength: Strength) -> Joined:
-    """Join links none of which touches a hub.
+def join(edges: Collection[Edge], strength: Strength, said: Said = NOTHING) -> Joined:
+    """Join links none of which touches a hub; what was asserted comes first.
 
     An identifier of a `separate` type that a limit keeps from joining a second person is ambiguous: it is taken out
     with all its links, and the rest is joined again without it, until no more turn up.
@@ -125,32 +142,50 @@ def join(edges: Collection[Edge], strength: Strength) -> Joined:
     ordered = sorted(edges, key=strength.order)
     ambiguous: dict[str, str] = {}
     while True:
-        greedy = _Greedy(strength)
+        greedy = _Greedy(strength, said)
         for edge in ordered:
             apart = ambiguous.get(edge.b) or ambiguous.get(edge.a)
             greedy.refuse(edge, f"separate: {apart}") if apart else greedy.take(edge)
         if not greedy.ambiguous:
             break
         ambiguous |= greedy.ambiguous
-    roots = {identifier: greedy.find(identifier) for edge in ordered for identifier in (edge.a, edge.b)}
+    pairs = [*said.always, *((edge.a, edge.b) for edge in ordered)]
+    roots = {identifier: greedy.find(identifier) for pair in pairs for identifier in pair}
     members: dict[str, list[str]] = {}
     for identifier, root in roots.items():
         members.setdefault(root, []).append(identifier)
-    return Joined(roots, members, greedy.tree, greedy.refused, set(ambiguous))
+    return Joined(roots, members, greedy.tree, greedy.obeyed, greedy.refused, set(ambiguous))
 
 
 @dataclass(slots=True)
 class _Greedy:
-    """Union-find that refuses what breaks a limit."""
+    """Union-find that refuses what breaks a limit or what was asserted."""
 
     strength: Strength
+    said: Said
     parent: dict[str, str] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     tree: set[Pair] = field(default_factory=set)
+    obeyed: set[Pair] = field(default_factory=set)
     refused: dict[Pair, str] = field(default_factory=dict)
     ambiguous: dict[str, str] = field(default_factory=dict)
     owned: set[str] = field(default_factory=set)
+    #: with whom an identifier must not be one person; and of each group the members for whom there is anybody
+    enemies: dict[str, set[str]] = field(default_factory=dict)
+    wary: dict[str, set[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for a, b in self.said.never:
+            for one, other in ((a, b), (b, a)):
+                self.enemies.setdefault(one, set()).add(other)
+                self.wary[one] = {one}
+        for a, b in self.said.always:
+            left, right = self.find(a), self.find(b)
+            if left != right and not self.kept_apart(left, right):
+                self._unite(left, right)
+                self.obeyed.add((a, b))
+                self.owned.add(b)
 
     def find(self, identifier: str) -> str:
         root = self.parent.get(identifier)
@@ -166,6 +201,10 @@ class _Greedy:
     def take(self, edge: Edge) -> None:
         left, right = self.find(edge.a), self.find(edge.b)
         if left != right:
+            apart = self.kept_apart(left, right)
+            if apart:
+                self.refuse(edge, f"never: {apart}")
+                return
             exceeded = self.strength.exceeded(self.counts[left], self.counts[right])
             if exceeded:
                 self._over(edge, exceeded)
@@ -173,6 +212,14 @@ class _Greedy:
             self._unite(left, right)
             self.tree.add((edge.a, edge.b))
         self.owned.add(edge.b)
+
+    def kept_apart(self, left: str, right: str) -> str:
+        """The first two of these groups of whom it was asserted that they are never one person; empty if none."""
+        if left not in self.wary or right not in self.wary:
+            return ""
+        there = self.wary[right]
+        pairs = [self.strength.pair(one, other) for one in self.wary[left] for other in self.enemies[one] & there]
+        return " ".join(min(pairs, default=()))
 
     def refuse(self, edge: Edge, reason: str) -> None:
         self.find(edge.a), self.find(edge.b)
@@ -190,6 +237,8 @@ class _Greedy:
             left, right = right, left
         self.parent[right] = left
         self.sizes[left] += self.sizes.pop(right)
+        if right in self.wary:
+            self.wary[left] = self.wary.get(left, set()) | self.wary.pop(right)
         merged = self.counts[left]
         for type, count in self.counts.pop(right).items():
             merged[type] = merged.get(type, 0) + count

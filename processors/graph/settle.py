@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from processors.graph.assertions import ALWAYS, UNLINKED, cut, said, unlinked_at
 from processors.graph.model import Known, Node
 from processors.graph.periods import Sighting, Since, newest, place, separate
 from processors.graph.policy import Edge, Joined, Pair, Strength, join
@@ -64,6 +65,7 @@ def settle(nodes: Nodes, seeds: Iterable[str], strength: Strength) -> None:
     region.add(seeds)
     joined = region.settled()
     _judge(nodes, joined, region.edges)
+    _obey(nodes, region.members(), joined, strength)
     _forget(nodes, region.members(), strength)
     moved = _name(nodes, region.members(), joined, strength)
     _place(nodes, region.members(), moved, joined, strength)
@@ -91,8 +93,8 @@ class _Region:
             person = [identifier]
             for member in person:
                 was = self._nodes.was(member)
-                for other, known in was.links.items() if was is not None else ():
-                    if known.tree and other not in self._inside:
+                for other in _joined(was) if was is not None else ():
+                    if other not in self._inside:
                         self._inside.add(other)
                         person.append(other)
             self._persons.append(person)
@@ -100,22 +102,30 @@ class _Region:
     def settled(self) -> Joined:
         """The links inside joined, once no person that changed has a link to the outside."""
         while True:
-            self.edges = self._links()
-            joined = join(self.edges, self._strength)
+            self.edges, reasons = self._links()
+            taking_part = [edge for edge in self.edges if (edge.a, edge.b) not in reasons]
+            inside = ((identifier, self._nodes[identifier]) for identifier in self._inside)
+            joined = join(taking_part, self._strength, said(inside, self._strength))
+            joined.refused.update(reasons)
             wider = self._reached(joined)
             if not wider:
                 return joined
             self.add(wider)
 
-    def _links(self) -> list[Edge]:
+    def _links(self) -> tuple[list[Edge], dict[Pair, str]]:
+        """Links that touch no hub, and why some of them take no part."""
         edges: dict[Pair, Edge] = {}
+        reasons: dict[Pair, str] = {}
         for identifier in self._inside:
             node = self._nodes[identifier]
             for other, known in () if node.hub else node.links.items():
                 if other in self._inside and not known.refused.startswith(HUB):
                     pair = self._strength.pair(identifier, other)
                     edges[pair] = Edge(*pair, known.first, known.last)
-        return list(edges.values())
+                    ends = self._nodes[pair[0]], self._nodes[pair[1]]
+                    if reason := cut(pair, ends, known, self._strength):
+                        reasons[pair] = reason
+        return list(edges.values()), reasons
 
     def _reached(self, joined: Joined) -> list[str]:
         """Neighbours whose links may now be judged otherwise."""
@@ -125,30 +135,46 @@ class _Region:
             self._strength.separates and any(self._apart(member) for member in self._inside)
         )
         for person in self._persons:
-            outside = [
-                other
-                for member in person
-                if not (node := self._nodes[member]).hub
-                for other, known in node.links.items()
-                if known.refused and other not in self._inside and not known.refused.startswith(HUB)
-            ]
-            if outside and (everywhere or any(self._changed(member, joined.tree) for member in person)):
+            outside = [other for member in person for other in self._waiting(member) if other not in self._inside]
+            if outside and (everywhere or any(self._changed(member, joined) for member in person)):
                 reached += outside
         return reached
+
+    def _waiting(self, identifier: str) -> Iterable[str]:
+        """Identifiers that this one was kept from joining, by something that may change."""
+        node = self._nodes[identifier]
+        for other, known in () if node.hub else node.links.items():
+            if known.refused and not known.refused.startswith((HUB, UNLINKED)):
+                yield other
+        for other, asserted in node.assertions.items():
+            if asserted.verb == ALWAYS and not asserted.tree:
+                yield other
 
     def _apart(self, identifier: str) -> bool:
         was = self._nodes.was(identifier)
         return was is not None and any(known.refused.startswith(SEPARATE) for known in was.links.values())
 
-    def _changed(self, identifier: str, tree: set[Pair]) -> bool:
+    def _changed(self, identifier: str, joined: Joined) -> bool:
         was, node = self._nodes.was(identifier), self._nodes[identifier]
         before = {other: (k.first, k.last) for other, k in was.links.items() if k.tree} if was is not None else {}
         after = {
             other: (known.first, known.last)
             for other, known in node.links.items()
-            if self._strength.pair(identifier, other) in tree
+            if self._strength.pair(identifier, other) in joined.tree
         }
-        return before != after
+        told = {other for other, asserted in was.assertions.items() if asserted.tree} if was is not None else set()
+        obeyed = {other for other in node.assertions if self._strength.pair(identifier, other) in joined.obeyed}
+        return (before, told) != (after, obeyed)
+
+
+def _joined(node: Node) -> Iterable[str]:
+    """Identifiers that this one was joined with directly."""
+    for other, known in node.links.items():
+        if known.tree:
+            yield other
+    for other, asserted in node.assertions.items():
+        if asserted.tree:
+            yield other
 
 
 def _judge(nodes: Nodes, joined: Joined, edges: Iterable[Edge]) -> None:
@@ -164,6 +190,18 @@ def _judge(nodes: Nodes, joined: Joined, edges: Iterable[Edge]) -> None:
                     connect(nodes, end, other, judged)
 
 
+def _obey(nodes: Nodes, members: Iterable[str], joined: Joined, strength: Strength) -> None:
+    """Write to both ends which assertions joined two groups."""
+    for identifier in members:
+        node = nodes[identifier]
+        told = {
+            other: msgspec.structs.replace(asserted, tree=strength.pair(identifier, other) in joined.obeyed)
+            for other, asserted in node.assertions.items()
+        }
+        if told != node.assertions:
+            nodes.change(identifier, msgspec.structs.replace(node, assertions=told))
+
+
 def _forget(nodes: Nodes, members: Iterable[str], strength: Strength) -> None:
     """Leave links refused of a stronger identifier to their weaker ends, but for the first `KEPT` in order: those
     would be the ones to take a place that becomes free."""
@@ -174,7 +212,9 @@ def _forget(nodes: Nodes, members: Iterable[str], strength: Strength) -> None:
         refused = [
             Edge(identifier, other, known.first, known.last)
             for other, known in node.links.items()
-            if known.refused and not known.refused.startswith(HUB) and strength.pair(identifier, other)[0] == identifier
+            if known.refused
+            and not known.refused.startswith((HUB, UNLINKED))
+            and strength.pair(identifier, other)[0] == identifier
         ]
         gone = {edge.b for edge in sorted(refused, key=strength.order)[KEPT:]}
         if gone:
@@ -232,26 +272,44 @@ def _formerly(nodes: Nodes, moved: set[str], strength: Strength) -> set[str]:
 def _periods(nodes: Nodes, identifier: str, ambiguous: bool, strength: Strength) -> list[Since]:
     node = nodes[identifier]
     shared = "keep" if node.hub else strength.shared(identifier)
-    if shared == "keep":
+    if shared == "keep" or _asserted(nodes, node):
         return [Since(0, node.person)]
     rank = strength.rank(identifier)
     sightings = [
         Sighting(at, not known.refused, other, nodes[other].person)
         for other, known in node.links.items()
-        if strength.rank(other) < rank and not known.refused.startswith(HUB)
+        if strength.rank(other) < rank and not known.refused.startswith(HUB) and not strength.barred(other)
         for at in known.seen
+        if at > max(_alone_until(node), _alone_until(nodes[other]))
     ]
     if shared == "newest":
         return newest(sightings, node.person)
     return separate(sightings, ambiguous, node.person)
 
 
+def _asserted(nodes: Nodes, node: Node) -> bool:
+    """Whether an assertion says whose this identifier is; it is shared by nobody then."""
+    return any(
+        asserted.verb == ALWAYS and nodes[other].person == node.person for other, asserted in node.assertions.items()
+    )
+
+
+def _alone_until(node: Node) -> float:
+    until = unlinked_at(node)
+    return float("-inf") if until is None else until
+
+
 def _superseded(identifier: str, node: Node, strength: Strength) -> list[str]:
+    """Identifiers whose links to this one count again once seen later: the resolver of the stronger tells, among equals
+    whichever was the key of the event."""
     return sorted(
         other
         for other, known in node.links.items()
-        if known.refused
-        and not known.refused.startswith(HUB)
-        and strength.shared(other) == "newest"
-        and strength.pair(identifier, other)[0] == identifier
+        if (known.refused.startswith(UNLINKED) and strength.rank(identifier) <= strength.rank(other))
+        or (
+            known.refused
+            and not known.refused.startswith(HUB)
+            and strength.shared(other) == "newest"
+            and strength.pair(identifier, other)[0] == identifier
+        )
     )

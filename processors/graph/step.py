@@ -10,6 +10,7 @@ from bisect import insort
 
 import msgspec
 
+from processors.graph.assertions import check, heard
 from processors.graph.model import NODES, Known, Node, Placement, new_node
 from processors.graph.policy import Pair, Strength
 from processors.graph.settle import HUB, Nodes, connect, settle
@@ -18,9 +19,10 @@ from processors.runtime.definitions import DefinitionsSource
 from schemas import topics
 from schemas.codec import Codec
 from schemas.definitions import Invalid, parse
-from schemas.definitions.model import IdentityRules, Project
-from schemas.identifiers import admissible, person_id, slot_of
+from schemas.definitions.model import Project
+from schemas.identifiers import person_id, slot_of
 from schemas.records import (
+    Assertion,
     Assignment,
     Definitions,
     Link,
@@ -50,17 +52,31 @@ class GraphStage:
             self._published(record.value)
             return
         envelope = self._codec.decode(LinkEnvelope, record.value)
-        if envelope.kind != "link" or envelope.link is None:
+        if envelope.kind == "link" and envelope.link is not None:
+            self._link(envelope.link, turn)
+        elif envelope.kind == "assertion" and envelope.assertion is not None:
+            self._assertion(envelope.assertion, turn)
+        else:
             raise BadRecord(f"neither a link nor anything else known here: {envelope.kind}")
-        rules, strength = self._rules()
-        link = envelope.link
-        reason = _not_admissible(rules, link)
+
+    def _link(self, link: Link, turn: Turn) -> None:
+        strength = self._rules()
+        reason = _not_admissible(strength, link)
         if reason:
             self._refuse(turn, (link.a, link.b), Known([link.seen_at], link.source, link.event_id, reason), True)
             return
         nodes = Nodes(lambda identifier: turn.get(NODES, identifier))
         pair = strength.pair(link.a, link.b)
         seeds = _record(nodes, pair, link, strength)
+        if seeds:
+            settle(nodes, seeds, strength)
+        self._publish(nodes, turn, strength)
+
+    def _assertion(self, assertion: Assertion, turn: Turn) -> None:
+        strength = self._rules()
+        check(assertion, strength)
+        nodes = Nodes(lambda identifier: turn.get(NODES, identifier))
+        seeds = _hear(nodes, assertion)
         if seeds:
             settle(nodes, seeds, strength)
         self._publish(nodes, turn, strength)
@@ -85,13 +101,13 @@ class GraphStage:
         except Invalid as invalid:
             raise BadRecord(f"not a project that can be used: {invalid.problems[0]}") from invalid
 
-    def _rules(self) -> tuple[IdentityRules, Strength]:
+    def _rules(self) -> Strength:
         project = self._source.latest()
         if project is None:
             raise RuntimeError("no definitions are published, so no identifier has a rank: run `pathline apply`")
         if self._strength is None or project is not self._project:
             self._project, self._strength = project, Strength(project.identity)
-        return project.identity, self._strength
+        return self._strength
 
     def _publish(self, nodes: Nodes, turn: Turn, strength: Strength) -> None:
         verdicts: dict[Pair, tuple[Known | None, Known]] = {}
@@ -144,10 +160,23 @@ def assignment(identifier: str, node: Node) -> Assignment:
     )
 
 
-def _not_admissible(rules: IdentityRules, link: Link) -> str:
+def _not_admissible(strength: Strength, link: Link) -> str:
     if link.a == link.b:
         raise BadRecord(f"a link of {link.a} with itself")
-    return next((reason for end in (link.a, link.b) if (reason := admissible(rules, end))), "")
+    return strength.barred(link.a) or strength.barred(link.b)
+
+
+def _hear(nodes: Nodes, assertion: Assertion) -> list[str]:
+    """Add an assertion to the nodes; returns the identifiers whose persons it may change."""
+    ends = [(assertion.a, assertion.b), (assertion.b, assertion.a)] if assertion.b else [(assertion.a, "")]
+    seeds: list[str] = []
+    for end, other in ends:
+        node = nodes.was(end) or new_node(end, assertion.at)
+        nodes.change(end, heard(node, other, assertion))
+        seeds.append(end)
+        if not other:
+            seeds += node.links
+    return seeds
 
 
 def _record(nodes: Nodes, pair: Pair, link: Link, strength: Strength) -> list[str]:
@@ -182,7 +211,7 @@ def _seen(known: Known | None, link: Link, all_of_them: bool) -> list[int]:
     if known is None:
         return [link.seen_at]
     if not all_of_them:
-        return [min(known.first, link.seen_at)]
+        return sorted({min(known.first, link.seen_at), max(known.last, link.seen_at)})
     seen = list(known.seen)
     if link.seen_at not in seen:
         insort(seen, link.seen_at)

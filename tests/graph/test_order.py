@@ -265,7 +265,8 @@ def test_a_link_to_a_hub_can_show_which_identifier_is_the_oldest() -> None:
 
 
 def test_what_is_known_already_changes_nothing() -> None:
-    line = run(rules(user_id={}, anonymous_id={}), [("user_id:1", "anonymous_id:k", 5)])
+    sightings = [("user_id:1", "anonymous_id:k", 5), ("user_id:1", "anonymous_id:k", 12)]
+    line = run(rules(user_id={}, anonymous_id={}), sightings)
     sent = {topic: len(records) for topic, records in line.outputs.items()}
     nodes = dict(line.states("graph", NODES))
     link(line, "user_id:1", "anonymous_id:k", 9)

@@ -1,0 +1,182 @@
+"""What people assert about identifiers: obeyed in any order of arrival, told with its reason, taken back as it was."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.runtime.memory import MemoryLine
+from schemas import topics
+from schemas.definitions.model import IdentityRules
+from schemas.identifiers import person_id, split
+from schemas.records import Assertion, LinkEnvelope
+from tests.graph.rules import CODEC, assignments, graph, link, moves, refusals
+from tests.graph.test_order import TYPES, Link, some_rules
+
+
+class Word(NamedTuple):
+    """An assertion."""
+
+    verb: str
+    a: str
+    b: str
+    at: int
+
+
+def tell(line: MemoryLine, verb: str, a: str, b: str = "", at: int = 1_000, reason: str = "as told") -> None:
+    """An assertion arrives."""
+    assertion = Assertion(verb=verb, a=a, b=b, author="ann", reason=reason, at=at)
+    line.publish(topics.LINKS, "links", CODEC.encode(LinkEnvelope(kind="assertion", assertion=assertion)))
+    line.drain()
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[IdentityRules, list[Link | Word]]:
+    identifier = st.builds(
+        lambda type, value: f"{type}:{value}", st.sampled_from(TYPES), st.integers(1, draw(st.integers(1, 4)))
+    )
+    two = st.tuples(identifier, identifier).filter(lambda pair: pair[0] != pair[1])
+    instant = st.integers(1, draw(st.sampled_from([2, 9])))
+    links = st.builds(lambda pair, at: (*pair, at), two, instant)
+    paired = st.builds(
+        lambda verb, pair, at: Word(verb, *pair, at), st.sampled_from(["never", "always", "revoke"]), two, instant
+    )
+    single = st.builds(
+        lambda verb, a, at: Word(verb, a, "", at), st.sampled_from(["unlink", "unlink", "revoke"]), identifier, instant
+    )
+    records = draw(st.lists(links | links | paired | single, min_size=1, max_size=16))
+    return some_rules(draw), records
+
+
+def oracle(
+    identity: IdentityRules, records: list[Link | Word]
+) -> tuple[dict[str, set[str]], dict[tuple[str, str], str]]:
+    """Persons by their ids and refused links, by sets that are rebuilt for every link."""
+
+    def rank(identifier: str) -> int:
+        return identity.types[split(identifier)[0]].rank
+
+    def shared(identifier: str) -> str:
+        return identity.types[split(identifier)[0]].shared
+
+    def ordered(one: str, other: str) -> tuple[str, str]:
+        return min((one, other), (other, one), key=lambda pair: (rank(pair[0]), pair[0]))
+
+    sightings: dict[tuple[str, str], list[int]] = defaultdict(list)
+    words: dict[tuple[str, str], tuple[int, str]] = {}
+    seen: dict[str, int] = {}
+    for record in records:
+        *ends, at = (record.a, record.b, record.at) if isinstance(record, Word) else record
+        for end in filter(None, ends):
+            seen[end] = min(seen.get(end, at), at)
+        if isinstance(record, Word):
+            pair = ordered(record.a, record.b) if record.b else (record.a, "")
+            words[pair] = max(words.get(pair, (at, record.verb)), (at, record.verb))
+        else:
+            sightings[ordered(*ends)].append(at)
+    known = sorted(seen)
+    unlinked = {pair[0]: at for pair, (at, verb) in words.items() if verb == "unlink"}
+    never = sorted(pair for pair, (_, verb) in words.items() if verb == "never")
+    always = sorted(
+        (-at, pair)
+        for pair, (at, verb) in words.items()
+        if verb == "always" and all(unlinked.get(end, at - 1) < at for end in pair)
+    )
+    owners = {b: {a for a, other in sightings if other == b and rank(a) < rank(b)} for b in known}
+    isolated = {b: f"hub: {identity.hub}" for b in known if identity.hub is not None and len(owners[b]) > identity.hub}
+
+    def when(pair: tuple[str, str]) -> tuple[int, int, str, str]:
+        a, b = pair
+        at = -max(sightings[pair]) if shared(b) == "newest" else min(sightings[pair])
+        return rank(b), at, a, b
+
+    while True:
+        people = [{identifier} for identifier in known]
+        refused: dict[tuple[str, str], str] = {}
+        found: dict[str, str] = {}
+        owned: set[str] = set()
+        told = [(pair, True) for _, pair in always]
+        for (a, b), asserted in [*told, *((pair, False) for pair in sorted(sightings, key=when))]:
+            if not asserted:
+                hubs = [isolated[end] for end in (a, b) if isolated.get(end, "").startswith("hub")]
+                alone = [f"unlinked: {end}" for end in (a, b) if max(sightings[a, b]) <= unlinked.get(end, -1)]
+                apart = hubs or alone or [isolated[end] for end in (b, a) if end in isolated]
+                if apart:
+                    refused[a, b] = apart[0]
+                    continue
+            left = next(person for person in people if a in person)
+            right = next(person for person in people if b in person)
+            both = left | right
+            if left is not right:
+                enemies = [pair for pair in never if both.issuperset(pair)]
+                broken = [
+                    f"{type.name} {type.limit}"
+                    for type in sorted(identity.types.values(), key=lambda type: type.rank)
+                    if type.limit is not None
+                    and not asserted
+                    and sum(split(one)[0] == type.name for one in both) > type.limit
+                    and all(any(split(one)[0] == type.name for one in side) for side in (left, right))
+                ]
+                if enemies:
+                    if not asserted:
+                        refused[a, b] = f"never: {' '.join(enemies[0])}"
+                    continue
+                if broken:
+                    policy = shared(b) if b in owned else "keep"
+                    refused[a, b] = ("superseded: " if policy == "newest" else "limit: ") + broken[0]
+                    if policy == "separate":
+                        found.setdefault(b, f"separate: {broken[0]}")
+                    continue
+            elif asserted:
+                continue
+            owned.add(b)
+            people = [person for person in people if person is not left and person is not right] + [both]
+        if not found:
+            break
+        isolated |= found
+    named = {person_id(min(person, key=lambda one: (rank(one), seen[one], one))): person for person in people}
+    return named, refused
+
+
+def run(identity: IdentityRules, records: list[Link | Word]) -> MemoryLine:
+    line = graph(identity)
+    for record in records:
+        if isinstance(record, Word):
+            tell(line, *record)
+        else:
+            link(line, *record)
+    return line
+
+
+@given(cases(), st.randoms(use_true_random=False))
+@settings(max_examples=400, deadline=None)
+def test_any_order_of_links_and_assertions_gives_the_persons_of_the_whole_set(case, random) -> None:  # type: ignore[no-untyped-def]
+    identity, records = case
+    people, refused = oracle(identity, records)
+    random.shuffle(records)
+    line = run(identity, records)
+    assert not line.outputs[topics.DEAD_LETTERS]
+    found: dict[str, set[str]] = defaultdict(set)
+    for identifier, assignment in assignments(line).items():
+        found[assignment.periods[-1].person_id].add(identifier)
+    assert found == people
+    assert refusals(line) == refused
+
+
+@given(cases())
+@settings(max_examples=150, deadline=None)
+def test_moves_follow_each_slot_to_where_assignments_say(case) -> None:  # type: ignore[no-untyped-def]
+    line = run(*case)
+    place: dict[str, tuple[str, int]] = {}
+    for envelope in moves(line):
+        assert envelope.move is not None
+        for slot in envelope.move.slots:
+            person, version = place.get(slot.slot, (person_id(slot.slot.rpartition("#")[0]), 1))
+            assert (person, version + 1) == (envelope.person_id, slot.version)
+            place[slot.slot] = (envelope.move.to, slot.version)
+    for identifier, assignment in assignments(line).items():
+        for period in assignment.periods:
+            assert place.get(period.slot, (person_id(identifier), 1)) == (period.person_id, period.version)
