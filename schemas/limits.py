@@ -1,14 +1,18 @@
 """When dead letters are no longer single bad records but a sign that something is wrong with all of them.
 
-A share and a run are counted for each partition of a topic, and kept as metadata of the offset that is committed with
-them: whoever owns the partition next goes on counting, so that no restart opens the gate anew.
+A share and a run are counted over all partitions of a topic that a reader has: a storm spread over many is the same
+storm. Each partition's part is kept as metadata of the offset that is committed with it: whoever owns the partition next
+goes on counting, so that no restart opens the gate anew.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+P = TypeVar("P")
 
 #: a share is judged over so many records or more
 WINDOW = 1_000
@@ -43,35 +47,51 @@ class Tally:
         """How it stands in the metadata of a committed offset; empty as long as all was fine."""
         return f"bad={self.run}/{self.bad}/{self.records}" if self.bad or self.run else ""
 
-    def after(self, records: int, bad: Sequence[int], limits: Limits) -> Tally:
-        """The tally after so many more records, of which those at these places (ascending, from 0) are bad.
 
-        Raises TooMany beyond a limit.
-        """
-        run, longest, before = self.run, 0, -1
-        for place in bad:
-            run = run + 1 if place == before + 1 else 1
-            longest, before = max(longest, run), place
-        if longest > limits.run:
-            raise TooMany(f"more than {limits.run} records in a row can't be used")
-        if records:
-            run = run if before == records - 1 else 0
-        total, unusable = self.records + records, self.bad + len(bad)
-        if total < WINDOW:
-            return Tally(run, unusable, total)
-        if unusable > limits.share * total:
-            raise TooMany(f"{unusable} of the last {total} records can't be used (limit {limits.share:.0%})")
-        return Tally(run)
+def after(
+    tallies: Mapping[P, Tally], records: Mapping[P, int], bad: Mapping[P, Sequence[int]], limits: Limits
+) -> dict[P, Tally]:
+    """The tallies of all partitions of a topic that a reader has, after so many more `records` in each, of which those
+    at the places `bad` (ascending, from 0) are bad; partitions without any may be left out there.
+
+    Runs of several partitions add up, as each goes on until a good record comes in its partition. Raises TooMany beyond
+    a limit.
+    """
+    now, longest = dict(tallies), dict.fromkeys(tallies, 0)
+    for place, count in records.items():
+        found, before = bad.get(place, ()), tallies[place]
+        longest[place], run = _runs(before.run, count, found)
+        now[place] = Tally(run, before.bad + len(found), before.records + count)
+    for place in (place for place in tallies if longest[place]):
+        others = [now[other].run for other in now if other != place and now[other].run]
+        if longest[place] + sum(others) > limits.run:
+            spread = f", over {len(others) + 1} partitions," if others else ""
+            raise TooMany(f"more than {limits.run} records in a row{spread} can't be used")
+    total, unusable = sum(tally.records for tally in now.values()), sum(tally.bad for tally in now.values())
+    if total < WINDOW:
+        return now
+    if unusable > limits.share * total:
+        raise TooMany(f"{unusable} of the last {total} records can't be used (limit {limits.share:.0%})")
+    return {place: Tally(tally.run) for place, tally in now.items()}
+
+
+def _runs(run: int, records: int, bad: Sequence[int]) -> tuple[int, int]:
+    """The longest run that ends with one of these bad records, and the one that is not over behind all records."""
+    longest, before = 0, -1
+    for place in bad:
+        run = run + 1 if place == before + 1 else 1
+        longest, before = max(longest, run), place
+    return longest, run if not records or before == records - 1 else 0
 
 
 class TooMany(Exception):
     """So much can't be used that the fault is not in single records: better to stop than to bury a topic."""
 
 
-def advice(app: str, topic: str, partition: int) -> str:
+def advice(app: str, topic: str) -> str:
     """What to do about it, for the one who runs the line."""
     return (
-        f"No more of {topic}[{partition}] is passed over until you decide: mend what writes to {topic} "
+        f"No more of {topic} is passed over until you decide: mend what writes there "
         f"(`pathline dead-letters list --app {app} --topic {topic}` shows what came before), or let the bad records "
         "become dead letters by a higher PATHLINE_DEAD_LETTER_RUN and PATHLINE_DEAD_LETTER_RATIO; then start again: "
         "`pathline down`, `pathline up`."

@@ -26,11 +26,11 @@ from processors.runtime.metrics import Metrics, State
 from processors.runtime.outbox import Outbox
 from processors.runtime.partition import Partition
 from processors.runtime.points import Point, reached
-from processors.runtime.steps import Outcome, Steps
+from processors.runtime.steps import Letter, Outcome, Steps
 from processors.runtime.turns import StateTooLarge
 from schemas.clock import Clock
 from schemas.kafka import cause_of, client_config
-from schemas.limits import Limits, Tally, TooMany, advice
+from schemas.limits import Limits, TooMany, advice, after
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, changelog
 
@@ -126,13 +126,13 @@ class Engine:
         except StateTooLarge:
             outcome, changes = self._step(batch, careful=True)
         self._pending = batch.entries[outcome.taken :] + self._pending
+        counted = {number for topic in {topic for topic, _ in outcome.next} for number in self._count(outcome, topic)}
         for (topic, number), offset in outcome.next.items():
-            source = self._members.partitions[number].sources[topic]
-            source.next, source.tally = offset, self._tally(outcome, topic, number, source.tally)
+            self._members.partitions[number].sources[topic].next = offset
         for (topic, number), record in outcome.progress.items():
             source = self._members.partitions[number].sources[topic]
             source.at_end, source.seen = record is None, record.timestamp if record else source.seen
-        touched = {number for _, number in outcome.next} | set(outcome.works)
+        touched = {number for _, number in outcome.next} | set(outcome.works) | counted
         if touched:
             stepped = time.perf_counter()
             if changes or outcome.effects():
@@ -153,17 +153,28 @@ class Engine:
         if hasattr(self, "_members"):
             self._members.close()
 
-    def _tally(self, outcome: Outcome, topic: str, number: int, before: Tally) -> Tally:
-        """What of a partition was bad, this transaction included. Raises Stop beyond a limit."""
-        place = topic, number
+    def _count(self, outcome: Outcome, topic: str) -> set[int]:
+        """Take note of what of a topic was bad; the partitions of which something else is to be remembered now. Raises
+        Stop beyond a limit."""
+        sources = {number: partition.sources[topic] for number, partition in self._members.partitions.items()}
+        before = {number: source.tally for number, source in sources.items()}
+        records = {number: count for (name, number), count in outcome.counts.items() if name == topic}
+        bad = {number: places for (name, number), places in outcome.bad.items() if name == topic}
         try:
-            return before.after(outcome.counts[place], outcome.bad.get(place, ()), self._limits)
+            tallies = after(before, records, bad, self._limits)
         except TooMany as many:
-            letters = reversed(outcome.letters)
-            last = next(each for each in letters if (each.cause.topic, each.cause.partition) == place)
-            told = f"{self._stage.app} stops: {many} in {topic}[{number}], the last one at offset {last.cause.offset}"
-            why = f"{told}: {type(last.error).__name__}: {last.error}. {advice(self._stage.app, topic, number)}"
-            raise Stop(Exit.DEAD_LETTERS, why) from many
+            letters = (each for each in reversed(outcome.letters) if each.cause.topic == topic)
+            raise Stop(Exit.DEAD_LETTERS, self._too_many(many, topic, next(letters, None))) from many
+        for number, source in sources.items():
+            source.tally = tallies[number]
+        return {number for number in sources if tallies[number].metadata != before[number].metadata}
+
+    def _too_many(self, many: TooMany, topic: str, last: Letter | None) -> str:
+        told = f"{self._stage.app} stops: {many} in {topic}"
+        if last is not None:
+            why = f"{type(last.error).__name__}: {last.error}"
+            told += f"[{last.cause.partition}], the last one at offset {last.cause.offset}: {why}"
+        return f"{told}. {advice(self._stage.app, topic)}"
 
     def _step(self, batch: Batch, careful: bool) -> tuple[Outcome, dict[int, list[tuple[bytes, bytes | None]]]]:
         room = self._calls.room if self._calls else None

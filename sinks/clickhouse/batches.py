@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 from schemas.dead_letters import Failed
-from schemas.limits import Limits, Tally
+from schemas.limits import Tally
 from sinks.clickhouse.rows import Rows
 from sinks.clickhouse.tables import Row
 
@@ -84,16 +84,11 @@ class Batch:
         for table, row in rows:
             self.rows.setdefault(table, []).append(row)
 
-    def refuse(self, refused: Refused, limits: Limits) -> None:
-        """A record that left no rows because it could not be used. Raises TooMany beyond a limit."""
+    def refuse(self, refused: Refused) -> None:
+        """A record that left no rows because it could not be used."""
         self.bad.append(self.records)
         self._count(refused.record.offset, len(refused.record.value or b""))
         self.refused.append(refused)
-        self.after(limits)
-
-    def after(self, limits: Limits) -> Tally:
-        """What could not be used up to its end. Raises TooMany beyond a limit."""
-        return self.before.after(self.records, self.bad, limits)
 
     def reach(self, position: int) -> None:
         """Everything below this offset was read."""

@@ -25,7 +25,7 @@ from schemas.condition import JOINING, RUNNING, STOPPING, WAITING_FOR_BROKER, Co
 from schemas.dead_letters import Failed, letter, meant_for, replay_of
 from schemas.headers import headers_of, sendable
 from schemas.kafka import consumer_config, producer_config
-from schemas.limits import Limits, Tally, TooMany, advice
+from schemas.limits import Limits, Tally, TooMany, advice, after
 from schemas.settings import Settings
 from schemas.topics import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, REFUSALS, UPDATES
 from schemas.watchdog import Watchdog
@@ -211,15 +211,7 @@ class Writer:
         except BadRecord as error:
             log.warning("dead letter", topic=topic, partition=partition, offset=offset, reason=str(error))
             failed = Failed(topic, partition, offset, message.timestamp()[1], message.key(), value, headers)
-            self._refuse(batch, Refused(failed, str(error)))
-
-    def _refuse(self, batch: Batch, refused: Refused) -> None:
-        try:
-            batch.refuse(refused, self._limits)
-        except TooMany as many:
-            topic, partition = batch.partition
-            told = f"sink stops: {many} in {topic}[{partition}], the last one at offset {refused.record.offset}"
-            raise TooMany(f"{told}: {refused.reason}. {advice(GROUP, topic, partition)}") from many
+            batch.refuse(Refused(failed, str(error)))
 
     def _due(self) -> list[Batch]:
         batches = [batch for batch in self._assigned.batches.values() if batch.complete]
@@ -236,6 +228,7 @@ class Writer:
         if not batches:
             return
         began = time.monotonic()
+        tallies = self._tallies(batches)
         ahead = [
             TopicPartition(*batch.partition, range_.first, f"{range_.metadata} {batch.before.metadata}".rstrip())
             for batch in batches
@@ -247,14 +240,15 @@ class Writer:
         for batch in batches:
             self._insert(batch)
         crash_point("sink.inserted")
-        tallies = {batch.partition: batch.after(self._limits) for batch in batches}
-        after = [
+        taken = [
             TopicPartition(*batch.partition, range_.last + 1, tallies[batch.partition].metadata)
             for batch in batches
             if (range_ := batch.range) is not None
         ]
-        self._commit(after, [refused for batch in batches for refused in batch.refused])
+        self._commit(taken, [refused for batch in batches for refused in batch.refused])
         crash_point("sink.committed")
+        for partition, tally in tallies.items():
+            self._assigned.batches[partition].before = tally
         for batch in batches:
             self._assigned.batches[batch.partition] = Batch(batch.partition, before=tallies[batch.partition])
             metrics.RECORDS.labels(batch.partition[0]).inc(batch.records)
@@ -263,6 +257,21 @@ class Writer:
         self._flushed = time.monotonic()
         self._waiting_since = None if not self._any_waiting() else self._flushed
         metrics.FLUSH_SECONDS.observe(self._flushed - began)
+
+    def _tallies(self, batches: list[Batch]) -> dict[Partition, Tally]:
+        """What could not be used up to the ends of these batches, by partition of their topics. Raises TooMany."""
+        found: dict[Partition, Tally] = {}
+        for topic in {batch.partition[0] for batch in batches}:
+            before = {place: batch.before for place, batch in self._assigned.batches.items() if place[0] == topic}
+            records = {batch.partition: batch.records for batch in batches if batch.partition[0] == topic}
+            bad = {batch.partition: batch.bad for batch in batches if batch.partition[0] == topic}
+            try:
+                found |= after(before, records, bad, self._limits)
+            except TooMany as many:
+                last = [refused for batch in batches if batch.partition[0] == topic for refused in batch.refused][-1:]
+                where = [f"[{r.record.partition}], the last one at offset {r.record.offset}: {r.reason}" for r in last]
+                raise TooMany(f"sink stops: {many} in {topic}{''.join(where)}. {advice(GROUP, topic)}") from many
+        return found
 
     def _measure_lag(self, batch: Batch) -> None:
         if (range_ := batch.range) is not None:

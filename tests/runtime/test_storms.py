@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.runtime.workers import Counting, until
@@ -28,6 +29,26 @@ def test_a_worker_that_is_started_again_passes_over_no_more_of_a_storm(kafka: st
         assert len(line.dead_letters()) <= RUN
         assert f"stormy stops: more than {RUN} records in a row can't be used in stormy.in[0]" in line.logs()
         assert "pathline dead-letters list --app stormy --topic stormy.in" in line.logs()
+
+
+def test_a_storm_over_all_partitions_stops_its_worker_as_soon_as_one_in_a_single_partition(
+    kafka: str, tmp_path: Path
+) -> None:
+    limits = {"pathline_dead_letter_run": RUN, "pathline_batch_records": 8}
+    with Counting(kafka, tmp_path, "spread", partitions=4, **limits) as line:
+        # none of the partitions has as many as would stop it alone
+        for number in range(2 * RUN):
+            line.publish(f"key-{number}", b"poison")
+        line.flush()
+        worker = line.worker()
+        for _ in range(2):
+            until(lambda: worker.exit_code() == 65, "the worker stops")
+            assert RUN - 8 <= len(line.dead_letters()) <= RUN
+            worker.start()
+        until(lambda: worker.exit_code() == 65, "it stops again")
+        assert re.search(
+            rf"more than {RUN} records in a row, over [234] partitions, can't be used in spread.in\[", line.logs()
+        )
 
 
 def test_higher_limits_let_a_storm_become_dead_letters(kafka: str, tmp_path: Path) -> None:
