@@ -129,8 +129,8 @@ class KafkaBroker:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         command = [str(java.find()), f"-Xmx{self.heap_mb}m", "-Xms128m", "-XX:+UseSerialGC"]
         # one collector thread: measured, a small heap needs no more, and those of G1 cost a third more delay on few
-        # cores. The quick compiler only: measured, the broker then takes half the processor time, at its start and for the
-        # first millions of records; the thorough one would compete with the workers for a laptop's few cores
+        # cores. The quick compiler only: measured, the broker then takes half the processor time, at its start and for
+        # the first millions of records; the thorough one would compete with the workers for a laptop's few cores
         command += ["-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true"]
         command += [f"-Dlog4j2.configurationFile={self._write('log4j2.properties', _LOGGING)}"]
         command += ["-cp", f"{libraries}/*"]

@@ -204,8 +204,9 @@ class Stack:
         """Write how the line can be reached, when it changed."""
         now = replace(self.line, state=state, processes=self._supervisor.states(), restart=self._rolling.now)
         if now != self._line:
-            self._line = now
+            # the file first: who asks here is not to know more than who asks by a command
             self._home.write_line(now)
+            self._line = now
 
 
 def _failure(process: ProcessState) -> str:
