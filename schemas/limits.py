@@ -1,8 +1,8 @@
 """When dead letters are no longer single bad records but a sign that something is wrong with all of them.
 
 A share and a run are counted over all partitions of a topic that a reader has: a storm spread over many is the same
-storm. Each partition's part is kept as metadata of the offset that is committed with it: whoever owns the partition next
-goes on counting, so that no restart opens the gate anew.
+storm. Each partition's part is kept as metadata of the offset that is committed with it: whoever owns the partition
+next goes on counting, so that no restart opens the gate anew.
 """
 
 from __future__ import annotations
