@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from processors.runtime.contract import Table
-from schemas.identifiers import person_id
+from schemas.identifiers import person_id, slot_of
+from schemas.records import Assignment, Period
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True):
@@ -43,6 +44,10 @@ class Asserted(msgspec.Struct, frozen=True, array_like=True):
     tree: bool = False
 
 
+#: has the slots of the forgotten
+NOBODY = ""
+
+
 class Placement(msgspec.Struct, frozen=True, array_like=True):
     """The person who has the slot of the period that begins at `since`; `version` 1 is the derived placement."""
 
@@ -76,6 +81,21 @@ def new_node(identifier: str, seen_at: int) -> Node:
     """An identifier as it is before its first link: a person by itself."""
     person = person_id(identifier)
     return Node(person=person, seen=seen_at, placements=[Placement(0, person, 1)])
+
+
+def assignment(identifier: str, node: Node) -> Assignment:
+    """The assignment that tells what a node says."""
+    periods = [
+        Period(since=at.since, person_id=at.person, slot=slot_of(identifier, at.since), version=at.version)
+        for at in node.placements
+    ]
+    return Assignment(
+        identifier=identifier,
+        version=node.version,
+        periods=periods,
+        superseded=node.superseded,
+        generation=node.generation,
+    )
 
 
 NODES = Table("node", Node)

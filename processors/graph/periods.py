@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from processors.graph.model import Placement
+from processors.graph.model import NOBODY, Placement
 from schemas.identifiers import person_id
 
 
@@ -68,10 +68,13 @@ def place(
     derived = person_id(identifier, generation)
     found = {placement.since: placement for placement in placements}
     placed: list[Placement] = []
-    for since in sorted({*found, *(period.since for period in periods)}):
+    # what came before the first was erased
+    birth = placements[0].since
+    for since in sorted({*found, *(max(period.since, birth) for period in periods)}):
         before = found.get(since, Placement(since, derived, 1))
         owner = next(period.owner for period in reversed(periods) if period.since <= since)
-        placed.append(before if before.person == owner else Placement(since, owner, before.version + 1))
+        same = before.person in (owner, NOBODY)
+        placed.append(before if same else Placement(since, owner, before.version + 1))
     return placed
 
 

@@ -7,11 +7,13 @@ One partition, one writer, so links have one order; what it decides does not dep
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Collection
 
 import msgspec
 
 from processors.graph.assertions import check, heard
-from processors.graph.model import NODES, Known, Node, Placement, new_node
+from processors.graph.erasure import ERASE, erase, loader, outlived, remember
+from processors.graph.model import NODES, Known, Node, Placement, assignment, new_node
 from processors.graph.policy import Pair, Strength
 from processors.graph.settle import HUB, Nodes, connect, settle
 from processors.runtime.contract import BadRecord, Record, Turn
@@ -23,12 +25,10 @@ from schemas.definitions.model import Project
 from schemas.identifiers import person_id, slot_of
 from schemas.records import (
     Assertion,
-    Assignment,
     Definitions,
     Link,
     LinkEnvelope,
     Move,
-    Period,
     PersonEnvelope,
     Refusal,
     SlotVersion,
@@ -65,7 +65,9 @@ class GraphStage:
         if reason:
             self._refuse(turn, (link.a, link.b), Known([link.seen_at], link.source, link.event_id, reason), True)
             return
-        nodes = Nodes(lambda identifier: turn.get(NODES, identifier))
+        if outlived(turn, self._codec, link):
+            return
+        nodes = Nodes(loader(turn))
         pair = strength.pair(link.a, link.b)
         seeds = _record(nodes, pair, link, strength)
         if seeds:
@@ -74,9 +76,13 @@ class GraphStage:
 
     def _assertion(self, assertion: Assertion, turn: Turn) -> None:
         strength = self._rules()
-        check(assertion, strength)
-        nodes = Nodes(lambda identifier: turn.get(NODES, identifier))
-        seeds = _hear(nodes, assertion)
+        nodes = Nodes(loader(turn))
+        seeds: Collection[str]
+        if assertion.verb == ERASE:
+            seeds = erase(turn, self._codec, assertion.a, assertion.at, strength)
+        else:
+            check(assertion, strength)
+            seeds = _hear(nodes, assertion)
         if seeds:
             settle(nodes, seeds, strength)
         self._publish(nodes, turn, strength)
@@ -121,6 +127,7 @@ class GraphStage:
                     verdicts[strength.pair(identifier, other)] = (was, known)
             start = before or new_node(identifier, node.seen)
             for placement, origin in _moved(identifier, start, node):
+                remember(turn, identifier, node, origin)
                 slot = SlotVersion(slot=slot_of(identifier, placement.since), version=placement.version)
                 moves.setdefault((origin, placement.person), []).append(slot)
             if before is None or (before.placements, before.superseded) != (node.placements, node.superseded):
@@ -145,21 +152,6 @@ class GraphStage:
         turn.send(topics.REFUSALS, a, self._codec.encode(refusal))
 
 
-def assignment(identifier: str, node: Node) -> Assignment:
-    """The assignment that tells what a node says."""
-    periods = [
-        Period(since=at.since, person_id=at.person, slot=slot_of(identifier, at.since), version=at.version)
-        for at in node.placements
-    ]
-    return Assignment(
-        identifier=identifier,
-        version=node.version,
-        periods=periods,
-        superseded=node.superseded,
-        generation=node.generation,
-    )
-
-
 def _not_admissible(strength: Strength, link: Link) -> str:
     if link.a == link.b:
         raise BadRecord(f"a link of {link.a} with itself")
@@ -175,7 +167,7 @@ def _hear(nodes: Nodes, assertion: Assertion) -> list[str]:
         nodes.change(end, heard(node, other, assertion))
         seeds.append(end)
         if not other:
-            seeds += node.links
+            seeds += [*node.links, *filter(None, node.assertions)]
     return seeds
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processors.graph.model import NODES
 from processors.runtime.memory import MemoryLine
 from schemas import topics
 from schemas.definitions.model import IdentityRules
 from schemas.identifiers import person_id, split
 from schemas.records import Assertion, LinkEnvelope
-from tests.graph.rules import CODEC, assignments, graph, link, moves, refusals
+from tests.graph.rules import CODEC, assignments, graph, link, moves, persons, refusals, shop
 from tests.graph.test_order import TYPES, Link, some_rules
 
 
@@ -180,3 +182,103 @@ def test_moves_follow_each_slot_to_where_assignments_say(case) -> None:  # type:
     for identifier, assignment in assignments(line).items():
         for period in assignment.periods:
             assert place.get(period.slot, (person_id(identifier), 1)) == (period.person_id, period.version)
+
+
+def test_never_takes_two_apart_whom_a_third_joined_and_a_revocation_joins_them_again() -> None:
+    line = run(shop(), [("user_id:1", "anonymous_id:k", 1), ("email:a@x.com", "anonymous_id:k", 2)])
+    tell(line, "never", "email:a@x.com", "user_id:1", 10)
+    assert persons(line) == [{"anonymous_id:k", "user_id:1"}, {"email:a@x.com"}]
+    assert refusals(line) == {("email:a@x.com", "anonymous_id:k"): "never: user_id:1 email:a@x.com"}
+    tell(line, "revoke", "user_id:1", "email:a@x.com", 20)
+    assert persons(line) == [{"anonymous_id:k", "email:a@x.com", "user_id:1"}]
+    assert refusals(line) == {}
+
+
+def test_an_assertion_that_arrives_late_does_not_count_against_a_newer_one() -> None:
+    line = run(shop(), [])
+    tell(line, "always", "user_id:1", "user_id:2", 10)
+    tell(line, "never", "user_id:2", "user_id:1", 9)
+    assert persons(line) == [{"user_id:1", "user_id:2"}]
+    tell(line, "revoke", "user_id:1", "user_id:2", 9)
+    assert persons(line) == [{"user_id:1", "user_id:2"}]
+
+
+def test_always_joins_two_users_beyond_the_limit_and_keeps_out_only_a_third() -> None:
+    line = run(shop(), [("user_id:1", "email:a@x.com", 1), ("user_id:2", "email:b@x.com", 2)])
+    tell(line, "always", "user_id:1", "user_id:2")
+    link(line, "user_id:2", "anonymous_id:k", 2_000)
+    link(line, "user_id:3", "anonymous_id:k", 3_000)
+    assert persons(line) == [
+        {"anonymous_id:k", "email:a@x.com", "email:b@x.com", "user_id:1", "user_id:2"},
+        {"user_id:3"},
+    ]
+    assert refusals(line) == {("user_id:3", "anonymous_id:k"): "limit: user_id 1"}
+
+
+def test_never_holds_against_always_that_would_join_the_two_through_others() -> None:
+    line = run(shop(), [])
+    tell(line, "never", "user_id:1", "user_id:3", 1)
+    tell(line, "always", "user_id:1", "user_id:2", 2)
+    tell(line, "always", "user_id:2", "user_id:3", 3)
+    assert persons(line) == [{"user_id:1"}, {"user_id:2", "user_id:3"}]
+    tell(line, "revoke", "user_id:1", "user_id:3", 4)
+    assert persons(line) == [{"user_id:1", "user_id:2", "user_id:3"}]
+
+
+def test_always_gives_a_shared_device_to_one_person_for_all_times() -> None:
+    line = run(shop("newest"), [("user_id:1", "anonymous_id:k", 1), ("user_id:2", "anonymous_id:k", 5)])
+    tell(line, "always", "user_id:1", "anonymous_id:k")
+    assert {period.person_id for period in assignments(line)["anonymous_id:k"].periods} == {person_id("user_id:1")}
+    link(line, "user_id:2", "anonymous_id:k", 2_000)
+    assert assignments(line)["anonymous_id:k"].periods[-1].person_id == person_id("user_id:1")
+
+
+def test_unlink_lets_an_identifier_stand_alone_until_it_is_seen_later() -> None:
+    line = run(shop(), [("user_id:1", "email:a@x.com", 1), ("email:a@x.com", "anonymous_id:k", 2)])
+    tell(line, "unlink", "email:a@x.com", at=10)
+    assert persons(line) == [{"anonymous_id:k"}, {"email:a@x.com"}, {"user_id:1"}]
+    assert set(refusals(line).values()) == {"unlinked: email:a@x.com"}
+    assert assignments(line)["user_id:1"].superseded == ["email:a@x.com"]
+    link(line, "user_id:1", "email:a@x.com", 10)
+    assert persons(line) == [{"anonymous_id:k"}, {"email:a@x.com"}, {"user_id:1"}]
+    link(line, "user_id:1", "email:a@x.com", 11)
+    assert persons(line) == [{"anonymous_id:k"}, {"email:a@x.com", "user_id:1"}]
+    assert assignments(line)["user_id:1"].superseded == []
+
+
+def test_unlink_ends_what_was_asserted_before_and_not_what_is_asserted_after() -> None:
+    line = run(shop(), [])
+    tell(line, "always", "user_id:1", "email:a@x.com", 5)
+    tell(line, "unlink", "email:a@x.com", at=10)
+    assert persons(line) == [{"email:a@x.com"}, {"user_id:1"}]
+    tell(line, "always", "user_id:1", "email:a@x.com", 15)
+    assert persons(line) == [{"email:a@x.com", "user_id:1"}]
+
+
+@pytest.mark.parametrize(
+    ("verb", "a", "b", "why"),
+    [
+        ("sometimes", "user_id:1", "user_id:2", "no assertion known here: sometimes"),
+        ("never", "user_id:1", "", "never is about another number of identifiers than 1"),
+        ("unlink", "user_id:1", "user_id:2", "unlink is about another number of identifiers than 2"),
+        ("always", "user_id:1", "user_id:1", "always user_id:1 with itself"),
+        ("always", "user_id:1", "user_id:null", "user_id:null: blocked value"),
+        ("never", "shoe_size:1", "user_id:1", "shoe_size:1: unknown identifier type"),
+    ],
+)
+def test_what_can_not_be_obeyed_is_a_dead_letter_with_the_reason(verb: str, a: str, b: str, why: str) -> None:
+    line = run(shop(), [("user_id:1", "email:a@x.com", 1)])
+    tell(line, verb, a, b)
+    (letter,) = line.outputs[topics.DEAD_LETTERS]
+    assert dict(letter.headers)["message"].decode() == why
+    assert persons(line) == [{"email:a@x.com", "user_id:1"}]
+
+
+def test_who_decided_and_why_is_kept() -> None:
+    line = run(shop(), [])
+    tell(line, "never", "user_id:1", "user_id:2", 7, "two brothers")
+    for one, other in (("user_id:1", "user_id:2"), ("user_id:2", "user_id:1")):
+        node = line.state("graph", NODES, one)
+        assert node is not None
+        said = node.assertions[other]
+        assert (said.verb, said.at, said.author, said.reason) == ("never", 7, "ann", "two brothers")
