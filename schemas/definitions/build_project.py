@@ -11,7 +11,8 @@ import phonenumbers
 from schemas.definitions import defaults, durations
 from schemas.definitions.grammar import project as written
 from schemas.definitions.grammar.base import Findings
-from schemas.definitions.model import Cap, Channel, EventRule, Holdout, IdentifierType, IdentityRules
+from schemas.definitions.grammar.sources import SourcesFile
+from schemas.definitions.model import Cap, Channel, EventRule, Holdout, IdentifierType, IdentityRules, SourceRule
 from schemas.definitions.names import event_path
 from schemas.definitions.problems import nearest
 from schemas.definitions.yaml12 import Mapping as Located
@@ -43,7 +44,21 @@ def identity(part: written.IdentityFile, raw: Located, findings: Findings) -> Id
             findings.add(type_.at("region"), "region belongs to normalize: phone")
         if type_.region is not None and not _is_region(type_.region):
             findings.add(type_.at("region"), f"there is no region {type_.region!r}", "two letters, such as UA or US")
-        types[name] = IdentifierType(name, rank, type_.limit, None, type_.normalize, type_.region, type_.shared)
+        if type_.ignore and type_.normalize != "email":
+            findings.add(type_.at("ignore"), "ignore belongs to normalize: email")
+        if type_.per is not None and type_.limit is None:
+            findings.add(type_.at("per"), "per belongs to a limit", "such as limit: 1, per: 30d")
+        types[name] = IdentifierType(
+            name=name,
+            rank=rank,
+            limit=type_.limit,
+            per=type_.per,
+            normalize=type_.normalize,
+            region=type_.region,
+            shared=type_.shared,
+            ignore=frozenset(type_.ignore),
+            hash=type_.hash,
+        )
     if part.blocked is None:
         blocked, patterns = defaults.BLOCKED, defaults.BLOCKED_PATTERNS
     else:
@@ -92,8 +107,26 @@ def channels(part: written.ChannelsFile, types: Mapping[str, IdentifierType], fi
             quiet,
             rules.kind,
             () if rules.kind == "session" else addresses,
+            rules.monthly_fee,
         )
     return built
+
+
+def sources(part: SourcesFile) -> tuple[SourceRule, ...]:
+    """Rules of sources in order. What they are compared with is lower case."""
+    return tuple(
+        SourceRule(
+            rule.source,
+            {tag: _lower(values) for tag, values in rule.utm or () if values is not None},
+            tuple(rule.click_id or ()),
+            _lower(rule.referrer or ()),
+        )
+        for rule in part.root
+    )
+
+
+def _lower(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(text.lower() for text in texts)
 
 
 def _blocked(values: Sequence[object], raw: Located, findings: Findings) -> tuple[frozenset[str], tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from schemas.definitions.model import Channel, IdentifierType, IdentityRules
+from schemas.definitions.model import Channel, IdentifierType, IdentityRules, SourceRule
 
 #: Values that identify nobody, seen in real data of several companies.
 BLOCKED = frozenset(
@@ -39,6 +39,20 @@ _ADDRESSES = {
     "app_inbox": ("user_id",),
     "in_app": ("user_id",),
 }
+
+#: Sources of a project without sources.yaml: what is tagged says it itself, then paid clicks, searches, other sites.
+SOURCES = (
+    SourceRule(None, utm={"source": ("*",)}),
+    SourceRule("google_ads", click_ids=("gclid", "gbraid", "wbraid", "dclid")),
+    SourceRule("microsoft_ads", click_ids=("msclkid",)),
+    SourceRule("facebook", click_ids=("fbclid",)),
+    SourceRule("tiktok", click_ids=("ttclid",)),
+    SourceRule(
+        "organic_search",
+        referrers=("google.*", "bing.com", "duckduckgo.com", "yahoo.*", "baidu.com", "ecosia.org", "yandex.*"),
+    ),
+    SourceRule(None, referrers=("*",)),
+)
 
 
 def identity() -> IdentityRules:

@@ -18,7 +18,8 @@ from schemas.definitions.grammar.base import Findings
 from schemas.definitions.grammar.conditions import SegmentFile
 from schemas.definitions.grammar.journeys import JourneyFile
 from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile
-from schemas.definitions.model import Channel, EventRule, IdentityRules, Journey, Project, Segment
+from schemas.definitions.grammar.sources import SourcesFile
+from schemas.definitions.model import Channel, EventRule, IdentityRules, Journey, Project, Segment, SourceRule
 from schemas.definitions.names import Names
 from schemas.definitions.ordering import in_order
 from schemas.definitions.problems import Invalid, Problem, nearest
@@ -27,7 +28,7 @@ from schemas.definitions.yaml12 import Mark, Unreadable, read
 
 #: A folder is a project if it has one of these.
 MARKERS = ("project.yaml", "identity.yaml")
-ROOT_FILES = ("project.yaml", "identity.yaml", "events.yaml", "channels.yaml")
+ROOT_FILES = ("project.yaml", "identity.yaml", "events.yaml", "channels.yaml", "sources.yaml")
 FOLDERS = ("segments", "journeys", "templates", "traits")
 MAX_FILES = 10_000
 #: A published project is one Kafka record.
@@ -149,6 +150,7 @@ class _Loader:
         journeys, hidden = self._journeys(names)
         check_uses(templates, self._uses, self._findings)
         events = self._events()
+        sources = self._sources()
         ordered, cycles = in_order({**segments, **hidden})
         for cycle in cycles:
             place = self._references[cycle[0]][cycle[1]]
@@ -174,6 +176,7 @@ class _Loader:
             templates={name: file.template for name, file in templates.items()},
             version=content_hash(self._files),
             files=dict(self._files),
+            sources=sources,
         )
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -232,6 +235,10 @@ class _Loader:
     def _events(self) -> dict[str, EventRule]:
         part = self._part("events.yaml", EventsFile)
         return {} if part is None else build_project.events(part, self._of("events.yaml"))
+
+    def _sources(self) -> tuple[SourceRule, ...]:
+        part = self._part("sources.yaml", SourcesFile)
+        return defaults.SOURCES if part is None else build_project.sources(part)
 
     def _templates(self, names: Names) -> dict[str, TemplateFile]:
         built: dict[str, TemplateFile] = {}

@@ -220,7 +220,10 @@ class Journey:
 
 @dataclass(frozen=True, slots=True)
 class IdentifierType:
-    """`rank` 0 is the strongest. `limit` None is no limit; `per` is its period in milliseconds, None for ever."""
+    """`rank` 0 is the strongest. `limit` None is no limit; `per` is its period in milliseconds, None for ever.
+
+    `ignore` are the parts of an e-mail address that are left out; `hash`: only a hash of the value is kept.
+    """
 
     name: str
     rank: int
@@ -229,6 +232,8 @@ class IdentifierType:
     normalize: str | None = None  # email | phone
     region: str | None = None
     shared: Literal["keep", "newest", "separate"] = "keep"
+    ignore: frozenset[str] = frozenset()  # of plus_tags, dots
+    hash: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +278,18 @@ class Channel:
     quiet: tuple[int, int] | None = None
     kind: Literal["send", "session"] = "send"
     identifiers: tuple[str, ...] = ()
+    monthly_fee: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRule:
+    """What shows a source: tags by name, parameters of the page's address, referring hosts; `*` stands for anything,
+    all that is named has to fit. `source` None is the tag, parameter or host itself."""
+
+    source: str | None
+    utm: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    click_ids: tuple[str, ...] = ()
+    referrers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,3 +323,4 @@ class Project:
     templates: Mapping[str, Template]
     version: str
     files: Mapping[str, str]
+    sources: tuple[SourceRule, ...] = ()

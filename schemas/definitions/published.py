@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from schemas.definitions.grammar.conditions import SegmentFile
 from schemas.definitions.grammar.journeys import JourneyFile
 from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile, TemplateParts
+from schemas.definitions.grammar.sources import SourcesFile
 
 FOLDER = Path(__file__).parent / "json"
 KINDS: dict[str, type[BaseModel]] = {
@@ -22,6 +23,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "identity": IdentityFile,
     "events": EventsFile,
     "channels": ChannelsFile,
+    "sources": SourcesFile,
     "segment": SegmentFile,
     "journey": JourneyFile,
 }

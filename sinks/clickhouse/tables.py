@@ -12,7 +12,7 @@ _UUID = pa.binary(16)
 
 
 class Origin(NamedTuple):
-    """The record a row came from; the last three columns of every table."""
+    """The record a row came from; the last three columns of every table that is written from records."""
 
     topic: str
     partition: int
@@ -132,6 +132,25 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "detail": pa.string(),
         "attempts": pa.uint32(),
         **_ORIGIN,
+    },
+    # these come from files, not from records
+    "costs_raw": {
+        "file": pa.string(),
+        "load": pa.uint64(),
+        "line": pa.uint32(),
+        "day": pa.date32(),
+        "channel": pa.string(),
+        "campaign": pa.string(),
+        "amount": pa.float64(),
+        "currency": pa.string(),
+    },
+    "rates_raw": {
+        "file": pa.string(),
+        "load": pa.uint64(),
+        "line": pa.uint32(),
+        "day": pa.date32(),
+        "currency": pa.string(),
+        "rate": pa.float64(),
     },
 }
 

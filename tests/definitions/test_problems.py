@@ -182,7 +182,13 @@ def test_the_rest_of_a_journey(more: str, message: str) -> None:
         ("identity", "identifiers: {email: {shared: new}}", "1:31", "'new' is not allowed here"),
         ("identity", "identifiers: {email: {region: UA}}", "1:31", "region belongs to normalize: phone"),
         ("identity", "identifiers: {phone: {normalize: phone, region: XX}}", "1:49", "there is no region 'XX'"),
-        ("identity", "identifiers: {email: {limit: 5, per: 30d}}", "1:33", "not supported yet: per"),
+        ("identity", "identifiers: {email: {per: 30d}}", "1:28", "per belongs to a limit"),
+        ("identity", "identifiers: {email: {limit: 5, per: 30}}", "1:38", "30 has no unit; write for example 30s"),
+        ("identity", "identifiers: {email: {limit: 5, per: 0d}}", "1:38", "must be longer than 0s"),
+        ("identity", "identifiers: {email: {limit: one}}", "1:30", "a whole number is expected"),
+        ("identity", "identifiers: {phone: {ignore: [dots]}}", "1:31", "ignore belongs to normalize: email"),
+        ("identity", "identifiers: {email: {normalize: email, ignore: [tags]}}", "1:50", "'tags' is not allowed here"),
+        ("identity", "identifiers: {phone: {hash: sha256}}", "1:29", "true or false is expected"),
         ("identity", "identifiers: {email: {}}\nblocked: ['/(/']", "2:11", "is not a regular expression"),
         ("identity", "identifiers: {email: {}}\nhub: many", "2:6", "a whole number is expected"),
         ("events", "Order: {smae: properties.id}", "1:9", "unknown key 'smae' (did you mean same?)"),
@@ -265,3 +271,21 @@ def test_all_problems_of_all_files_are_told_at_once_in_order() -> None:
         "segments/a.yaml:1:7:",
         "segments/b.yaml:3:24:",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "place", "message"),
+    [
+        ("- {utm: {sorce: x}}", "1:10", "unknown key 'sorce' (did you mean source?)"),
+        ("- {source: a}", "1:3", "a rule needs one of utm, click_id, referrer"),
+        ("- {utm: {}, source: a}", "1:9", "name a tag, for example utm: {source: newsletter}"),
+        ("- {referer: x}", "1:4", "unknown key 'referer' (did you mean referrer?)"),
+        ("- {click_id: []}", "1:14", "at least 1 expected"),
+        ("google: gclid", "1:1", "a list is expected, not a mapping"),
+    ],
+)
+def test_sources(rule: str, place: str, message: str) -> None:
+    found = told(sources=rule)
+    assert len(found) == 1, found
+    assert found[0].startswith(f"sources.yaml:{place}: ")
+    assert message in found[0]

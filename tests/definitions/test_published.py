@@ -35,6 +35,7 @@ def test_editors_accept_the_example_project(file: str) -> None:
         ("journey", journey("- wait: 1h", "{evnt: A}")),
         ("channels", "email: {consent: optin}"),
         ("identity", "identifiers: {email: {limit: none}}"),
+        ("sources", "- {source: a, refferer: b}"),
         ("project", "nam: x"),
         ("template", "subject: 5"),
     ],

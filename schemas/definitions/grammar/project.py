@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, RootModel, Tag
 
@@ -13,6 +13,7 @@ from schemas.definitions.grammar.base import (
     EventPath,
     Name,
     Part,
+    Span,
     by_shape,
     span,
 )
@@ -41,11 +42,16 @@ class ProjectFile(Part):
 class IdentifierRules(Part):
     """One type of identifier."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"hash", "per"})
-
     limit: int | None = Field(None, ge=1, description="How many of them one person may have.")
+    per: Span | None = Field(
+        None, description="The limit counts those new within this time; one not seen for so long may change its owner."
+    )
     normalize: Literal["email", "phone"] | None = None
     region: str | None = Field(None, pattern=r"^[A-Z]{2}$", description="Country of phone numbers without a +.")
+    ignore: list[Literal["plus_tags", "dots"]] = Field(
+        default_factory=list, description="Parts of an e-mail address that make it no other one."
+    )
+    hash: bool = Field(False, description="Keep only the SHA-256 of the value, nowhere the value itself.")
     shared: Literal["keep", "newest", "separate"] = Field(
         "keep", description="Who owns a shared one: the first owner, the newest, or a person of its own."
     )
@@ -104,6 +110,7 @@ class ChannelRules(Part):
     """One channel."""
 
     cost: float = Field(0, ge=0, description="Of one message, in the project's currency.")
+    monthly_fee: float = Field(0, ge=0, description="Fixed, whatever is sent; in the project's currency.")
     connector: str = Field("", description="Who delivers, for example smtp.")
     consent: Literal["opt_in", "opt_out", "double_opt_in", "none"] = "none"
     caps: list[CapRule] = Field(default_factory=list)
