@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pathline.local.home import ProcessState
 from pathline.local.services import Service, rotate
-from processors.runtime.exits import Exit
+from processors.runtime.exits import HOPELESS
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 10.0
@@ -18,8 +18,6 @@ STEADY_SECONDS = 30.0
 READY_CHECK_SECONDS = 2.0
 LOG_CHECK_SECONDS = 60.0
 STOP_SECONDS = 15.0
-#: exit codes by which a worker says that starting it again would not help
-HOPELESS = frozenset({Exit.DEAD_LETTERS, Exit.SETUP})
 
 
 @dataclass

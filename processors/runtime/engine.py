@@ -18,6 +18,7 @@ import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from processors.runtime import unreadable
 from processors.runtime.calls import Calls, Result
 from processors.runtime.contract import Calling, Stage
 from processors.runtime.exits import Exit, Stop
@@ -27,7 +28,7 @@ from processors.runtime.outbox import Outbox
 from processors.runtime.partition import Partition
 from processors.runtime.points import Point, reached
 from processors.runtime.steps import Letter, Outcome, Steps
-from processors.runtime.turns import StateTooLarge
+from processors.runtime.turns import StateTooLarge, Unreadable
 from schemas.clock import Clock
 from schemas.kafka import cause_of, client_config
 from schemas.limits import Limits, TooMany, advice, after
@@ -179,7 +180,11 @@ class Engine:
     def _step(self, batch: Batch, careful: bool) -> tuple[Outcome, dict[int, list[tuple[bytes, bytes | None]]]]:
         room = self._calls.room if self._calls else None
         steps = Steps(self._stage, self._clock, self._members.partitions, self._most, room, careful=careful)
-        outcome = steps.run(batch.entries, batch.results)
+        try:
+            outcome = steps.run(batch.entries, batch.results)
+        except Unreadable as found:
+            why = unreadable.advice(self._settings.brokers, self._stage.app, found)
+            raise Stop(Exit.STATE, why) from found
         changes = {number: list(work.changes()) for number, work in outcome.works.items()}
         return outcome, {number: changed for number, changed in changes.items() if changed}
 

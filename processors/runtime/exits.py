@@ -28,7 +28,12 @@ class Exit(IntEnum):
     BROKEN = 70  # an error nobody expected: start again
     DISK = 74  # no room for state on the disk: start again, it goes on once there is some
     LOST = 75  # the partitions or the transactions now belong to another worker: start again
+    STATE = 76  # what the changelog has under a key is no state: starting again does not help, put it right
     SETUP = 78  # topics or settings are not as they must be: starting again does not help
+
+
+#: who ends with one of these would do so again
+HOPELESS = frozenset({Exit.DEAD_LETTERS, Exit.STATE, Exit.SETUP})
 
 
 class Stop(Exception):

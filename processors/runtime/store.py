@@ -43,13 +43,12 @@ def wakes_until(due: int) -> bytes:
 
 def is_state(key: bytes) -> bool:
     """Whether this can be the key of a state or a wake: an app's changelog may hold records of somebody else."""
-    if not key.startswith(WAKE_PREFIX):
-        return key.startswith(b"s") and b"\0" in key
+    wake = key.startswith(WAKE_PREFIX)
     try:
-        key[_DUE.size :].decode()
+        key[_DUE.size if wake else 0 :].decode()
     except UnicodeDecodeError:
         return False
-    return len(key) >= _DUE.size
+    return len(key) >= _DUE.size if wake else key.startswith(b"s") and b"\0" in key
 
 
 class Store(Protocol):

@@ -67,7 +67,7 @@ class Work:
         value = self._cache.get(raw, _ABSENT)
         if value is _ABSENT:
             data = self._store.get(raw)
-            value = self._cache[raw] = None if data is None else table.decode(data)
+            value = self._cache[raw] = None if data is None else self._decoded(table, raw, data)
         return value  # type: ignore[no-any-return]
 
     def put(self, table: Table[S], key: str, value: S | None) -> None:
@@ -78,14 +78,14 @@ class Work:
         self._cache[raw] = value
         self._dirty[raw] = table
 
-    def scan(self, table: Table[S]) -> Iterator[tuple[str, S]]:
-        first = state_key(table, "")
+    def scan(self, table: Table[S], prefix: str = "") -> Iterator[tuple[str, S]]:
+        first, before = state_key(table, prefix), len(state_key(table, ""))
         changed = sorted(raw for raw in self._dirty if raw.startswith(first))
-        stored = ((raw, data) for raw, data in self._store.scan(first, first[:-1] + b"\1") if raw not in self._dirty)
+        stored = ((raw, data) for raw, data in self._store.scan(first, first + b"\xff") if raw not in self._dirty)
         for raw, data in heapq.merge(stored, ((raw, b"") for raw in changed), key=itemgetter(0)):
-            value = self._cache[raw] if raw in self._dirty else table.decode(data)
+            value = self._cache[raw] if raw in self._dirty else self._decoded(table, raw, data)
             if value is not None:
-                yield raw[len(first) :].decode(), value
+                yield raw[before:].decode(), value
 
     def send(self, topic: str, key: str, value: bytes | None, partition: int | None = None) -> None:
         raw = key.encode()
@@ -129,6 +129,12 @@ class Work:
             yield raw, data
         yield from self._wakes.items()
 
+    def _decoded(self, table: Table[S], raw: bytes, data: bytes) -> S:
+        try:
+            return table.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Unreadable(self._partition, raw, str(error)) from error
+
     def _mark(self, raw: bytes, value: bytes | None) -> None:
         self._undo_wakes.append((raw, self._wakes.get(raw, _ABSENT)))
         self._wakes[raw] = value
@@ -154,3 +160,12 @@ class Work:
 
 class StateTooLarge(Exception):
     """A state is above the size limit and which turn made it so is not known yet."""
+
+
+class Unreadable(Exception):
+    """What stands under a key is no state of its table: somebody else wrote it, or another version of the app."""
+
+    def __init__(self, partition: int, key: bytes, why: str) -> None:
+        super().__init__(why)
+        self.partition = partition
+        self.key = key

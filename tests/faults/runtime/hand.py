@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pathline.local.children import die_with_parent
-from processors.runtime.exits import Exit
+from processors.runtime.exits import HOPELESS
 
 #: a worker that ended by itself is started again after this long
 _BACK_OFF_SECONDS = 0.5
@@ -71,7 +71,7 @@ class Hand:
         if not self._ended:
             self._ended = time.monotonic()
             self.ends[code] += 1
-            if code in (1, Exit.DEAD_LETTERS, Exit.SETUP):
+            if code == 1 or code in HOPELESS:
                 raise Stuck(f"{self.name} ended with exit code {code}:\n{self.last_words()}")
         if self.wanted and (code < 0 or time.monotonic() - self._ended > _BACK_OFF_SECONDS):
             self.start()
