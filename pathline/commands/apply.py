@@ -34,7 +34,7 @@ def apply(
     settings = current.kafka_settings()
     # a new channel needs its topics before the first journey sends over it
     apply_topics(settings, topic_channels(checked))
-    if publish(settings, checked, _user()):
+    if publish(settings, checked, user()):
         typer.echo(f"{checked.name} {checked.version} is in force")
     else:
         typer.echo(f"{checked.name} {checked.version} was in force already")
@@ -105,7 +105,8 @@ def in_force(settings: Settings, codec: Codec) -> str | None:
     return versions[-1] if versions else None
 
 
-def _user() -> str:
+def user() -> str:
+    """Who is at the command line, empty when that has no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
