@@ -24,6 +24,10 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
     """A record with an Avro schema of its own."""
 
 
+#: `source` of events that journeys produce
+JOURNEY_SOURCE = "journey"
+
+
 class Event(Wire, frozen=True, kw_only=True):
     message_id: str
     event_id: str

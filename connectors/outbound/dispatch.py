@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from connectors.outbound.channel import Channel, Outcome
+from connectors.outbound.erasure import erased, follow, remember
 from connectors.outbound.receipts import receipt
 from connectors.outbound.state import ALLOWED, DONE, LINE, OPEN, PLACE, Allowed, Done, Line, Open
 from processors.runtime.contract import BadRecord, Record, Turn
@@ -76,7 +77,10 @@ class DispatchStage:
         command = self._codec.decode(SendCommand, record.value)
         if turn.get(OPEN, command.send_id) is not None or turn.get(DONE, command.send_id) is not None:
             return
+        if erased(turn, command):
+            return
         assert record.value is not None
+        remember(turn, command)
         self._enqueue(turn, command.send_id, Open(record.value, "queued"))
 
     def on_wake(self, key: str, due: int, turn: Turn) -> None:
@@ -185,8 +189,9 @@ class DispatchStage:
     # --- what people allow
 
     def _follow(self, update: Update, turn: Turn) -> None:
-        if update.kind == "erasure":
-            turn.put(ALLOWED, update.person_id, None)
+        if update.erasure is not None:
+            follow(turn, update.person_id, update.erasure, self._ledger)
+            self._fill(turn, _line(turn))
             return
         # at a move the profile goes to another person; what was known here stays the measure for what is on its way
         if update.profile is None or update.kind == "move":

@@ -47,8 +47,20 @@ class Line(msgspec.Struct, frozen=True):
     handed: int = 0
 
 
+class Erased(msgspec.Struct, frozen=True):
+    """A person of whom something was erased at an instant (milliseconds UTC): all of it (`whole`), or what was sent to
+    these identifiers, by mark."""
+
+    at: int
+    whole: bool
+    identifiers: list[str] = []
+
+
 OPEN = Table("open", Open)
 DONE = Table("done", Done)
 ALLOWED = Table("allowed", Allowed)
 LINE = Table("line", Line)
 PLACE = Table("place", str)
+ERASED = Table("erased", Erased)
+#: by `person\0send_id` the mark of the identifier it went to: whose sends these are
+OF = Table("of", str)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from processors.runtime.contract import Table
+from schemas.erasure import mark
 from schemas.identifiers import person_id, slot_of
 from schemas.records import Period
 
@@ -41,16 +42,41 @@ class Recent(msgspec.Struct, frozen=True, array_like=True):
     full: list[tuple[int, int]] = []
 
 
+#: has the periods of an identifier in which it belonged to somebody who was erased
+NOBODY = ""
+
+
+class Forgotten(msgspec.Struct, frozen=True, array_like=True):
+    """An identifier that was erased (instant in milliseconds since 1970 UTC) and begins anew with `generation`; `back`
+    says that it did."""
+
+    at: int
+    generation: int
+    back: bool = False
+
+
 HOLDERS = Table("holder", Holder)
-#: by `stronger\0weaker`
+#: by `identifier\0mark of the other`, so that nobody can be read from the state of somebody else
 SENT = Table("sent", Sent)
+#: by mark
+FORGOTTEN = Table("forgotten", Forgotten)
 RECENT = Table("recent", Recent)
 #: full blocks by `identifier\0number`
 BLOCKS = Table("block", bytes)
 
 
-def place_of(holder: Holder | None, identifier: str, occurred_at: int) -> tuple[str, str, int]:
-    """(person_id, slot, version) under which an event of this identifier at this time is filed."""
+def sent_key(identifier: str, other: str) -> str:
+    """Where it stands what was sent of a link."""
+    return f"{identifier}\0{mark(other)}"
+
+
+def place_of(
+    holder: Holder | None, forgotten: Forgotten | None, identifier: str, occurred_at: int
+) -> tuple[str, str, int]:
+    """(person_id, slot, version) under which an event of this identifier at this time is filed; the person is empty
+    when it is one that was erased."""
+    if holder is None and forgotten is not None:
+        return person_id(identifier, forgotten.generation), slot_of(identifier, forgotten.at + 1), 1
     if holder is None:
         return person_id(identifier), slot_of(identifier), 1
     period = next((period for period in reversed(holder.periods) if period.since <= occurred_at), holder.periods[0])

@@ -12,12 +12,14 @@ from functools import lru_cache, partial
 import msgspec
 
 from processors.identity.duplicates import is_duplicate
-from processors.identity.model import HOLDERS, SENT, Holder, Sent, place_of
+from processors.identity.erasure import forget, returns
+from processors.identity.model import FORGOTTEN, HOLDERS, NOBODY, SENT, Holder, Sent, place_of, sent_key
 from processors.runtime.contract import BadRecord, Record, Turn
 from processors.runtime.definitions import DefinitionsSource
 from schemas import topics
 from schemas.codec import Codec
 from schemas.definitions.model import IdentityRules
+from schemas.erasure import mark
 from schemas.identifiers import admissible, split
 from schemas.records import Assignment, Event, Link, LinkEnvelope, PersonEnvelope
 
@@ -36,7 +38,9 @@ class IdentityStage:
 
     def on_record(self, record: Record, turn: Turn) -> None:
         if record.topic == topics.ASSIGNMENTS:
-            self._assigned(self._codec.decode(Assignment, record.value), turn)
+            # a tombstone only takes an erased identifier out of the topic: what there is to do was said before it
+            if record.value is not None:
+                self._assigned(self._codec.decode(Assignment, record.value), turn)
         else:
             self._event(self._codec.decode(Event, record.value), record.value, turn)
 
@@ -56,10 +60,15 @@ class IdentityStage:
         if not identifiers:
             raise BadRecord("no usable identifier")
         own, *others = identifiers
+        forgotten = turn.get(FORGOTTEN, mark(own))
+        if forgotten is not None and not returns(turn, own, forgotten, event):
+            return
         if is_duplicate(turn, own, event.event_id, event.received_at, rules.remember_messages):
             return
         holder = turn.get(HOLDERS, own)
-        person, slot, version = place_of(holder, own, event.occurred_at)
+        person, slot, version = place_of(holder, forgotten, own, event.occurred_at)
+        if person == NOBODY:
+            return
         envelope = PersonEnvelope(kind="event", person_id=person, slot=slot, version=version, event=framed)
         turn.send(topics.PEOPLE, person, self._codec.encode(envelope))
         for other in others:
@@ -70,7 +79,7 @@ class IdentityStage:
     def _saw(self, own: str, other: str, event: Event, superseded: bool, rules: IdentityRules, turn: Turn) -> None:
         """Two identifiers in one event: the graph is told when that is new, or older than it knows, or when another
         owner has taken the identifier since."""
-        key, at = f"{own}\0{other}", event.occurred_at
+        key, at = sent_key(own, other), event.occurred_at
         sent = turn.get(SENT, key)
         known = sent or Sent(at, at, at)
         novel = sent is None or at < known.first or (superseded and at > known.last)
@@ -87,9 +96,14 @@ class IdentityStage:
         if holder is not None and holder.version >= assignment.version:
             return
         own, superseded = assignment.identifier, assignment.superseded
+        if mark(own) in assignment.forgotten:
+            forget(turn, assignment)
+            return
+        for other in assignment.forgotten:
+            turn.put(SENT, f"{own}\0{other}", None)
         turn.put(HOLDERS, own, Holder(assignment.version, assignment.periods, superseded))
         for other in superseded:
-            key = f"{own}\0{other}"
+            key = sent_key(own, other)
             sent = turn.get(SENT, key)
             if sent is not None and sent.seen > sent.last:
                 self._tell(turn, own, other, sent.seen, sent.source, sent.event_id)

@@ -12,7 +12,7 @@ import orjson
 from schemas.definitions.expressions import document, lookup
 from schemas.definitions.model import Trigger
 from schemas.receipts import by_machine
-from schemas.records import Event
+from schemas.records import JOURNEY_SOURCE, Event
 
 Names = Mapping[str, Any]
 
@@ -76,7 +76,3 @@ class Happening:
             if trigger.where is None or trigger.where.holds(names):
                 return trigger
         return None
-
-
-#: `source` of events that journeys produce
-JOURNEY_SOURCE = "journey"

@@ -97,7 +97,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     `last` is the last instant a timer was fired at. `held` are update records that wait, in order, for slots whose
     state is on its way, since `held_since`. `expected` are slots (with their versions) that have arrived here and not
     in the profile yet, since `expected_since`; `unmet` are those of them whose instances have not been shown yet what
-    they missed here. `inherited` are the segments that absorbed persons were in and the profile does not show.
+    they missed here. `inherited` are the segments that absorbed persons were in and the profile does not show. `erased`
+    are the marks of slots that were erased here: what still comes of them is dropped.
     """
 
     slots: Slots[Belongings] = Slots()
@@ -108,6 +109,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     expected_since: int | None = None
     unmet: tuple[str, ...] = ()
     inherited: tuple[str, ...] = ()
+    erased: tuple[str, ...] = ()
 
 
 class Profile(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import msgspec
 from processors.journeys import moving, snapshot
 from processors.journeys.acting import act, follow_profile
 from processors.journeys.entering import enter
+from processors.journeys.erasure import alive, erase
 from processors.journeys.happening import Happening
 from processors.journeys.model import IN_FORCE, PATIENCE_MS, PERSONS, PROFILES, InForce, Person, Profile, Recent
 from processors.journeys.plan import Plan, Plans
@@ -20,11 +21,10 @@ from processors.journeys.working import Working
 from processors.runtime import slots as protocol
 from processors.runtime.contract import BadRecord, Record, Turn
 from processors.runtime.definitions import DefinitionsSource
-from processors.runtime.slots import Slots
 from schemas import topics
 from schemas.codec import Codec
 from schemas.definitions.expressions import document
-from schemas.records import Change, Erasure, Event, Handoff, Marker, SlotVersion, Update
+from schemas.records import Change, Event, Handoff, Marker, SlotVersion, Update
 
 #: wakes of higher priorities come first at one instant
 _RANK_OF_NO_PRIORITY = 32_768
@@ -52,6 +52,11 @@ class JourneysStage:
             raise BadRecord("an update can't be an event and a move: its slot would have left before it counts")
         assert record.value is not None  # it was decoded
         person = self._open(update.person_id, turn)
+        if update.erasure is not None:
+            erase(person, update.erasure, self._codec)
+            self._release(person, turn)
+            self._close(person, turn)
+            return
         if person.person.held:
             self._hold(person, update, record.value)
             self._complete_early(person, update)
@@ -134,9 +139,6 @@ class JourneysStage:
     # --- one update ---------------------------------------------------------------------------------------------
 
     def _apply(self, person: Working, update: Update) -> None:
-        if update.erasure is not None:
-            _erase(person, update.erasure)
-            return
         at = max(update.at, person.person.last)
         early = update.kind == "handoff"
         if early:
@@ -207,6 +209,10 @@ class JourneysStage:
 
     def _handoff(self, handoff: Handoff, turn: Turn) -> None:
         person = self._open(handoff.person_id, turn)
+        if person.person.erased:
+            handoff = alive(person, handoff)
+            if not handoff.slots:
+                return
         at = max(handoff.at, person.person.last)
         if not person.person.held and not person.person.expected:
             self._fire(person, at)
@@ -234,7 +240,7 @@ class JourneysStage:
     def _close(self, person: Working, turn: Turn) -> None:
         """Let what the turn did take effect."""
         if person.forgotten:
-            turn.put(PERSONS, person.id, None)
+            turn.put(PERSONS, person.id, person.person)
             turn.put(PROFILES, person.id, None)
         elif person.changed:
             turn.put(PERSONS, person.id, person.person)
@@ -276,15 +282,3 @@ def _new(person: Working, changes: list[Change]) -> list[Change]:
 
 def _may_be_missed(happening: Happening, plan: Plan) -> bool:
     return happening.name in plan.awaited and not happening.historical
-
-
-def _erase(person: Working, erasure: Erasure) -> None:
-    """Forget what belongs to these slots, and the person with the last of them."""
-    gone = set(erasure.slots)
-    person.place(
-        Slots(
-            {name: slot for name, slot in person.slots.held.items() if name not in gone},
-            {name: redirect for name, redirect in person.slots.redirects.items() if name not in gone},
-        )
-    )
-    person.forgotten = not person.slots.held and not person.slots.redirects and not person.person.held

@@ -8,14 +8,13 @@ from typing import Any
 import orjson
 
 from processors.journeys import ids
-from processors.journeys.happening import JOURNEY_SOURCE
 from processors.journeys.model import Instance
 from processors.journeys.working import Working
 from schemas import topics
 from schemas.definitions.model import UpdateTraits
 from schemas.definitions.templates import render_text
 from schemas.identifiers import identifier_of
-from schemas.records import Event
+from schemas.records import JOURNEY_SOURCE, Event
 
 
 def update(person: Working, instance: Instance, step: UpdateTraits, names: Mapping[str, Any], at: int) -> None:

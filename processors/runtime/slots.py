@@ -8,7 +8,7 @@ of the record. They are pure; S is the state a stage keeps per slot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -138,6 +138,14 @@ def _gathered(one: Slot[S] | HandedSlot) -> set[int]:
 def _slot(version: int, gathered: set[int], state: S | None) -> Slot[S]:
     complete = gathered.issuperset(range(1, version))
     return Slot(version, complete, state, [] if complete else sorted(gathered))
+
+
+def bury(slots: Slots[S], dead: Collection[str]) -> Slots[S]:
+    """Without these slots, held or redirected: they were erased."""
+    return Slots(
+        {name: slot for name, slot in slots.held.items() if name not in dead},
+        {name: redirect for name, redirect in slots.redirects.items() if name not in dead},
+    )
 
 
 def _without(redirects: Mapping[str, Redirect], slot: str) -> dict[str, Redirect]:

@@ -29,6 +29,7 @@ class Draft:
 
     def __init__(self, person_id: str, person: Person, plan: Plan) -> None:
         self.person_id = person_id
+        self._before = person
         self.plan = plan
         self.last = person.last
         self.hold = person.hold
@@ -160,7 +161,8 @@ class Draft:
 
     def person(self) -> Person:
         """The state to keep."""
-        return Person(
+        return msgspec.structs.replace(
+            self._before,
             slots=self._slots,
             member=self._member,
             due=self._due,

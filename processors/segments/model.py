@@ -14,10 +14,14 @@ import orjson
 
 from processors.runtime.contract import Table
 from processors.runtime.slots import Slots
+from schemas.erasure import Erased
+from schemas.records import LATEST
 
 K = TypeVar("K")
 V = TypeVar("V")
 
+#: When nothing was seen yet of a slot that only has a suppression left by an erasure: no event is so late.
+NEVER = LATEST + 1
 #: An occurrence that counts: (when it happened, what it is called among those of its condition).
 Mark = tuple[int, int]
 #: What a choice is about: (address or "" for the person, channel or "" for all, purpose or "" for all).
@@ -90,6 +94,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the last instant applied; `asked` the earliest wake under way. While `hold` is set, state is known to be on its way
     here and no change is published, until that instant at the latest; `parts` names a handoff of which parts are
     missing. `version` is that of the definitions applied last, `profile` a digest of the profile published last.
+    `erased` are slots that were erased here, by mark: what still comes of them is dropped. `suppressed` are the
+    suppressions of erased addresses, by the mark of their identifier, until one comes again.
     """
 
     slots: Slots[State] = Slots()
@@ -101,6 +107,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parts: str = ""
     version: str = ""
     profile: bytes = b""
+    erased: dict[str, Erased] = {}
+    suppressed: dict[str, str] = {}
 
 
 class InForce(msgspec.Struct, frozen=True):

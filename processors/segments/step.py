@@ -17,11 +17,13 @@ from processors.runtime.definitions import DefinitionsSource
 from processors.runtime.slots import Handed, Slots, arrive, join, leave, redirect_of
 from processors.segments import model
 from processors.segments.draft import Draft
+from processors.segments.erasure import alive, anew, outliving, restored, without
 from processors.segments.metrics import GIVEN_UP
 from processors.segments.model import IN_FORCE, PEOPLE, InForce, Person, State
 from processors.segments.plan import NOTHING, Plan, prepare
 from schemas import topics
 from schemas.codec import Codec
+from schemas.erasure import mark
 from schemas.records import (
     Change,
     Erasure,
@@ -87,6 +89,13 @@ class SegmentsStage:
     def _event(self, envelope: PersonEnvelope, turn: Turn) -> None:
         key = envelope.person_id
         person = turn.get(PEOPLE, key) or Person()
+        erased = person.erased.get(mark(envelope.slot)) if person.erased else None
+        if erased is not None:
+            later = anew(envelope, erased, self._codec.decode(Event, envelope.event))
+            if later is not None:
+                turn.send(topics.PEOPLE, later.person_id, self._codec.encode(later))
+            return
+        person = restored(person, [envelope.slot])
         redirect = redirect_of(person.slots, envelope.slot, envelope.version)
         if redirect is not None:
             forwarded = msgspec.structs.replace(envelope, person_id=redirect.to, version=redirect.version)
@@ -113,7 +122,12 @@ class SegmentsStage:
         self._close(draft, turn)
 
     def _move(self, key: str, move: Move, turn: Turn) -> None:
-        draft = self._open(key, turn.get(PEOPLE, key) or Person(), turn, move.at)
+        person = turn.get(PEOPLE, key) or Person()
+        slots = alive(person, move.slots)
+        if not slots:
+            return
+        move = msgspec.structs.replace(move, slots=slots)
+        draft = self._open(key, restored(person, [moved.slot for moved in slots]), turn, move.at)
         now, before = draft.reach(move.at), draft.slots
         draft.slots, handed = leave(before, move.to, move.slots)
         changes = self._rearranged(draft, before, now, move.reason)
@@ -124,10 +138,14 @@ class SegmentsStage:
 
     def _handoff(self, handoff: Handoff, turn: Turn) -> None:
         key = handoff.person_id
-        draft = self._open(key, turn.get(PEOPLE, key) or Person(), turn, handoff.at)
+        person = turn.get(PEOPLE, key) or Person()
+        slots_here = alive(person, handoff.slots)
+        if not slots_here:
+            return
+        draft = self._open(key, person, turn, handoff.at)
         now, before = draft.reach(handoff.at), draft.slots
         slots, onwards, arrived = before, list[Handed[State]](), list[SlotVersion]()
-        for handed in handoff.slots:
+        for handed in slots_here:
             slots, further = join(slots, handed, _state(handed.state), model.join)
             onwards += [further] if further is not None else []
             arrived += [SlotVersion(slot=handed.slot, version=handed.version)] if further is None else []
@@ -144,22 +162,21 @@ class SegmentsStage:
 
     def _erasure(self, key: str, erasure: Erasure, turn: Turn) -> None:
         """Forget these slots, and the person with the last of them; nothing is said of what it was in."""
-        self._publish(Update(kind="erasure", person_id=key, at=erasure.at, erasure=erasure), turn)
-        person = turn.get(PEOPLE, key)
-        if person is None:
+        person = turn.get(PEOPLE, key) or Person()
+        if erasure.slots:
+            self._publish(Update(kind="erasure", person_id=key, at=erasure.at, erasure=erasure), turn)
+            for told in outliving(person, erasure):
+                turn.send(topics.PEOPLE, told.person_id, self._codec.encode(told))
+        left = without(person, erasure)
+        if not left.slots.held or left.slots.held.keys() == person.slots.held.keys():
+            turn.put(PEOPLE, key, restored(left, left.slots.held))
             return
-        gone = set(erasure.slots)
-        held = {name: slot for name, slot in person.slots.held.items() if name not in gone}
-        redirects = {name: redirect for name, redirect in person.slots.redirects.items() if name not in gone}
-        if not held and not redirects:
-            turn.put(PEOPLE, key, None)
-            return
-        draft = self._open(key, msgspec.structs.replace(person, slots=Slots(held, redirects)), turn, 0)
+        draft = self._open(key, left, turn, 0)
         draft.touch()
         now = draft.reach(erasure.at)
-        changes = draft.settle(now, "event", "erasure")
-        update = Update(kind="timer", person_id=key, at=now, changes=changes, profile=draft.publishable())
-        self._publish(update, turn)
+        changes = draft.settle(now, "split", "erasure")
+        profile = draft.publishable()
+        self._publish(Update(kind="timer", person_id=key, at=now, changes=changes, profile=profile), turn)
         self._close(draft, turn)
 
     def _marker(self, marker: Marker, turn: Turn) -> None:

@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from processors.segments import occurrences
 from processors.segments.marks import Span, span
 from processors.segments.model import (
+    NEVER,
     Choice,
     Mark,
     State,
@@ -45,15 +46,15 @@ class View:
         """Slots that hold anything."""
         return len(self._states)
 
-    @property
+    @cached_property
     def exists(self) -> bool:
         """A person exists from the first event on."""
-        return bool(self._states)
+        return any(state.first_seen < NEVER for state in self._states)
 
     @cached_property
     def first_seen(self) -> int:
         """Milliseconds since 1970 UTC; 0 for a person whose slots have all left."""
-        return min((state.first_seen for state in self._states), default=0)
+        return min((state.first_seen for state in self._states if state.first_seen < NEVER), default=0)
 
     @cached_property
     def traits(self) -> Mapping[str, Trait]:

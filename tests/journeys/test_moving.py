@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from processors.journeys.model import Belongings, Draw, Instance, Sent, join
+from processors.journeys.model import Belongings, Draw, Instance, Person, Sent, join
 from schemas import reasons, topics
+from schemas.erasure import mark
 from schemas.identifiers import person_id, slot_of
 from tests.journeys.lab import SEND, Lab, at
 
@@ -331,7 +332,7 @@ def test_the_forgotten_are_forgotten(lab: Lab) -> None:
     lab.customer()
     lab.event("Product Added", at())
     lab.erase(USER, at(minutes=1))
-    assert lab.person() is None
+    assert lab.person() == Person(erased=(mark(slot_of(USER)),))
     lab.until(at(days=1))
     assert not lab.sends()
 
