@@ -15,6 +15,7 @@ from pathline.errors import UserError
 if TYPE_CHECKING:
     from connectors.inbound.files.replay import Progress
     from pathline.history.load import Outcome
+    from sinks.clickhouse.files import Loaded
 
 #: so many of the most frequent reasons are shown
 REASONS = 10
@@ -29,7 +30,11 @@ class Into(StrEnum):
 
 def load(
     source: Annotated[
-        str, typer.Argument(help="FILE.jsonl of Segment messages, or KIND:SOURCE, as complete_journey:weeks=4.")
+        str,
+        typer.Argument(
+            help="FILE.jsonl of Segment messages, KIND:SOURCE as complete_journey:weeks=4, or a CSV of costs"
+            " (day,channel,campaign,amount,currency) or of rates (day,currency,rate)."
+        ),
     ],
     into: Annotated[Into, typer.Option(help="Where it goes.")] = Into.LINE,
     from_start: Annotated[bool, typer.Option(help="Also what was loaded into the line before.")] = False,
@@ -39,9 +44,12 @@ def load(
 
     Into a line on the wall clock they come as history: they fill profiles and paths by their own times and start no
     journeys. On a scaled clock each comes when the clock reaches its time. Into the warehouse they come without a line,
-    while none runs; the next line takes over who was found to be the same person.
+    while none runs; the next line takes over who was found to be the same person. Costs and rates go into the
+    warehouse, with a line or without; a file loaded again replaces what it said of the same days.
     """
-    if into is Into.WAREHOUSE:
+    if _is_money(source):
+        _money(Path(source))
+    elif into is Into.WAREHOUSE:
         _into_warehouse(source, project)
     else:
         _into_line(source, from_start)
@@ -90,6 +98,57 @@ def _into_warehouse(source: str, project: Path | None) -> None:
         typer.echo(f"What was rejected is kept: {outcome.kept}")
     if outcome.rejected and not (outcome.accepted or outcome.duplicate):
         raise typer.Exit(1)
+
+
+def _is_money(source: str) -> bool:
+    from sinks.clickhouse.files import header_of, kind_of
+
+    path = Path(source)
+    return path.is_file() and kind_of(header_of(path)) is not None
+
+
+def _money(path: Path) -> None:
+    """Costs or rates, into the warehouse: through the process that has its files open, where a line runs."""
+    from sinks.clickhouse.engine import WarehouseError
+    from sinks.clickhouse.files import BadFile
+
+    try:
+        loaded = _taken(path.read_text("utf-8-sig"), path.name)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8: {error}") from None
+    except (BadFile, WarehouseError) as error:
+        raise UserError(str(error)) from None
+    typer.echo(f"{loaded.accepted:,} accepted, {len(loaded.rejected):,} rejected")
+    for line, reason in loaded.rejected[:REASONS]:
+        typer.echo(f"  line {line}: {reason}")
+    if loaded.rejected and not loaded.accepted:
+        raise typer.Exit(1)
+
+
+def _taken(text: str, file: str) -> Loaded:
+    import httpx
+
+    from pathline.local import current
+    from sinks.clickhouse.connect import folder
+    from sinks.clickhouse.engine import open_embedded, open_server
+    from sinks.clickhouse.files import Loaded, load_text
+
+    settings, line = current.settings(), current.running_line()
+    if line is not None and not settings.warehouse:
+        url = httpx.URL(line.warehouse).copy_with(path="/files").copy_add_param("file", file)
+        try:
+            answer = httpx.post(url, content=text.encode(), timeout=120)
+        except httpx.TransportError as error:
+            raise UserError(f"the line's warehouse does not answer: {error}") from None
+        if answer.status_code != httpx.codes.OK:
+            raise UserError(answer.text.strip())
+        told = answer.json()
+        return Loaded(told["accepted"], [(number, reason) for number, reason in told["rejected"]])
+    warehouse = open_server(settings.warehouse) if settings.warehouse else open_embedded(folder(settings.home))
+    try:
+        return load_text(warehouse, text, file)
+    finally:
+        warehouse.close()
 
 
 def _tell(progress: Progress) -> None:

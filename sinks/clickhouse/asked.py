@@ -71,12 +71,12 @@ async def query_of(request: Request, password: str) -> Query | None:
     arguments = dict(request.query_params)
     form = request.headers.get("content-type", "").startswith("multipart/form-data")
     if not form:
-        _authenticate(request, arguments, password)
-    body = _decoded(await _body(request), request.headers.get("content-encoding", ""))
+        authenticate(request, arguments, password)
+    body = await body_of(request)
     if form:
         arguments |= _fields(body, request.headers["content-type"])
         body = b""
-        _authenticate(request, arguments, password)
+        authenticate(request, arguments, password)
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -95,7 +95,7 @@ async def query_of(request: Request, password: str) -> Query | None:
     )
 
 
-def _authenticate(request: Request, arguments: Mapping[str, str], password: str) -> None:
+def authenticate(request: Request, arguments: Mapping[str, str], password: str) -> None:
     """Any user with the line's password, where ClickHouse clients put it. Raises Refused."""
     given = arguments.get("password") or request.headers.get("x-clickhouse-key") or _basic(request)
     if password and not hmac.compare_digest(given.encode(), password.encode()):
@@ -134,6 +134,11 @@ def _settings(arguments: Mapping[str, str]) -> dict[str, str]:
         else:
             raise Refused(READONLY, f"Cannot modify '{name}' setting in readonly mode. (READONLY)")
     return chosen
+
+
+async def body_of(request: Request) -> bytes:
+    """What was sent, uncompressed. Raises Refused when it is too large."""
+    return _decoded(await _body(request), request.headers.get("content-encoding", ""))
 
 
 async def _body(request: Request) -> bytes:

@@ -78,11 +78,9 @@ def open_embedded(folder: Path) -> Warehouse:
     return warehouse
 
 
-def another(warehouse: Warehouse) -> Warehouse:
-    """A second connection to the embedded engine a process has open already."""
-    if warehouse.path is None:
-        raise ValueError("only the embedded engine shares its files within a process")
-    return Warehouse(_embedded_client(warehouse.path), warehouse.path)
+def another(path: Path) -> Warehouse:
+    """A further connection to the embedded engine whose files this process has open already."""
+    return Warehouse(_embedded_client(path), path)
 
 
 def open_server(dsn: str, prepare: bool = True) -> Warehouse:

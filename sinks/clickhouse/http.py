@@ -1,4 +1,4 @@
-"""ClickHouse's HTTP interface to the embedded engine, for reading.
+"""ClickHouse's HTTP interface to the embedded engine, for reading, and the way in for files of money.
 
 What ClickHouse clients, `curl` and BI tools need: queries by GET and POST, formats, `param_...`, `database`, settings
 that change how results look, credentials as they send them, errors with ClickHouse's codes. Connections are read-only
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ import chdb
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sinks.clickhouse import metrics
-from sinks.clickhouse.asked import AUTHENTICATION_FAILED, READONLY, Query, Refused, query_of
+from sinks.clickhouse.asked import AUTHENTICATION_FAILED, READONLY, Query, Refused, authenticate, body_of, query_of
+from sinks.clickhouse.engine import another
+from sinks.clickhouse.files import BadFile, Loaded, load_text
 from sinks.clickhouse.statements import NotAllowed, check, format_of
 
 _MOST_AT_ONCE = 4
@@ -77,6 +80,18 @@ def application(path: Path, password: str) -> Starlette:
         }
         return Response(data, headers=headers)
 
+    async def take(request: Request) -> Response:
+        try:
+            authenticate(request, request.query_params, password)
+            text = (await body_of(request)).decode()
+            async with turns:
+                loaded = await run_in_threadpool(_load, path, text, request.query_params.get("file", ""))
+        except (BadFile, UnicodeDecodeError) as error:
+            return PlainTextResponse(str(error), status_code=400)
+        except Refused as error:
+            return _failure(error)
+        return JSONResponse(asdict(loaded))
+
     async def ping(request: Request) -> Response:
         return PlainTextResponse("Ok.\n")
 
@@ -84,6 +99,7 @@ def application(path: Path, password: str) -> Starlette:
         routes=[
             Route("/", answer, methods=["GET", "POST"]),
             Route("/query", answer, methods=["GET", "POST"]),
+            Route("/files", take, methods=["POST"]),
             Route("/ping", ping, methods=["GET"]),
             Route("/replicas_status", ping, methods=["GET"]),
         ]
@@ -104,6 +120,14 @@ def _run(path: Path, query: Query) -> bytes:
         return bytes(result.bytes())
     finally:
         connection.close()
+
+
+def _load(path: Path, text: str, file: str) -> Loaded:
+    warehouse = another(path)
+    try:
+        return load_text(warehouse, text, file)
+    finally:
+        warehouse.close()
 
 
 def _failure(error: Exception) -> Response:

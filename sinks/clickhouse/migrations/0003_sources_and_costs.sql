@@ -36,40 +36,42 @@ SELECT
     page_url, referrer, utm, campaign, topic, partition, offset
 FROM pathline.events_raw;
 
+-- What a file says of a day, channel and campaign replaces what was known of them: loading it again changes nothing.
 CREATE TABLE pathline.costs_raw
 (
     file String COMMENT 'what it was loaded from',
-    load UInt64 COMMENT 'when, in milliseconds since 1970; the newest load of a file holds',
+    load UInt64 COMMENT 'when, in microseconds since 1970',
     line UInt32,
     day Date32,
     channel LowCardinality(String),
     campaign String,
     amount Float64,
-    currency LowCardinality(String) COMMENT 'as it was written; empty is the currency of the project'
+    currency LowCardinality(String) COMMENT 'empty is the currency of the project'
 )
 ENGINE = MergeTree
-ORDER BY (file, load, line)
+ORDER BY (channel, day, campaign, load, line)
 SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE VIEW pathline.costs AS
 SELECT day, channel, campaign, amount, currency, file
 FROM pathline.costs_raw
-WHERE (file, load) IN (SELECT file, max(load) FROM pathline.costs_raw GROUP BY file);
+WHERE (channel, day, campaign, load) IN
+    (SELECT channel, day, campaign, max(load) FROM pathline.costs_raw GROUP BY channel, day, campaign);
 
 CREATE TABLE pathline.rates_raw
 (
     file String COMMENT 'what it was loaded from',
-    load UInt64 COMMENT 'when, in milliseconds since 1970; the newest load of a file holds',
+    load UInt64 COMMENT 'when, in microseconds since 1970; the newest holds',
     line UInt32,
     day Date32 COMMENT 'from when on',
     currency LowCardinality(String),
     rate Float64 COMMENT 'what one unit is worth in the currency of the project'
 )
 ENGINE = MergeTree
-ORDER BY (file, load, line)
+ORDER BY (currency, day, load, line)
 SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE VIEW pathline.rates AS
-SELECT day, currency, rate
+SELECT day, currency, argMax(rate, (load, line)) AS rate
 FROM pathline.rates_raw
-WHERE (file, load) IN (SELECT file, max(load) FROM pathline.rates_raw GROUP BY file);
+GROUP BY day, currency;
