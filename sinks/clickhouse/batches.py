@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 
 from schemas.dead_letters import Failed
 from schemas.limits import Tally
+from schemas.records import Erasure
+from sinks.clickhouse.erasure import Names
 from sinks.clickhouse.rows import Rows
-from sinks.clickhouse.tables import Row
+from sinks.clickhouse.tables import Origin, Row
 
 Partition = tuple[str, int]  # topic, partition
 _METADATA = re.compile(r"^(\d+)-(\d+)\b")
@@ -67,6 +69,7 @@ class Batch:
     size: int = 0
     rows: dict[str, list[Row]] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
+    erasures: list[Erasure] = field(default_factory=list)
     bad: list[int] = field(default_factory=list)
     #: all of `repeat` was seen, or its end was removed by compaction or retention
     reached_end: bool = False
@@ -83,6 +86,12 @@ class Batch:
         self._count(offset, size)
         for table, row in rows:
             self.rows.setdefault(table, []).append(row)
+
+    def erase(self, erasure: Erasure, origin: Origin) -> None:
+        """What the record to be added next says was erased; of its names the rows keep marks."""
+        self.erasures.append(erasure)
+        rows = self.rows.setdefault("erasures", [])
+        rows += ((kind, mark, erasure.at, *origin) for kind, mark in Names.of(erasure).marks())
 
     def refuse(self, refused: Refused) -> None:
         """A record that left no rows because it could not be used."""

@@ -11,6 +11,7 @@ from uuid import UUID
 from schemas.codec import BadRecord, Codec
 from schemas.records import Assignment, Event, Refusal, Update
 from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.erasure import Erasures
 from sinks.clickhouse.rows import Rows, assignment_rows, event_row, refusal_row, update_rows, uuid_bytes
 from sinks.clickhouse.tables import Origin, Row, arrow
 
@@ -41,7 +42,8 @@ def load_events(
 ) -> Counts:
     """Insert events, but none whose event id the warehouse has already: so a load that was interrupted is resumed by
     doing it again. `name` says where they came from. `progress` is told the counts after each chunk."""
-    counts = Counts()
+    counts, erasures = Counts(), Erasures(warehouse)
+    erasures.refresh()
     remaining = iter(placed)
     offset = 0
     while chunk := list(islice(remaining, CHUNK)):
@@ -59,7 +61,10 @@ def load_events(
         offset += len(chunk)
         there = _present(warehouse, rows.values())
         counts.duplicate += len(there)
-        new = [row for event_id, row in rows.items() if event_id not in there]
+        fresh = [row for event_id, row in rows.items() if event_id not in there]
+        new = erasures.kept("events_raw", fresh)
+        known = {row[0] for row in new}
+        counts.rejected += ((row[1], "of somebody who was erased") for row in fresh if row[0] not in known)
         if new:
             warehouse.insert("events_raw", arrow("events_raw", new), _token(new))
         counts.accepted += len(new)
@@ -71,11 +76,14 @@ def load_identity(warehouse: Warehouse, found: Iterable[Assignment | Refusal | U
     """Insert who identifiers belong to, so that rows of earlier loads follow their persons, the moves (as updates) and
     refused links; gives the number of records."""
     tables: dict[str, list[Row]] = {}
+    erasures = Erasures(warehouse)
+    erasures.refresh()
     codec, number = Codec(), 0
     for number, record in enumerate(found, start=1):
         for table, row in _identity_rows(codec, record, Origin(f"load {name}", 0, number)):
             tables.setdefault(table, []).append(row)
-    for table, rows in tables.items():
+    for table, found_rows in tables.items():
+        rows = erasures.kept(table, found_rows)
         warehouse.insert(table, arrow(table, rows), _token(rows))
     if "slot_owners" in tables:
         warehouse.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")

@@ -11,7 +11,19 @@ from typing import Any
 import orjson
 
 from schemas.codec import BadRecord, Codec
-from schemas.records import EARLIEST, LATEST, Assignment, Decision, Event, LedgerEntry, Refusal, SendCommand, Update
+from schemas.erasure import mark
+from schemas.records import (
+    EARLIEST,
+    LATEST,
+    Assignment,
+    Decision,
+    Erasure,
+    Event,
+    LedgerEntry,
+    Refusal,
+    SendCommand,
+    Update,
+)
 from schemas.topics import ASSIGNMENTS, DECISIONS, REFUSALS, UPDATES
 from sinks.clickhouse.tables import Origin, Row
 
@@ -37,6 +49,11 @@ def rows_of(codec: Codec, origin: Origin, value: bytes | None) -> Rows:
     if topic.endswith(".ledger"):
         return [] if value is None else [("ledger", ledger_row(codec.decode(LedgerEntry, value), origin))]
     raise BadRecord(f"records of topic {topic} have no table")
+
+
+def erasure_of(codec: Codec, value: bytes | None) -> Erasure | None:
+    """What an update says was erased."""
+    return codec.decode(Update, value).erasure
 
 
 def update_rows(codec: Codec, update: Update, origin: Origin) -> Rows:
@@ -100,7 +117,11 @@ def assignment_rows(assignment: Assignment, origin: Origin) -> Rows:
     rows: Rows = []
     version = _count("version", assignment.version)
     generation = _count("generation", assignment.generation)
+    if mark(assignment.identifier) in assignment.forgotten:
+        return []  # it was erased, and is not heard of any more
     for period in assignment.periods:
+        if not period.person_id:
+            continue  # of somebody who was erased
         person = _uuid("person_id", period.person_id)
         since = _instant("since", max(period.since, EARLIEST))
         placed = _count("slot version", period.version)

@@ -122,6 +122,7 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "intent": pa.string(),
         **_ORIGIN,
     },
+    "erasures": {"kind": pa.string(), "mark": pa.string(), "at": _INSTANT, **_ORIGIN},
     "ledger": {
         "at": _INSTANT,
         "send_id": pa.string(),

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 import structlog
@@ -33,7 +34,8 @@ from sinks.clickhouse import metrics
 from sinks.clickhouse.batches import Batch, Partition, Refused, written_ahead
 from sinks.clickhouse.crash import crash_point
 from sinks.clickhouse.engine import Warehouse, transient
-from sinks.clickhouse.rows import rows_of
+from sinks.clickhouse.erasure import Erasures, Names, delete
+from sinks.clickhouse.rows import erasure_of, rows_of
 from sinks.clickhouse.tables import Origin, arrow
 
 GROUP = "sink"
@@ -79,6 +81,7 @@ class Writer:
     ) -> None:
         self._settings = settings
         self._warehouse = warehouse
+        self._erasures = Erasures(warehouse)
         self._codec = codec
         self._clock = clock
         self._stopping = stopping
@@ -207,7 +210,10 @@ class Writer:
         # newer rows stay newer than what is replayed: it counts as of its first place
         origin = Origin(topic, partition, offset if replay is None else replay.first_offset)
         try:
-            batch.add(offset, len(value or b""), rows_of(self._codec, origin, value))
+            rows = rows_of(self._codec, origin, value)
+            if topic == UPDATES and not rows and (erasure := erasure_of(self._codec, value)) is not None:
+                batch.erase(erasure, origin)
+            batch.add(offset, len(value or b""), rows)
         except BadRecord as error:
             log.warning("dead letter", topic=topic, partition=partition, offset=offset, reason=str(error))
             failed = Failed(topic, partition, offset, message.timestamp()[1], message.key(), value, headers)
@@ -237,8 +243,12 @@ class Writer:
         if ahead:
             self._commit(ahead, [])
         crash_point("sink.written-ahead")
+        self._patiently("erasures", self._erasures.refresh)
         for batch in batches:
             self._insert(batch)
+        # of what was erased something may have come in with this very flush: it goes with the rest
+        for batch in batches:
+            self._erase(batch)
         crash_point("sink.inserted")
         taken = [
             TopicPartition(*batch.partition, range_.last + 1, tallies[batch.partition].metadata)
@@ -287,24 +297,33 @@ class Writer:
         range_ = batch.range
         if range_ is None:
             return
-        for table, rows in batch.rows.items():
-            self._patiently(table, arrow(table, rows), range_.token(batch.partition))
+        for table, found in batch.rows.items():
+            rows = self._erasures.kept(table, found)
+            if not rows:
+                continue
+            data, token = arrow(table, rows), range_.token(batch.partition)
+            # the token makes repeating harmless
+            self._patiently(table, partial(self._warehouse.insert, table, data, token))
             metrics.ROWS.labels(table).inc(len(rows))
         if "slot_owners" in batch.rows:
             # dictionaries of the embedded engine never refresh by themselves
             self._warehouse.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
 
-    def _patiently(self, table: str, data: Any, token: str) -> None:
-        """Insert; a server that is away or overloaded is waited for, the token makes repeating harmless."""
+    def _erase(self, batch: Batch) -> None:
+        for erasure in batch.erasures:
+            self._patiently("erasure", partial(delete, self._warehouse, Names.of(erasure)))
+
+    def _patiently(self, what: str, act: Callable[[], None]) -> None:
+        """Do what may be repeated; a server that is away or overloaded is waited for."""
         give_up, pause = time.monotonic() + _PATIENCE_SECONDS, 0.5
         while True:
             try:
-                self._warehouse.insert(table, data, token)
+                act()
                 return
             except Exception as error:
                 if not transient(error) or time.monotonic() > give_up:
                     raise
-                log.warning("waiting for the warehouse", table=table, error=str(error), seconds=pause)
+                log.warning("waiting for the warehouse", what=what, error=str(error), seconds=pause)
                 time.sleep(pause)
                 pause = min(2 * pause, 10.0)
 
