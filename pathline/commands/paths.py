@@ -40,11 +40,12 @@ def transitions(
 ) -> None:
     """Steps from one channel or event to the next, with how often, by how many and how long they take."""
     from pathline.tables import show
+    from sinks.clickhouse.paths.touches import Nodes
     from sinks.clickhouse.paths.transitions import transitions as found
 
     rules = touch_rules(project, touch, session_gap)
     with answering() as warehouse:
-        rows = found(warehouse, by, filters(from_, to, segment, where), rules)
+        rows = found(warehouse, Nodes(by, rules), filters(from_, to, segment, where))
     columns = ("from", "to", "count", "people", "median_seconds")
     told = [(row.origin, row.target, row.count, row.people, row.median_seconds) for row in rows]
     show([dict(zip(columns, row, strict=True)) for row in told], columns, format, f"Transitions by {by}")

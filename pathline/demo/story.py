@@ -15,7 +15,7 @@ from schemas.receipts import SENT
 from sinks.clickhouse.engine import Warehouse, open_server
 from sinks.clickhouse.paths.filters import Filters
 from sinks.clickhouse.paths.funnel import Question, funnel
-from sinks.clickhouse.paths.touches import TouchRules
+from sinks.clickhouse.paths.touches import Nodes, TouchRules
 from sinks.clickhouse.paths.transitions import transitions
 
 FUNNEL = Question(("Campaign Mailed", "Coupon Redeemed", "Order Completed"), within=60 * 86_400_000)
@@ -66,7 +66,7 @@ def paths(console: Console, warehouse: Warehouse, project: Path) -> None:
     sessions = frozenset(channel.name for channel in channels if channel.kind == "session")
     # nobody clicks in these e-mails, so one that was sent counts
     rules = TouchRules(sessions, depth=SENT)
-    steps = transitions(warehouse, "channel", Filters(), rules)[:TOP]
+    steps = transitions(warehouse, Nodes(rules=rules), Filters())[:TOP]
     show(
         console,
         f"Top {TOP} transitions between channels (pathline paths transitions --by channel --touch sent)",

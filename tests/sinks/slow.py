@@ -10,8 +10,8 @@ from statistics import median
 
 from schemas.records import Event, SendCommand
 from sinks.clickhouse.paths.funnel import Attempt, Hit, Question
-from sinks.clickhouse.paths.touches import TouchRules
-from sinks.clickhouse.paths.transitions import END, START, Transition
+from sinks.clickhouse.paths.touches import END, START, TouchRules
+from sinks.clickhouse.paths.transitions import Transition
 
 SHOWS = {
     "Email Sent": 0,

@@ -110,7 +110,7 @@ class TestPaths:
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
-            (("transitions", "--by", "mood"), "channel or event"),
+            (("transitions", "--by", "mood"), "property:NAME"),
             (("transitions", "--touch", "felt"), "delivered"),
             (("transitions", "--session-gap", "soon"), "30s, 5m, 6h"),
             (("transitions", "--from", "yesterday"), "ISO 8601"),

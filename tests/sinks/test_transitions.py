@@ -13,7 +13,7 @@ from schemas.identifiers import person_id
 from schemas.records import Event, LedgerEntry, SendCommand
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths.filters import BadQuestion, Filters
-from sinks.clickhouse.paths.touches import TouchRules
+from sinks.clickhouse.paths.touches import Nodes, TouchRules, nodes
 from sinks.clickhouse.paths.transitions import Transition, transitions
 from tests.sinks import slow
 from tests.sinks.made import DAY, HOUR, MINUTE, T0, event, fill, send, update
@@ -23,7 +23,7 @@ WEB = TouchRules(frozenset({"web"}))
 
 
 def edges(warehouse: Warehouse, rules: TouchRules = WEB, filters: Filters | None = None) -> dict[tuple[str, str], int]:
-    return {(t.origin, t.target): t.count for t in transitions(warehouse, "channel", filters or Filters(), rules)}
+    return {(t.origin, t.target): t.count for t in transitions(warehouse, Nodes(rules=rules), filters or Filters())}
 
 
 @st.composite
@@ -73,12 +73,12 @@ def test_transitions_are_those_found_one_by_one(
     rules = TouchRules(frozenset({"web", "app"}), gap, depth)
     if by:
         expected = slow.transitions(slow.touches(events, sends, rules).values())
-        assert transitions(engine, "channel", Filters(), rules) == expected
+        assert transitions(engine, Nodes(rules=rules), Filters()) == expected
     else:
         paths: dict[str, list[slow.Touch]] = {}
         for e in sorted(events, key=lambda e: (e.occurred_at, e.event_id)):
             paths.setdefault(e.identifiers[0], []).append(slow.Touch(e.occurred_at, e.event_id, e.name))
-        assert transitions(engine, "event", Filters(), rules) == slow.transitions(paths.values())
+        assert transitions(engine, Nodes("event"), Filters()) == slow.transitions(paths.values())
 
 
 def test_a_path_from_its_start_to_its_end(warehouse: Warehouse) -> None:
@@ -91,7 +91,7 @@ def test_a_path_from_its_start_to_its_end(warehouse: Warehouse) -> None:
             update(event("Order Completed", T0 + DAY, channel="store")),
         ],
     )
-    assert transitions(warehouse, "channel", Filters(), WEB) == [
+    assert transitions(warehouse, Nodes(rules=WEB), Filters()) == [
         Transition("(start)", "web", 1, 1, None),
         Transition("store", "(end)", 1, 1, None),
         Transition("store", "store", 1, 1, 23 * 3600.0),
@@ -141,7 +141,7 @@ def test_a_receipt_without_a_send_id_is_about_the_newest_send_there(
     first = event("Email Link Clicked", T0 + 2 * HOUR, channel="email", send_id="s2")
     other = event(**{"name": "Email Link Clicked", "channel": "email", **second})
     fill(warehouse, [send("s1", T0), send("s2", T0 + HOUR), update(first), update(other)])
-    found = transitions(warehouse, "channel", Filters(), TouchRules())
+    found = transitions(warehouse, Nodes(), Filters())
     assert sum(row.count for row in found if row.origin == "email") == touches
 
 
@@ -166,11 +166,66 @@ def test_an_expression_filters_events_and_sends(warehouse: Warehouse) -> None:
     assert edges(warehouse, TouchRules(depth=0), welcome) == {("(start)", "email"): 1, ("email", "(end)"): 1}
 
 
+@pytest.mark.parametrize(
+    ("expression", "count"),
+    [
+        ("event.properties.deep.er == 'a'", 1),
+        ("has(event.properties.deep.er) && event.properties.deep.er != 'a'", 2),
+        ("event.properties.tags.exists(t, t == 'x')", 1),
+        ("event.send_id == 's9'", 1),
+        ("event.send_id != 's9'", 4),
+        ("event.name == 'Page \"quoted\"' && event.properties['it\\'s'] == 1", 1),
+        ("event.timestamp < '2026-03-01T01:30:00Z'", 2),
+        ("size(event.properties) == 0", 1),
+        ("event.traits.city == 'Kyiv'", 0),
+    ],
+)
+def test_an_expression_reads_any_part_of_an_event(warehouse: Warehouse, expression: str, count: int) -> None:
+    made: list[dict[str, Any]] = [{"deep": {"er": "a"}}, {"deep": {"er": 2}}, {"deep": {"er": None}, "tags": ["x"]}, {}]
+    fill(
+        warehouse,
+        [
+            *(update(event("A", T0 + n * HOUR, channel="app", properties=some)) for n, some in enumerate(made)),
+            update(event('Page "quoted"', T0 + DAY, channel="app", send_id="s9", properties={"it's": 1})),
+        ],
+    )
+    found = transitions(warehouse, Nodes("event"), Filters(where=cel(expression)))
+    assert sum(row.count for row in found if row.target != "(end)") == count
+
+
+def test_nodes_are_campaigns_sources_or_properties(warehouse: Warehouse) -> None:
+    tagged = event("Page Viewed", T0 + HOUR, properties={"path": "/p/7", "campaign": "spring"})
+    fill(
+        warehouse,
+        [
+            send("s1", T0),
+            update(event("Email Link Clicked", T0 + MINUTE, channel="email", send_id="s1")),
+            update(tagged),
+            update(event("Page Viewed", T0 + 2 * HOUR, properties={"path": "/p/12"})),
+            update(event("Called", T0 + DAY, channel="call_centre", properties={"path": None})),
+        ],
+    )
+
+    def line(asked: Nodes) -> list[str]:
+        source = nodes(warehouse, asked, Filters())
+        return [
+            row["node"] for row in warehouse.rows(f"SELECT node FROM {source.sql} ORDER BY at, id", source.parameters)
+        ]
+
+    assert line(Nodes("campaign", WEB)) == ["welcome", "spring", "(none)"]
+    assert line(Nodes("source", WEB)) == ["email", "direct", "direct", "call_centre"]
+    named = TouchRules(WEB.sessions, source="if(position(properties, 'spring') > 0, 'letter', 'direct')")
+    assert line(Nodes("source", named)) == ["email", "letter", "direct", "call_centre"]
+    assert line(Nodes("property:path")) == ["/p/7", "/p/12"]
+    assert line(Nodes("property:path", clean=(("[0-9]$", "n"), ("1n", "many")))) == ["/p/n", "/p/many"]
+    assert line(Nodes("event", exclude=frozenset({"Page Viewed"}))) == ["Email Link Clicked", "Called"]
+
+
 def test_a_long_list_of_passing_events_is_no_problem(warehouse: Warehouse) -> None:
     fill(warehouse, [update(event("A", T0 + n, who=f"user_id:u{n % 9}", channel="app")) for n in range(20_000)])
     assert edges(warehouse, WEB, Filters(where=cel("event.channel == 'app'")))[("app", "app")] == 19_991
 
 
 def test_other_nodes_are_refused(warehouse: Warehouse) -> None:
-    with pytest.raises(BadQuestion, match="channel or event"):
-        transitions(warehouse, "mood", Filters(), WEB)
+    with pytest.raises(BadQuestion, match="property:NAME"):
+        transitions(warehouse, Nodes("mood"), Filters())

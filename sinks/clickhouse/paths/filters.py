@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import orjson
 
@@ -14,7 +13,7 @@ from sinks.clickhouse.engine import Warehouse
 
 Parameters = dict[str, Any]
 #: fields of `event` in an expression and the columns they are made of
-_COLUMNS = {
+_EVENT = {
     "type": "type",
     "name": "name",
     "channel": "channel",
@@ -28,6 +27,21 @@ _COLUMNS = {
     "properties": "properties",
     "traits": "traits",
     "context": "context",
+}
+#: the same for a send: an event of type `send` without a name, whose properties say what sent it
+_SENDER = ("journey", "step", "template", "category", "purpose")
+_ABOUT_SEND = ", ".join(f"'{name}', toString({name})" for name in _SENDER)
+_SEND = {
+    "type": "'send'",
+    "name": "''",
+    "channel": "channel",
+    "send_id": "send_id",
+    "occurred_at": "toUnixTimestamp64Milli(at)",
+    "received_at": "toUnixTimestamp64Milli(at)",
+    "timestamp": "toUnixTimestamp64Milli(at)",
+    "properties": f"toJSONString(map({_ABOUT_SEND}))",
+    "traits": "'{}'",
+    "context": "'{}'",
 }
 _JSON = frozenset({"properties", "traits", "context"})
 
@@ -56,38 +70,25 @@ class Condition:
 
 
 def on_events(warehouse: Warehouse, filters: Filters) -> Condition:
-    """The filters as a condition on the rows of `pathline.events`. Raises BadQuestion.
-
-    An expression is evaluated here, by the same functions as in the line, and its answer is sent as event ids: what
-    CEL means by types, missing values and errors is not what SQL means by them.
-    """
+    """The filters as a condition on the rows of `pathline.events`. Raises BadQuestion."""
     condition = _on(filters, "occurred_at")
     if filters.where is None:
         return condition
-    rows = _documents(warehouse, filters.where, condition)
-    ids = [event_id for event_id, event in rows if filters.where.holds({"event": event})]
-    return Condition(
-        f"{condition.sql} AND event_id IN {{passing:Array(UUID)}}", condition.parameters | {"passing": ids}
-    )
+    return _holding(warehouse, filters.where, "events", _EVENT, condition)
 
 
 def on_sends(warehouse: Warehouse, filters: Filters) -> Condition:
-    """The filters as a condition on the rows of `pathline.sends`.
-
-    For an expression a send is an event of type `send` without a name, whose properties say what sent it.
-    """
+    """The filters as a condition on the rows of `pathline.sends`. Raises BadQuestion."""
     condition = _on(filters, "at")
     if filters.where is None:
         return condition
-    rows = warehouse.rows(
-        "SELECT send_id, toUnixTimestamp64Milli(at) AS sent_at, channel, journey, step, template, category, purpose"
-        f" FROM pathline.sends WHERE {condition.sql}",
-        condition.parameters,
-    )
-    ids = [row["send_id"] for row in rows if filters.where.holds({"event": _send_document(row)})]
-    return Condition(
-        f"{condition.sql} AND send_id IN {{passing_sends:Array(String)}}", condition.parameters | {"passing_sends": ids}
-    )
+    return _holding(warehouse, filters.where, "sends", _SEND, condition)
+
+
+def quoted(text: str) -> str:
+    """A literal in SQL."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _on(filters: Filters, at: str) -> Condition:
@@ -104,44 +105,65 @@ def _on(filters: Filters, at: str) -> Condition:
     return Condition(" AND ".join(parts), parameters)
 
 
-def _documents(
-    warehouse: Warehouse, expression: Expression, condition: Condition
-) -> Iterator[tuple[UUID, dict[str, Any]]]:
-    """(event id, the parts of `event` that the expression reads)."""
+def _holding(
+    warehouse: Warehouse, expression: Expression, table: str, columns: Mapping[str, str], condition: Condition
+) -> Condition:
+    """Rows for which an expression holds besides.
+
+    It is evaluated here, by the same functions as in the line: what CEL means by types, missing values and errors is
+    not what SQL means by them. Rows that agree in all it reads are evaluated once, and told apart by a hash of that.
+    """
     if other := expression.roots - {"event"}:
         raise BadQuestion(f"--where is about event, not about {', '.join(sorted(other))}: {expression.source}")
-    names = {path[1] for path in expression.paths if len(path) > 1}
-    if any(len(path) == 1 for path in expression.paths):
-        names = set(_COLUMNS)
-    columns = {name: _COLUMNS[name] for name in sorted(names) if name in _COLUMNS}
-    selected = "".join(f", {sql} AS {name}_" for name, sql in columns.items())
-    table = warehouse.arrow(
-        f"SELECT toString(event_id) AS id{selected} FROM pathline.events WHERE {condition.sql}", condition.parameters
+    read = _read(expression, columns)
+    values = ", ".join(f"{sql} AS v{number}" for number, sql in enumerate(read.values()))
+    # a hash of NULL is NULL
+    hashed = ("ifNull(send_id, '')" if sql == "send_id" else sql for sql in read.values())
+    digest = f"hex(sipHash128({', '.join(['0', *hashed])}))"
+    found = warehouse.arrow(
+        f"SELECT {digest} AS digest{f', {values}' if values else ''} FROM pathline.{table} WHERE {condition.sql}"
+        " GROUP BY ALL",
+        condition.parameters,
     )
-    for batch in table.to_batches(max_chunksize=50_000):
+    passing: list[str] = []
+    failing: list[str] = []
+    for batch in found.to_batches(max_chunksize=50_000):
         for row in batch.to_pylist():
-            event = {name: _value(name, row[f"{name}_"]) for name in columns}
-            yield UUID(row["id"]), event
+            told, *parts = row.values()
+            event = _document(dict(zip(read, parts, strict=True)))
+            (passing if expression.holds({"event": event}) else failing).append(told)
+    few, negated = (failing, "NOT ") if len(failing) < len(passing) else (passing, "")
+    return Condition(
+        f"{condition.sql} AND {digest} {negated}IN {{few_{table}:Array(String)}}",
+        condition.parameters | {f"few_{table}": few},
+    )
 
 
-def _value(name: str, value: Any) -> Any:
-    if name in _JSON:
-        return orjson.loads(value) if value else {}
-    return iso(value) if name == "timestamp" else value
+def _read(expression: Expression, columns: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """What the expression reads of `event`, as SQL by path."""
+    paths = {path[1:] for path in expression.paths}
+    if () in paths:
+        paths = {(name,) for name in columns}
+    read = {}
+    for path in sorted(paths):
+        name, *inside = path
+        if name in _JSON and inside:
+            read[path] = f"JSONExtractRaw({columns[name]}, {', '.join(map(quoted, inside))})"
+        elif name in columns:
+            read[path] = columns[name]
+    return read
 
 
-def _send_document(row: dict[str, Any]) -> dict[str, Any]:
-    about = {name: row[name] for name in ("journey", "step", "template", "category", "purpose")}
-    at = row["sent_at"]
-    return {
-        "type": "send",
-        "name": "",
-        "channel": row["channel"],
-        "send_id": row["send_id"],
-        "occurred_at": at,
-        "received_at": at,
-        "timestamp": iso(at),
-        "properties": about,
-        "traits": {},
-        "context": {},
-    }
+def _document(values: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
+    """The parts of `event` that were read."""
+    event: dict[str, Any] = {}
+    for (name, *inside), value in values.items():
+        if name not in _JSON:
+            event[name] = iso(value) if name == "timestamp" else value
+            continue
+        into = event
+        for part in (name, *inside)[:-1]:
+            into = into.setdefault(part, {})
+        if value:
+            into[(name, *inside)[-1]] = orjson.loads(value)
+    return event

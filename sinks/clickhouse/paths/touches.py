@@ -1,8 +1,12 @@
-"""Touches: what counts as one step of a path.
+"""What paths are made of: touches, or events, each as a node.
 
 A touch is a send with its receipts, counted once, when it reached a depth (the time is that of the first receipt that
 shows it); a visit on a session channel, once, at its first event; any other event with a channel. A receipt whose send
 is not known (another system sent it) stands for a send of its own: one for each send_id it names, else one for itself.
+
+The campaign of a touch is the journey of a send, else what its event names. The source of a message is its channel,
+that of another touch what `sources.yaml` says; where that says nothing, `direct` for visits and what happened on a page
+or screen, else the channel.
 """
 
 from __future__ import annotations
@@ -12,128 +16,234 @@ from dataclasses import dataclass
 from schemas.receipts import CLICKED, REACH_MS
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths import receipts
-from sinks.clickhouse.paths.filters import Filters, Parameters, on_events, on_sends
+from sinks.clickhouse.paths.filters import BadQuestion, Filters, Parameters, on_events, on_sends, quoted
 
 SESSION_GAP_MS = 30 * 60_000
+START, END, OTHER, NONE, DIRECT = "(start)", "(end)", "(other)", "(none)", "direct"
+BY = "channel, campaign, source, event or property:NAME"
 
 
 @dataclass(frozen=True, slots=True)
 class TouchRules:
     """`sessions` are the channels whose visits count; a visit ends after `gap` milliseconds without an event in its
-    channel. `depth` is how far a send must have got: 0 sent, 1 delivered, 2 opened, 3 clicked."""
+    channel. `depth` is how far a send must have got: 0 sent, 1 delivered, 2 opened, 3 clicked. `source` is SQL that
+    names the source of a row of `events`."""
 
     sessions: frozenset[str] = frozenset()
     gap: int = SESSION_GAP_MS
     depth: int = CLICKED
+    source: str = f"'{DIRECT}'"
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """What the nodes of paths are: `by` channel, campaign or source (touches), event or property:NAME (events).
+
+    `clean` are patterns (RE2) and what stands for a match, applied in order; `exclude` are nodes left out, by their
+    clean names.
+    """
+
+    by: str = "channel"
+    rules: TouchRules = TouchRules()
+    clean: tuple[tuple[str, str], ...] = ()
+    exclude: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A subquery with the columns person_id, at (milliseconds), id (to break ties) and node, and its parameters."""
+    """A subquery with the columns person_id, at (milliseconds), id (to break ties), node and, where it was asked for,
+    direct; and its parameters."""
 
     sql: str
     parameters: Parameters
 
 
-def by_channel(warehouse: Warehouse, filters: Filters, rules: TouchRules) -> Source:
-    """Touches, each as the channel it was in."""
-    events = on_events(warehouse, filters)
-    parameters = events.parameters | {"sessions": sorted(rules.sessions), "gap": rules.gap, "depth": rules.depth}
-    parts = [_OTHERS.format(events=events.sql), _VISITS.format(events=events.sql)]
-    if rules.depth == 0:
-        sends = on_sends(warehouse, filters)
-        parameters |= sends.parameters
-        parts += [_SENDS.format(sends=sends.sql), _RECEIPTS_OF_UNKNOWN.format(events=events.sql)]
+def nodes(warehouse: Warehouse, asked: Nodes, filters: Filters, direct: bool = False) -> Source:
+    """The nodes of everyone's path; `direct`: with the column direct, whether the source of the touch is.
+
+    Raises BadQuestion.
+    """
+    if asked.by in _NODE:
+        source = _touches(warehouse, asked.by, filters, asked.rules, direct)
+    elif asked.by == "event":
+        source = _events(warehouse, "toString(name)", filters)
+    elif asked.by.startswith("property:") and asked.by != "property:":
+        source = _events(warehouse, property_of(asked.by.removeprefix("property:")), filters)
     else:
-        parts.append(_RECEIPTS.format(events=events.sql))
-    return Source(f"({' UNION ALL '.join(parts)})", parameters)
+        raise BadQuestion(f"--by is {BY}, not {asked.by}")
+    node, parameters = "node", source.parameters | {"excluded": sorted(asked.exclude)}
+    for number, (pattern, alias) in enumerate(asked.clean):
+        node = f"replaceRegexpAll({node}, {{clean{number}:String}}, {{alias{number}:String}})"
+        parameters |= {f"clean{number}": pattern, f"alias{number}": alias}
+    columns = f"person_id, at, id, {node} AS clean{', direct' if direct else ''}"
+    return Source(
+        f"(SELECT * EXCEPT (clean), clean AS node FROM (SELECT {columns} FROM {source.sql})"
+        " WHERE clean != '' AND NOT has({excluded:Array(String)}, clean))",
+        parameters,
+    )
 
 
-def by_event(warehouse: Warehouse, filters: Filters) -> Source:
-    """Every event, each as its name."""
-    events = on_events(warehouse, filters)
-    return Source(f"(SELECT {_KEY}, toString(name) AS node FROM pathline.events WHERE {events.sql})", events.parameters)
+def property_of(name: str) -> str:
+    """SQL for a property of an event as text, empty where it is missing; in `a.b` b is inside a."""
+    path = ", ".join(quoted(part) for part in name.split("."))
+    raw = f"JSONExtractRaw(properties, {path})"
+    return f"multiIf(startsWith({raw}, '\"'), JSONExtractString(properties, {path}), {raw} = 'null', '', {raw})"
 
 
 # ids order as their text does; UUIDs themselves would compare by their second half first
-_KEY = "person_id, toUnixTimestamp64Milli(occurred_at) AS at, toUInt128(event_id) AS id"
+KEY = "person_id, toUnixTimestamp64Milli(occurred_at) AS at, toUInt128(event_id) AS id"
 
-_OTHERS = f"""
-SELECT {_KEY}, toString(channel) AS node
+_CAMPAIGN = (
+    "coalesce("
+    + ", ".join(
+        f"nullIf(JSONExtractString({column}), '')"
+        for column in (
+            "context, 'campaign', 'name'",
+            "properties, 'campaign_name'",
+            "properties, 'campaign'",
+            "properties, 'campaign_id'",
+        )
+    )
+    + f", '{NONE}')"
+)
+_ON_PAGE = "(type IN ('page', 'screen') OR JSONHas(context, 'page'))"
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """SQL of a node for a visit or another event, for a receipt and for a send `s`."""
+
+    visit: str
+    event: str
+    receipt: str
+    send: str
+
+
+_NODE = {
+    "channel": _Node("toString(channel)", "toString(channel)", receipts.CHANNEL, "toString(s.channel)"),
+    "campaign": _Node(_CAMPAIGN, _CAMPAIGN, _CAMPAIGN, "toString(s.journey)"),
+    "source": _Node(
+        "<source>",
+        f"if((<source>) = '{DIRECT}' AND NOT {_ON_PAGE}, toString(channel), <source>)",
+        receipts.CHANNEL,
+        "toString(s.channel)",
+    ),
+}
+
+
+def _events(warehouse: Warehouse, node: str, filters: Filters) -> Source:
+    events = on_events(warehouse, filters)
+    sql = f"(SELECT {KEY}, {node} AS node, false AS direct FROM pathline.events WHERE {events.sql})"
+    return Source(sql, events.parameters)
+
+
+def _touches(warehouse: Warehouse, by: str, filters: Filters, rules: TouchRules, direct: bool) -> Source:
+    events = on_events(warehouse, filters)
+    parameters = events.parameters | {"sessions": sorted(rules.sessions), "gap": rules.gap, "depth": rules.depth}
+    node, source = _NODE[by], _NODE["source"]
+    visits, others = ((of.replace("<source>", rules.source)) for of in (node.visit, node.event))
+    visit_is, other_is = (
+        f"({of.replace('<source>', rules.source)}) = '{DIRECT}'" if direct else "false"
+        for of in (source.visit, source.event)
+    )
+    parts = [_others(events.sql, others, other_is), _visits(events.sql, visits, visit_is)]
+    if rules.depth == 0:
+        sends = on_sends(warehouse, filters)
+        parameters |= sends.parameters
+        parts += [_sends(sends.sql, node.send), _receipts_of_unknown(events.sql, node.receipt)]
+    else:
+        parts.append(_receipts(events.sql, node.receipt, node.send))
+    return Source(f"({' UNION ALL '.join(parts)})", parameters)
+
+
+def _others(events: str, node: str, direct: str) -> str:
+    return f"""
+SELECT {KEY}, {node} AS node, {direct} AS direct
 FROM pathline.events
-WHERE {{events}} AND channel != '' AND NOT has({{{{sessions:Array(String)}}}}, channel) AND NOT {receipts.IS_RECEIPT}
+WHERE {events} AND channel != '' AND NOT has({{sessions:Array(String)}}, channel) AND NOT {receipts.IS_RECEIPT}
 """
 
-_VISITS = f"""
-SELECT person_id, start.1 AS at, start.2 AS id, node
+
+def _visits(events: str, node: str, direct: str) -> str:
+    return f"""
+SELECT person_id, start.1 AS at, start.2 AS id, start.3 AS node, start.4 AS direct
 FROM
 (
     SELECT
-        person_id, node, arraySort(groupArray((at, id))) AS hits,
-        arrayFilter((hit, i) -> i = 1 OR hit.1 - hits[i - 1].1 >= {{{{gap:Int64}}}},
-                    hits, arrayEnumerate(hits)) AS starts
+        person_id, arraySort(groupArray((at, id, node, direct))) AS hits, hits.1 AS times,
+        arrayFilter((hit, since) -> since >= {{gap:Int64}},
+                    hits, arrayMap((at, last) -> if(last IS NULL, {{gap:Int64}}, at - last),
+                                   times, arrayPopBack(arrayPushFront(times, NULL)))) AS starts
     FROM
     (
-        SELECT {_KEY}, toString(channel) AS node
+        SELECT {KEY}, channel AS on, {node} AS node, {direct} AS direct
         FROM pathline.events
-        WHERE {{events}} AND has({{{{sessions:Array(String)}}}}, channel) AND NOT {receipts.IS_RECEIPT}
+        WHERE {events} AND has({{sessions:Array(String)}}, channel) AND NOT {receipts.IS_RECEIPT}
     )
-    GROUP BY person_id, node
+    GROUP BY person_id, on
 )
 ARRAY JOIN starts AS start
 """
 
-_READ_RECEIPTS = f"""
-SELECT
-    {_KEY}, ifNull(send_id, '') AS send_id, {receipts.CHANNEL} AS channel,
-    {receipts.DEPTH} AS depth, {receipts.ADDRESSES} AS addresses
-FROM (SELECT * EXCEPT (send_id, channel), send_id, toString(channel) AS channel FROM pathline.events WHERE {{events}})
-WHERE {receipts.IS_RECEIPT}
-"""
 
 _SENT = """
-SELECT send_id, person_id, toUnixTimestamp64Milli(at) AS at, toString(channel) AS channel, address
+SELECT send_id, person_id, toUnixTimestamp64Milli(at) AS at, toString(channel) AS channel, address, journey
 FROM pathline.sends
 """
 
-# a receipt that names no send is about the person's newest one in its channel, unless that went to another address
-_KEYED = f"""
+
+def _keyed(events: str, node: str) -> str:
+    """Receipts with the send they are about; one that names none is about the person's newest in its channel, unless
+    that went to another address."""
+    read = f"""
+SELECT
+    {KEY}, ifNull(send_id, '') AS send_id, {receipts.CHANNEL} AS channel, {node} AS node,
+    {receipts.DEPTH} AS depth, {receipts.ADDRESSES} AS addresses
+FROM (SELECT * EXCEPT (send_id, channel), send_id, toString(channel) AS channel FROM pathline.events WHERE {events})
+WHERE {receipts.IS_RECEIPT}
+"""
+    return f"""
 SELECT
     r.person_id AS person_id, r.at AS at, r.id AS id, r.depth AS depth,
     multiIf(r.send_id != '', r.send_id,
             n.send != '' AND (empty(r.addresses) OR has(r.addresses, n.address)), n.send, '') AS send,
-    if(send != '', send, concat('event ', toString(r.id))) AS key, r.channel AS channel
-FROM ({_READ_RECEIPTS}) AS r
+    if(send != '', send, concat('event ', toString(r.id))) AS key, r.channel AS channel, r.node AS node
+FROM ({read}) AS r
 LEFT JOIN
 (
     SELECT
         r.id AS id, argMax((s.send_id, s.address), (s.at, s.send_id)) AS newest,
         newest.1 AS send, newest.2 AS address
-    FROM ({_READ_RECEIPTS}) AS r
+    FROM ({read}) AS r
     INNER JOIN ({_SENT}) AS s ON r.person_id = s.person_id
     WHERE r.send_id = '' AND {receipts.SAME_CHANNEL} AND s.at <= r.at AND r.at < s.at + {REACH_MS}
     GROUP BY r.id
 ) AS n ON r.id = n.id
 """
 
-_RECEIPTS = f"""
+
+def _receipts(events: str, node: str, send: str) -> str:
+    return f"""
 SELECT
-    first.1 AS person_id, first.2 AS at, first.3 AS id, if(s.channel != '', s.channel, first.4) AS node
+    first.1 AS person_id, first.2 AS at, first.3 AS id, if(s.channel != '', {send}, first.5) AS node, false AS direct
 FROM
 (
-    SELECT key, argMin((person_id, at, id, channel), (at, id)) AS first
-    FROM ({_KEYED})
-    WHERE depth >= {{{{depth:UInt8}}}}
+    SELECT key, argMin((person_id, at, id, channel, node), (at, id)) AS first
+    FROM ({_keyed(events, node)})
+    WHERE depth >= {{depth:UInt8}}
     GROUP BY key
 ) AS k
 LEFT JOIN ({_SENT}) AS s ON k.key = s.send_id
-WHERE node != ''
+WHERE s.channel != '' OR first.4 != ''
 """
 
-_SENDS = """
+
+def _sends(sends: str, node: str) -> str:
+    return f"""
 SELECT
-    person_id, toUnixTimestamp64Milli(at) AS at, toUInt128(toUUIDOrZero(send_id)) AS id, toString(channel) AS node
-FROM pathline.sends
+    person_id, toUnixTimestamp64Milli(s.at) AS at, toUInt128(toUUIDOrZero(send_id)) AS id, {node} AS node,
+    false AS direct
+FROM pathline.sends AS s
 WHERE {sends} AND send_id NOT IN
 (
     SELECT send_id FROM pathline.ledger GROUP BY send_id
@@ -141,14 +251,16 @@ WHERE {sends} AND send_id NOT IN
 )
 """
 
-_RECEIPTS_OF_UNKNOWN = f"""
-SELECT first.1 AS person_id, first.2 AS at, first.3 AS id, first.4 AS node
+
+def _receipts_of_unknown(events: str, node: str) -> str:
+    return f"""
+SELECT first.1 AS person_id, first.2 AS at, first.3 AS id, first.5 AS node, false AS direct
 FROM
 (
-    SELECT key, argMin((person_id, at, id, channel), (at, id)) AS first
-    FROM ({_KEYED})
+    SELECT key, argMin((person_id, at, id, channel, node), (at, id)) AS first
+    FROM ({_keyed(events, node)})
     WHERE send NOT IN (SELECT send_id FROM pathline.sends)
     GROUP BY key
 )
-WHERE node != ''
+WHERE first.4 != ''
 """
