@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from pathline.local import jars, java, ports
 from pathline.local.children import die_with_parent, environment
+from pathline.local.classes import Classes
 from schemas.topics import MESSAGE_BYTES
 
 START_SECONDS = 180.0
@@ -102,6 +103,7 @@ class KafkaBroker:
         self.home = home or self.folder
         self.answers = False
         self._process: subprocess.Popen[bytes] | None = None
+        self._classes: Classes | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -127,23 +129,26 @@ class KafkaBroker:
         self.port = self.port or ports.free()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        command = [str(java.find()), f"-Xmx{self.heap_mb}m", "-Xms128m", "-XX:+UseSerialGC"]
+        virtual_machine = java.find()
+        command = [str(virtual_machine), f"-Xmx{self.heap_mb}m", "-Xms128m", "-XX:+UseSerialGC"]
         # one collector thread: measured, a small heap needs no more, and those of G1 cost a third more delay on few
         # cores. The quick compiler only: measured, the broker then takes half the processor time, at its start and for
         # the first millions of records; the thorough one would compete with the workers for a laptop's few cores
         command += ["-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true"]
         command += [f"-Dlog4j2.configurationFile={self._write('log4j2.properties', _LOGGING)}"]
         command += ["-cp", f"{libraries}/*"]
+        self._classes = Classes(virtual_machine, libraries, self.folder / "classes.jsa")
+        begin = self._classes.begin()
         settings = str(self._write("server.properties", self._settings()))
         with self.log.open("ab") as log:
             if not self._identity().exists():
                 # joined by =, as an id may begin with a dash
                 identity = f"--cluster-id={cluster_id(self.folder)}"
                 formatting = ["kafka.tools.StorageTool", "format", "--config", settings, identity]
-                if subprocess.run([*command, *formatting], stdout=log, stderr=log).returncode:
+                if subprocess.run([*command, *begin, *formatting], stdout=log, stderr=log).returncode:
                     raise RuntimeError("\n".join([f"Kafka can't use {self.folder}:", *self._last_words()]))
             self._process = subprocess.Popen(
-                [*command, "kafka.Kafka", settings],
+                [*command, *(begin or self._classes.leave()), "kafka.Kafka", settings],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -208,6 +213,8 @@ class KafkaBroker:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return False
+        if self._classes is not None:
+            self._classes.keep()
         return True
 
     def kill(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -11,13 +13,24 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from pathline.local import jars, java
+from pathline.local.classes import Classes
 from pathline.local.kafka import KafkaBroker, cluster_id
 
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """One broker for the tests of this file; the last one stops it."""
+    """One broker for the tests of this file, with a cache of their own that has the jars and nothing else."""
     folder = tmp_path_factory.mktemp("kafka")
+    libraries = jars.fetch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        jars.cache().mkdir(parents=True)
+        (jars.cache() / libraries.name).symlink_to(libraries)
+        yield from _running(folder)
+
+
+def _running(folder: Path) -> Iterator[KafkaBroker]:
     # the awkward case: a cluster id that looks like an option on a command line
     awkward = (folder / str(number) for number in count())
     broker = KafkaBroker(next(path for path in awkward if cluster_id(path).startswith("-")), heap_mb=256)
@@ -67,8 +80,51 @@ def test_a_broker_that_can_not_start_says_why_with_its_log(tmp_path: Path, broke
         second.start()
 
 
-def test_stop_leaves_no_process(broker: KafkaBroker) -> None:
+def archives() -> list[Path]:
+    return list(jars.cache().glob("classes-*"))
+
+
+def test_a_broker_that_stops_leaves_no_process_and_its_classes_for_the_next_start(broker: KafkaBroker) -> None:
     pid = broker.pid
+    assert archives() == []
     broker.stop()
     assert pid
     assert not psutil.pid_exists(pid)
+    (archive,) = archives()
+    broker.start()
+    if sys.platform == "linux":
+        assert str(archive) in Path(f"/proc/{broker.pid}/maps").read_text()
+    broker.kill()
+
+
+def garbled(whole: bytes) -> bytes:
+    return whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2)
+
+
+@pytest.mark.parametrize("left", [lambda whole: whole[: len(whole) // 2], garbled])
+def test_classes_that_are_not_whole_break_no_start(broker: KafkaBroker, left: Callable[[bytes], bytes]) -> None:
+    (archive,) = archives()
+    whole = archive.read_bytes()
+    archive.write_bytes(left(whole))
+    try:
+        broker.start()
+        broker.kill()
+    finally:
+        archive.write_bytes(whole)
+
+
+def test_only_a_whole_archive_is_kept_whoever_stops_at_the_same_time(broker: KafkaBroker, tmp_path: Path) -> None:
+    (archive,) = archives()
+    whole = archive.read_bytes()
+    drafts = [Classes(java.find(), jars.fetch(), tmp_path / str(number)) for number in range(4)]
+    drafts[0].draft.write_bytes(whole[: len(whole) // 2])
+    archive.rename(jars.cache() / "classes-of-another-java.jsa")
+    drafts[0].keep()
+    assert [found.name for found in archives()] == ["classes-of-another-java.jsa"]
+    for each in drafts:
+        each.draft.write_bytes(whole)
+    with ThreadPoolExecutor(len(drafts)) as pool:
+        list(pool.map(Classes.keep, drafts))
+    assert archives() == [archive]
+    assert archive.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == []
