@@ -59,8 +59,10 @@ def filters(from_: str | None, to: str | None, segment: str, where: str) -> Filt
 
 
 def touch_rules(project: Path | None, touch: str, gap: str) -> TouchRules:
-    """What counts as a touch: session channels from the project. Raises typer.BadParameter."""
+    """What counts as a touch: session channels and sources from the project. Raises typer.BadParameter."""
+    from schemas.definitions.defaults import SOURCES
     from schemas.receipts import DEPTHS
+    from sinks.clickhouse.paths.sources import source_of
     from sinks.clickhouse.paths.touches import TouchRules
 
     if touch not in DEPTHS:
@@ -69,7 +71,8 @@ def touch_rules(project: Path | None, touch: str, gap: str) -> TouchRules:
     if loaded is None:
         typer.echo("no project here, so no channel is one of visits (--project)", err=True)
     sessions = {channel.name for channel in loaded.channels.values() if channel.kind == "session"} if loaded else set()
-    return TouchRules(frozenset(sessions), duration(gap, "--session-gap"), DEPTHS[touch])
+    source = source_of(loaded.sources if loaded else SOURCES)
+    return TouchRules(frozenset(sessions), duration(gap, "--session-gap"), DEPTHS[touch], source)
 
 
 def project_of(option: Path | None) -> Project | None:

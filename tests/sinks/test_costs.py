@@ -88,7 +88,7 @@ def test_currencies_are_converted_by_the_rate_of_their_day_and_unknown_ones_told
     assert found.amounts == {("ads", ""): 3 * 50 + 2 * 25, ("tv", "x"): 8}
     assert found.unknown == {"CHF": 9}
     assert found.by("channel") == {"ads": 200, "tv": 8}
-    assert found.by("campaign") == {"": 200, "x": 8}
+    assert found.by("campaign") == {"(none)": 200, "x": 8}
 
 
 LINES = st.lists(

@@ -17,26 +17,21 @@ from schemas.definitions import parse
 from schemas.definitions.model import SourceRule
 from schemas.records import Event
 from sinks.clickhouse.engine import Warehouse
-from sinks.clickhouse.paths.sources import of_events
+from sinks.clickhouse.paths.sources import source_of
 from tests.sinks.made import T0, event, fill, update
 
 SHOP = "https://www.shop.example/"
 
 
-def seen(number: int, page: str = "", referrer: str = "", channel: str = "web", **campaign: str) -> Event:
+def seen(number: int, page: str = "", referrer: str = "", **campaign: str) -> Event:
     context = {"page": {"url": page, "referrer": referrer}, **({"campaign": campaign} if campaign else {})}
-    made = event("Page Viewed", T0, id=f"m{number}", channel=channel)
+    made = event("Page Viewed", T0, id=f"m{number}")
     return msgspec.structs.replace(made, context=orjson.dumps(context))
 
 
-def found(
-    warehouse: Warehouse, events: Sequence[Event], rules: Sequence[SourceRule], sessions: Sequence[str] = ("web",)
-) -> list[str]:
+def found(warehouse: Warehouse, events: Sequence[Event], rules: Sequence[SourceRule]) -> list[str]:
     fill(warehouse, map(update, events))
-    source = of_events(rules, sessions)
-    rows = warehouse.rows(
-        f"SELECT toString(event_id) AS id, {source.sql} AS source FROM pathline.events", source.parameters
-    )
+    rows = warehouse.rows(f"SELECT toString(event_id) AS id, {source_of(rules)} AS source FROM pathline.events")
     of_id = {row["id"]: row["source"] for row in rows}
     return [of_id[e.event_id] for e in events]
 
@@ -63,10 +58,10 @@ def test_the_first_rule_that_fits_names_the_source(warehouse: Warehouse) -> None
         "blog.example": seen(5, SHOP, "https://www.blog.example/a"),
         # within the shop, and with nothing at all
         "direct": seen(6, SHOP, "https://shop.example/cart"),
-        "call_centre": seen(7, channel="call_centre"),
     }
     assert found(warehouse, list(events.values()), rules) == list(events)
-    assert found(warehouse, [seen(8), seen(9, SHOP, channel="blog")], rules) == ["direct", "direct"]
+    assert found(warehouse, [seen(8)], rules) == ["direct"]
+    assert found(warehouse, [seen(9, SHOP, "https://blog.example/")], ()) == ["direct"]
 
 
 def test_without_rules_of_its_own_a_project_knows_the_usual_sources(warehouse: Warehouse) -> None:
@@ -115,7 +110,6 @@ def written_rules(draw: st.DrawFn) -> SourceRule:
     clicks=st.sets(st.sampled_from(["gclid", "fbclid"])),
     page=HOSTS.filter(bool),
     referrer=HOSTS,
-    channel=st.sampled_from(["web", "call"]),
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_sources_are_those_found_one_by_one(
@@ -125,12 +119,11 @@ def test_sources_are_those_found_one_by_one(
     clicks: set[str],
     page: str,
     referrer: str,
-    channel: str,
 ) -> None:
     engine.command("TRUNCATE TABLE pathline.events_raw")
     address = f"{page}?{'&'.join(f'{name}=1' for name in sorted(clicks))}"
     named = {"name" if tag == "campaign" else tag: value for tag, value in tags.items()}
-    happened = seen(1, address, referrer, channel, **named)
+    happened = seen(1, address, referrer, **named)
     assert found(engine, [happened], rules) == [slow_source(rules, tags, address, referrer)]
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths.filters import Filters, Parameters, on_sends
+from sinks.clickhouse.paths.touches import NONE
 
 if TYPE_CHECKING:
     from schemas.definitions.model import Project
@@ -45,7 +46,7 @@ class Spent:
         """Amounts by channel (also asked as source: a file may name sources) or by campaign."""
         total: dict[str, float] = defaultdict(float)
         for (channel, campaign), amount in self.amounts.items():
-            total[campaign if node == "campaign" else channel] += amount
+            total[(campaign or NONE) if node == "campaign" else channel] += amount
         return dict(total)
 
 

@@ -1,33 +1,29 @@
-"""Where a touch came from: the rules of `sources.yaml` over the tags, click ids and referrer of an event, in SQL.
+"""Where an event came from: the rules of `sources.yaml` over its tags, click ids and referrer, in SQL.
 
-The first rule that fits names the source. A referrer on the same host as the page is none. Where no rule fits, a visit
-came directly (`direct`), and what happened in another channel, such as a call, came by that channel.
+The first rule that fits names the source, `direct` where none does. A referrer on the same host as the page is none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from schemas.definitions.model import SourceRule
-from sinks.clickhouse.paths.filters import Condition, Parameters
+from sinks.clickhouse.paths.filters import quoted
+from sinks.clickhouse.paths.touches import DIRECT
 
-DIRECT = "direct"
 #: tags as rules name them and where they are in the column `utm`
 _TAGS = {"source": "source", "medium": "medium", "campaign": "name", "term": "term", "content": "content"}
+#: a host or any below it
+_BELOW = r"(?:.*\.)?"
 _REFERRER = "lower(domainWithoutWWW(referrer))"
 _HOST = f"if({_REFERRER} = lower(domainWithoutWWW(page_url)), '', {_REFERRER})"
 
 
-def of_events(rules: Sequence[SourceRule], sessions: Collection[str]) -> Condition:
-    """The source as an expression on rows of `pathline.events`; `sessions` are the channels that are visited."""
-    parameters: Parameters = {"visited": sorted(sessions)}
-    parts = []
-    for number, rule in enumerate(rules):
-        parts += [" AND ".join(_fits(rule, f"source{number}", parameters)), _name(rule, f"source{number}", parameters)]
-    visit = "channel = '' OR page_url != '' OR type IN ('page', 'screen') OR has({visited:Array(String)}, channel)"
-    parts += [visit, f"'{DIRECT}'", "toString(channel)"]
-    return Condition(f"multiIf({', '.join(parts)})", parameters)
+def source_of(rules: Sequence[SourceRule]) -> str:
+    """An expression on rows of `pathline.events`."""
+    parts = [part for rule in rules for part in (" AND ".join(_fits(rule)), _name(rule))]
+    return f"multiIf({', '.join([*parts, quoted(DIRECT)])})" if parts else quoted(DIRECT)
 
 
 def pattern(texts: Iterable[str], before: str = "") -> str:
@@ -36,28 +32,24 @@ def pattern(texts: Iterable[str], before: str = "") -> str:
     return f"^{before}(?:{'|'.join(choices)})$"
 
 
-def _fits(rule: SourceRule, name: str, parameters: Parameters) -> Iterable[str]:
+def _fits(rule: SourceRule) -> Iterable[str]:
     for tag, texts in rule.utm.items():
-        parameters[f"{name}_{tag}"] = pattern(texts)
-        yield f"match(lower(utm.{_TAGS[tag]}), {{{name}_{tag}:String}})"
+        yield f"match(lower(utm.{_TAGS[tag]}), {quoted(pattern(texts))})"
     if rule.click_ids:
-        parameters |= {f"{name}_id{number}": id for number, id in enumerate(rule.click_ids)}
-        yield f"({' OR '.join(_clicked(rule, name))})"
+        yield f"({' OR '.join(_clicked(rule))})"
     if rule.referrers:
-        parameters[f"{name}_hosts"] = pattern(rule.referrers, r"(?:.*\.)?")
-        yield f"match({_HOST}, {{{name}_hosts:String}})"
+        yield f"match({_HOST}, {quoted(pattern(rule.referrers, _BELOW))})"
 
 
-def _name(rule: SourceRule, name: str, parameters: Parameters) -> str:
+def _name(rule: SourceRule) -> str:
     if rule.source is not None:
-        parameters[f"{name}_is"] = rule.source
-        return f"{{{name}_is:String}}"
+        return quoted(rule.source)
     parts = ["utm.source != ''", "lower(utm.source)"] if rule.utm else []
-    for number, clicked in enumerate(_clicked(rule, name)):
-        parts += [clicked, f"{{{name}_id{number}:String}}"]
+    for id, clicked in zip(rule.click_ids, _clicked(rule), strict=True):
+        parts += [clicked, quoted(id)]
     parts += [f"{_HOST} != ''", _HOST] if rule.referrers else []
     return f"multiIf({', '.join(parts)}, lower(utm.medium))"
 
 
-def _clicked(rule: SourceRule, name: str) -> list[str]:
-    return [f"extractURLParameter(page_url, {{{name}_id{n}:String}}) != ''" for n in range(len(rule.click_ids))]
+def _clicked(rule: SourceRule) -> list[str]:
+    return [f"extractURLParameter(page_url, {quoted(id)}) != ''" for id in rule.click_ids]
