@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -21,6 +21,7 @@ from schemas.definitions.model import IdentifierType, IdentityRules
 LONGEST = 1024
 #: Separates person ids from other hashes of the same identifiers. Not a secret: ids have to be the same everywhere.
 _PERSON_KEY = b"pathline.person"
+_DIGEST = re.compile("[0-9a-fA-F]{64}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -31,8 +32,9 @@ class Refused(ValueError):
 def normalise(rules: IdentityRules, type: str, value: object) -> str:
     """The usable form of a value of an identifier type.
 
-    Trimmed, Unicode NFKC; e-mail addresses in lower case, phone numbers in E.164 where the type says so. A number
-    counts as its text. Raises Refused when the type is unknown or the value blocked or invalid.
+    Trimmed, Unicode NFKC; e-mail addresses in lower case, phone numbers in E.164, and only a SHA-256 of it kept, where
+    the type says so. A number counts as its text; what is hashed already, its digest in hexadecimal, stays as it is.
+    Raises Refused when the type is unknown or the value blocked or invalid.
     """
     known = rules.types.get(type)
     if known is None:
@@ -40,10 +42,12 @@ def normalise(rules: IdentityRules, type: str, value: object) -> str:
     text = _text(value)
     if _blocked(rules.blocked, rules.blocked_patterns, text):
         raise Refused("blocked value")
+    if known.hash and _DIGEST.fullmatch(text):
+        return text.lower()
     usable = _normalised(known, text)
     if usable != text and _blocked(rules.blocked, rules.blocked_patterns, usable):
         raise Refused("blocked value")
-    return usable
+    return sha256(usable.encode()).hexdigest() if known.hash else usable
 
 
 def usable(rules: IdentityRules, pairs: Iterable[tuple[str, object]]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -55,7 +59,8 @@ def usable(rules: IdentityRules, pairs: Iterable[tuple[str, object]]) -> tuple[l
         try:
             identifier = f"{type}:{normalise(rules, type, value)}"
         except Refused as reason:
-            refused.append((f"{type}:{value}"[:LONGEST], str(reason)))
+            secret = type in rules.types and rules.types[type].hash
+            refused.append((f"{type}:{'(not shown)' if secret else value}"[:LONGEST], str(reason)))
         else:
             accepted.setdefault(identifier, rules.types[type].rank)
     return sorted(accepted, key=accepted.__getitem__), refused
@@ -138,22 +143,23 @@ def _normalised(type: IdentifierType, text: str) -> str:
         raise Refused("empty value")
     if type.normalize is None:
         return text
-    outcome = _cached(type.normalize, type.region, text)
+    outcome = _cached(type.normalize, type.region, type.ignore, text)
     if isinstance(outcome, Refused):
-        raise Refused(str(outcome))
+        # a library's message may repeat the value
+        raise Refused(str(outcome).partition(":")[0] if type.hash else str(outcome))
     return outcome
 
 
 @lru_cache(maxsize=65_536)
-def _cached(kind: str, region: str | None, text: str) -> str | Refused:
+def _cached(kind: str, region: str | None, ignore: frozenset[str], text: str) -> str | Refused:
     """E-mail and phone libraries take tens of microseconds a value; refusals are remembered as well."""
     try:
-        return _email(text) if kind == "email" else _phone(text, region)
+        return _email(text, ignore) if kind == "email" else _phone(text, region)
     except Refused as refused:
         return refused
 
 
-def _email(text: str) -> str:
+def _email(text: str, ignore: frozenset[str]) -> str:
     try:
         # no look-ups in DNS; domains under .test are what development systems use
         checked = validate_email(text, check_deliverability=False, globally_deliverable=False, test_environment=True)
@@ -161,7 +167,12 @@ def _email(text: str) -> str:
         raise Refused(f"not an e-mail address: {error}") from error
     if "." not in checked.domain:
         raise Refused("not an e-mail address: the domain has no dot")
-    return str(checked.normalized).lower()
+    local, _, domain = str(checked.normalized).lower().rpartition("@")
+    if "plus_tags" in ignore:
+        local = local.partition("+")[0] or local
+    if "dots" in ignore:
+        local = local.replace(".", "")
+    return f"{local}@{domain}"
 
 
 def _phone(text: str, region: str | None) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import orjson
 
 from schemas.definitions.model import IdentityRules
-from schemas.identifiers import usable
+from schemas.identifiers import Refused, normalise, usable
 from schemas.records import Event
 from schemas.topics import DAY_MS, EDGE_BYTES
 
@@ -68,6 +68,8 @@ def to_event(
 
     message_id = _message_id(message, received_at)
     properties = _properties(kind, message, traits)
+    if any(type_.hash for type_ in rules.types.values()):
+        traits, context = _veiled(traits, context, rules)
     channel = context.get("channel")
     send_id = properties.get("send_id")
     return Event(
@@ -158,6 +160,38 @@ def _pairs(
         for type_, field in (("push_token", "token"), ("device_id", "id")):
             if type_ in rules.types:
                 yield from _given(type_, device.get(field))
+
+
+def _veiled(traits: Message, context: Message, rules: IdentityRules) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Traits and context with identifiers of types that are kept as hashes replaced by those, or left out where they
+    are none."""
+
+    def kept(type_: str, value: object) -> object:
+        if type_ not in rules.types or not rules.types[type_].hash or value is None:
+            return value
+        try:
+            return normalise(rules, type_, value)
+        except Refused:
+            return None
+
+    def veiled(given: object) -> object:
+        if not isinstance(given, Mapping):
+            return given
+        return {field: kept(field, value) for field, value in given.items()}
+
+    shown = dict(context)
+    if "traits" in shown:
+        shown["traits"] = veiled(shown["traits"])
+    if isinstance(shown.get("externalIds"), list):
+        shown["externalIds"] = [{**one, "id": kept(one["type"], one["id"])} for one in shown["externalIds"]]
+    if isinstance(shown.get("device"), Mapping):
+        device = shown["device"]
+        fields = (("token", "push_token"), ("id", "device_id"))
+        shown["device"] = {
+            **device,
+            **{field: kept(type_, device[field]) for field, type_ in fields if field in device},
+        }
+    return cast(dict[str, Any], veiled(traits)), shown
 
 
 def _given(type_: str, value: object) -> Iterator[tuple[str, object]]:

@@ -12,10 +12,10 @@ from schemas.records import Assignment, Period
 class Known(msgspec.Struct, frozen=True, array_like=True):
     """A link as one of its ends knows it; times in milliseconds since 1970 UTC.
 
-    `seen` are the sightings reported, oldest first: all of them if the weaker end is of a `newest` type, otherwise the
-    oldest and the newest. `refused` is the reason why the link does not count, empty when it does; `tree` whether it is
-    one of the links that joined two groups (the others only confirm). `source` and `event_id` tell where it was seen
-    first.
+    `seen` are the sightings reported, oldest first: all of them if the weaker end is of a `newest` type, those that
+    matter if an end is of a type with a period, otherwise the oldest; and the newest. `refused` is the reason why the
+    link does not count, empty when it does; `tree` whether it is one of the links that joined two groups (the others
+    only confirm). `source` and `event_id` tell where it was seen first.
     """
 
     seen: list[int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -14,8 +14,8 @@ class Sighting(NamedTuple):
     """A stronger identifier was seen with this one; `owner` is the person it belongs to now."""
 
     at: int
-    counts: bool
     stronger: str
+    counts: bool
     owner: str
 
 
@@ -24,6 +24,42 @@ class Since(NamedTuple):
 
     since: int
     owner: str
+
+
+def takeovers(sightings: Iterable[tuple[int, str]], per: int) -> list[int]:
+    """When an identifier changed its owner by not being seen for `per` milliseconds and then with somebody new.
+
+    `sightings` are (instant, stronger identifier).
+    """
+    found: list[int] = []
+    owners: set[str] = set()
+    before: int | None = None
+    for at, owner in sorted(sightings):
+        if before is not None and at - before >= per and owner not in owners:
+            found.append(at)
+            owners = set()
+        owners.add(owner)
+        before = at
+    return found
+
+
+def owners(shared: str, per: int | None, sightings: Collection[Sighting], ambiguous: bool, owner: str) -> list[Since]:
+    """Periods of an identifier that `owner` has now, by the policy of its type (keep, newest, separate) and the period
+    after which it may go to somebody new, if there is one.
+
+    Of an earlier owner's time whoever was seen first in it had the identifier.
+    """
+    if shared == "newest":
+        return newest(sightings, owner)
+    seen = ((sighting.at, sighting.stronger) for sighting in sightings)
+    found = takeovers(seen, per) if per is not None else []
+    current = [sighting for sighting in sightings if not found or sighting.at >= found[-1]]
+    periods = separate(current, ambiguous, owner) if shared == "separate" else [Since(0, owner)]
+    former = [
+        Since(since, min(one for one in sightings if since <= one.at < until).owner)
+        for since, until in pairwise([0, *found])
+    ]
+    return [*former, Since(found[-1] if found else 0, periods[0].owner), *periods[1:]]
 
 
 def newest(sightings: Iterable[Sighting], owner: str) -> list[Since]:

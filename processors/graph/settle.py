@@ -15,8 +15,8 @@ import msgspec
 
 from processors.graph.assertions import ALWAYS, UNLINKED, cut, said, unlinked_at
 from processors.graph.model import Known, Node
-from processors.graph.periods import Sighting, Since, newest, place, separate
-from processors.graph.policy import Edge, Joined, Pair, Strength, join
+from processors.graph.periods import Sighting, Since, owners, place
+from processors.graph.policy import Edge, Joined, Pair, Strength, join, outdated, owned_since
 from schemas.identifiers import person_id
 
 HUB = "hub: "
@@ -59,14 +59,19 @@ class Nodes:
                 yield identifier, self.before[identifier], self.now[identifier]
 
 
-def settle(nodes: Nodes, seeds: Iterable[str], strength: Strength) -> None:
-    """Bring persons, verdicts on links and placements of slots up to date after the links of `seeds` changed."""
+def settle(nodes: Nodes, seeds: Iterable[str], strength: Strength, wide: bool = False) -> None:
+    """Bring persons, verdicts on links and placements of slots up to date after the links of `seeds` changed.
+
+    `wide` takes all in that they were kept from joining, as after a change of the rules.
+    """
     region = _Region(nodes, strength)
     region.add(seeds)
+    if wide:
+        region.widen()
     joined = region.settled()
     _judge(nodes, joined, region.edges)
     _obey(nodes, region.members(), joined, strength)
-    _forget(nodes, region.members(), strength)
+    forget(nodes, region.members(), strength)
     moved = _name(nodes, region.members(), joined, strength)
     _place(nodes, region.members(), moved, joined, strength)
 
@@ -93,11 +98,19 @@ class _Region:
             person = [identifier]
             for member in person:
                 was = self._nodes.was(member)
-                for other in _joined(was) if was is not None else ():
+                for other in joined_to(was) if was is not None else ():
                     if other not in self._inside:
                         self._inside.add(other)
                         person.append(other)
             self._persons.append(person)
+
+    def widen(self) -> None:
+        """Take in whoever those inside were kept from joining, for whatever reason, but hubs."""
+        for member in self.members():
+            node = self._nodes[member]
+            refused = [] if node.hub else [other for other, known in node.links.items() if known.refused]
+            told = [other for other, asserted in node.assertions.items() if asserted.verb == ALWAYS]
+            self.add([*told, *(other for other in refused if not self._nodes[other].hub)])
 
     def settled(self) -> Joined:
         """The links inside joined, once no person that changed has a link to the outside."""
@@ -116,16 +129,29 @@ class _Region:
         """Links that touch no hub, and why some of them take no part."""
         edges: dict[Pair, Edge] = {}
         reasons: dict[Pair, str] = {}
+        owned = {identifier: self._owned_since(identifier, self._nodes[identifier]) for identifier in self._inside}
         for identifier in self._inside:
             node = self._nodes[identifier]
             for other, known in () if node.hub else node.links.items():
-                if other in self._inside and not known.refused.startswith(HUB):
+                if other in self._inside and not self._nodes[other].hub:
                     pair = self._strength.pair(identifier, other)
-                    edges[pair] = Edge(*pair, known.first, known.last)
+                    edges[pair] = self._strength.edge(pair, known.seen, max(owned[identifier], owned[other]))
                     ends = self._nodes[pair[0]], self._nodes[pair[1]]
-                    if reason := cut(pair, ends, known, self._strength):
+                    reason = cut(pair, ends, known, self._strength)
+                    if reason := reason or outdated(pair, known.last, owned, self._strength):
                         reasons[pair] = reason
         return list(edges.values()), reasons
+
+    def _owned_since(self, identifier: str, node: Node | None) -> int:
+        """Since when the identifier belongs to whoever has it now; 0 is always."""
+        if node is None or node.hub or self._strength.per(identifier) is None:
+            return 0
+        edges = (
+            self._strength.edge((other, identifier), known.seen)
+            for other, known in node.links.items()
+            if not known.refused.startswith(HUB) and self._strength.rank(other) < self._strength.rank(identifier)
+        )
+        return owned_since(edges, self._strength).get(identifier, 0)
 
     def _reached(self, joined: Joined) -> list[str]:
         """Neighbours whose links may now be judged otherwise."""
@@ -156,18 +182,19 @@ class _Region:
 
     def _changed(self, identifier: str, joined: Joined) -> bool:
         was, node = self._nodes.was(identifier), self._nodes[identifier]
-        before = {other: (k.first, k.last) for other, k in was.links.items() if k.tree} if was is not None else {}
+        before = {other: k.seen for other, k in was.links.items() if k.tree} if was is not None else {}
         after = {
-            other: (known.first, known.last)
+            other: known.seen
             for other, known in node.links.items()
             if self._strength.pair(identifier, other) in joined.tree
         }
         told = {other for other, asserted in was.assertions.items() if asserted.tree} if was is not None else set()
         obeyed = {other for other in node.assertions if self._strength.pair(identifier, other) in joined.obeyed}
-        return (before, told) != (after, obeyed)
+        owned = self._owned_since(identifier, was), self._owned_since(identifier, node)
+        return (before, told) != (after, obeyed) or owned[0] != owned[1]
 
 
-def _joined(node: Node) -> Iterable[str]:
+def joined_to(node: Node) -> Iterable[str]:
     """Identifiers that this one was joined with directly."""
     for other, known in node.links.items():
         if known.tree:
@@ -202,7 +229,7 @@ def _obey(nodes: Nodes, members: Iterable[str], joined: Joined, strength: Streng
             nodes.change(identifier, msgspec.structs.replace(node, assertions=told))
 
 
-def _forget(nodes: Nodes, members: Iterable[str], strength: Strength) -> None:
+def forget(nodes: Nodes, members: Iterable[str], strength: Strength) -> None:
     """Leave links refused of a stronger identifier to their weaker ends, but for the first `KEPT` in order: those
     would be the ones to take a place that becomes free."""
     for identifier in members:
@@ -210,7 +237,7 @@ def _forget(nodes: Nodes, members: Iterable[str], strength: Strength) -> None:
         if len(node.links) <= KEPT:
             continue
         refused = [
-            Edge(identifier, other, known.first, known.last)
+            strength.edge((identifier, other), known.seen)
             for other, known in node.links.items()
             if known.refused
             and not known.refused.startswith((HUB, UNLINKED))
@@ -260,31 +287,32 @@ def _place(nodes: Nodes, members: list[str], moved: set[str], joined: Joined, st
 
 
 def _formerly(nodes: Nodes, moved: set[str], strength: Strength) -> set[str]:
-    """Identifiers of `newest` types that belonged to one of these before someone else took them."""
+    """Identifiers that belonged to one of these before someone else took them."""
     return {
         other
         for identifier in moved
         for other, known in nodes[identifier].links.items()
-        if known.refused and not known.refused.startswith(HUB) and strength.shared(other) == "newest"
+        if known.refused
+        and not known.refused.startswith(HUB)
+        and (strength.shared(other) == "newest" or strength.per(other) is not None)
     }
 
 
 def _periods(nodes: Nodes, identifier: str, ambiguous: bool, strength: Strength) -> list[Since]:
     node = nodes[identifier]
     shared = "keep" if node.hub else strength.shared(identifier)
-    if shared == "keep" or _asserted(nodes, node):
+    per = None if node.hub else strength.per(identifier)
+    if (shared == "keep" and per is None) or _asserted(nodes, node):
         return [Since(0, node.person)]
     rank = strength.rank(identifier)
     sightings = [
-        Sighting(at, not known.refused, other, nodes[other].person)
+        Sighting(at, other, not known.refused, nodes[other].person)
         for other, known in node.links.items()
         if strength.rank(other) < rank and not known.refused.startswith(HUB) and not strength.barred(other)
-        for at in known.seen
+        for at in strength.sightings((other, identifier), known.seen)
         if at > max(_alone_until(node), _alone_until(nodes[other]))
     ]
-    if shared == "newest":
-        return newest(sightings, node.person)
-    return separate(sightings, ambiguous, node.person)
+    return owners(shared, per, sightings, ambiguous, node.person)
 
 
 def _asserted(nodes: Nodes, node: Node) -> bool:

@@ -23,7 +23,7 @@ class Sent(msgspec.Struct, frozen=True, array_like=True):
     """What the graph was told of a link: smallest and largest `seen_at` sent (milliseconds since 1970 UTC).
 
     `seen` is the largest one of all, kept with where it was seen for links to `newest` types only: the graph asks for
-    it when another owner turns up.
+    it when another owner turns up. `sightings` are all those sent that matter, where a limit has a period.
     """
 
     first: int
@@ -31,6 +31,7 @@ class Sent(msgspec.Struct, frozen=True, array_like=True):
     seen: int
     source: str = ""
     event_id: str = ""
+    sightings: list[int] = []
 
 
 class Recent(msgspec.Struct, frozen=True, array_like=True):

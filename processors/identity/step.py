@@ -22,6 +22,7 @@ from schemas.definitions.model import IdentityRules
 from schemas.erasure import mark
 from schemas.identifiers import admissible, split
 from schemas.records import Assignment, Event, Link, LinkEnvelope, PersonEnvelope
+from schemas.sightings import span, thinned
 
 
 class IdentityStage:
@@ -77,16 +78,22 @@ class IdentityStage:
                 self._saw(own, other, event, superseded, rules, turn)
 
     def _saw(self, own: str, other: str, event: Event, superseded: bool, rules: IdentityRules, turn: Turn) -> None:
-        """Two identifiers in one event: the graph is told when that is new, or older than it knows, or when another
-        owner has taken the identifier since."""
+        """Two identifiers in one event: the graph is told when that is new, or older than it knows, or matters for a
+        limit with a period, or when another owner has taken the identifier since."""
         key, at = sent_key(own, other), event.occurred_at
         sent = turn.get(SENT, key)
         known = sent or Sent(at, at, at)
         novel = sent is None or at < known.first or (superseded and at > known.last)
+        types = rules.types[split(own)[0]], rules.types[split(other)[0]]
+        every = span(*types)
+        if every is not None:
+            sightings = thinned(sorted({*known.sightings, at}), every)
+            if sightings != known.sightings:
+                novel, known = True, msgspec.structs.replace(known, sightings=sightings)
         if novel:
             self._tell(turn, own, other, at, event.source, event.event_id)
             known = msgspec.structs.replace(known, first=min(known.first, at), last=max(known.last, at))
-        if rules.types[split(other)[0]].shared == "newest" and (sent is None or at > sent.seen):
+        if types[1].shared == "newest" and (sent is None or at > sent.seen):
             known = msgspec.structs.replace(known, seen=at, source=event.source, event_id=event.event_id)
         if known != sent:
             turn.put(SENT, key, known)

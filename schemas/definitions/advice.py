@@ -23,6 +23,9 @@ def advice(project: Project) -> list[str]:
         if name in used and missing and len(missing) == len(channel.identifiers):
             types = ", ".join(missing)
             notes.append(f"channel {name} reaches nobody: identity.yaml has no identifier type {types}")
+        known = [project.identity.types[type] for type in channel.identifiers if type in project.identity.types]
+        if name in used and known and all(type.hash for type in known):
+            notes.append(f"channel {name} reaches nobody: of {known[0].name} only a hash is kept")
     for name in sorted(project.templates.keys() - {send.template for send in sends}):
         notes.append(f"template {name} is not used by any journey")
     by_mail = {send.template for send in sends if "email" in (send.channels or sending)}

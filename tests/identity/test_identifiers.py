@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from typing import Any
 
 import pytest
 
+from connectors.inbound.segment import to_event
 from schemas.definitions.model import IdentifierType, IdentityRules
 from schemas.identifiers import (
     Refused,
@@ -18,13 +20,18 @@ from schemas.identifiers import (
     split,
     usable,
 )
+from tests.graph.rules import CODEC
 
 TYPES: dict[str, dict[str, Any]] = {
     "user_id": {"limit": 1},
     "email": {"normalize": "email"},
     "phone": {"normalize": "phone", "region": "UA"},
+    "backup_email": {"normalize": "email", "ignore": frozenset({"plus_tags", "dots"})},
+    "passport": {"hash": True},
+    "secret_email": {"normalize": "email", "hash": True},
     "anonymous_id": {},
 }
+ANNAS = hashlib.sha256(b"anna@example.com").hexdigest()
 RULES = IdentityRules(
     types={name: IdentifierType(name, rank, **given) for rank, (name, given) in enumerate(TYPES.items())},
     blocked=frozenset({"", "null", "undefined", "noreply@example.com"}),
@@ -45,6 +52,11 @@ RULES = IdentityRules(
         ("email", "a.n.na@example.com", "a.n.na@example.com"),
         ("email", "anna@BÜCHER.de", "anna@bücher.de"),
         ("email", "anna@xn--bcher-kva.de", "anna@bücher.de"),
+        ("backup_email", " A.n.na+Shop+2@Example.COM", "anna@example.com"),
+        ("backup_email", "+shop@example.com", "+shop@example.com"),
+        ("passport", " AB 123 ", hashlib.sha256(b"AB 123").hexdigest()),
+        ("secret_email", "Anna@Example.com", ANNAS),
+        ("secret_email", ANNAS.upper(), ANNAS),
         ("phone", "050 123-45-67", "+380501234567"),
         ("phone", "+38 (050) 123 45 67", "+380501234567"),
         ("phone", 380501234567, "+380501234567"),
@@ -75,6 +87,9 @@ def test_one_identifier_has_one_form(type: str, value: object, usable_form: str)
         ("email", "anna", "not an e-mail address"),
         ("email", "anna@localhost", "not an e-mail address"),
         ("email", "anna@ex ample.com", "not an e-mail address"),
+        ("secret_email", "NoReply@example.com", "blocked value"),
+        ("secret_email", "anna", "^not an e-mail address$"),
+        ("passport", "null", "blocked value"),
         ("phone", "12", "not a phone number"),
         ("phone", "call me", "not a phone number"),
     ],
@@ -102,6 +117,31 @@ def test_the_usable_ones_come_strongest_first_and_once() -> None:
         ["email:b@x.com", "email:a@x.com", "anonymous_id:c"],
         [("user_id:null", "blocked value")],
     )
+
+
+def test_what_must_not_be_stored_is_not_shown_when_it_is_refused() -> None:
+    assert usable(RULES, [("secret_email", "anna.at.example.com")])[1] == [
+        ("secret_email:(not shown)", "not an e-mail address")
+    ]
+
+
+def test_what_must_not_be_stored_stands_nowhere_in_the_event() -> None:
+    message = {
+        "type": "identify",
+        "userId": "1",
+        "traits": {"secret_email": "Anna@Example.com", "passport": "AB 123", "name": "Anna"},
+        "context": {
+            "traits": {"passport": "AB 123"},
+            "externalIds": [{"type": "secret_email", "id": "anna@example.com"}, {"type": "passport", "id": "null"}],
+        },
+    }
+    event = to_event(message, RULES, received_at=1, source="web")
+    assert event.identifiers == ["user_id:1", f"secret_email:{ANNAS}"]
+    everything = CODEC.encode(event)
+    assert b"AB 123" not in everything
+    assert b"nna@" not in everything.lower()
+    assert b'"name":"Anna"' in event.traits
+    assert ANNAS.encode() in event.traits
 
 
 def test_rules_that_changed_can_refuse_what_was_let_in() -> None:
