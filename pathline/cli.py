@@ -32,6 +32,7 @@ COMMANDS = (
     "simulate",
     "load",
     "person",
+    "forget",
     "identity",
     "paths",
     "dead-letters",

@@ -20,6 +20,10 @@ from confluent_kafka.admin import (
 from schemas.settings import Settings
 from schemas.topics import DAY_MS, DEAD_LETTERS, LARGEST_MESSAGE_BYTES, MESSAGE_BYTES, Topic, catalogue
 
+#: A segment takes records for so long: what was deleted or expired leaves the disk with its segment.
+SEGMENT_MS = DAY_MS
+#: A value that was replaced or deleted is compacted away after so long at the latest.
+COMPACTED_AFTER_MS = 7 * DAY_MS
 #: How long deletions stay in a compacted topic: a store that was away for longer starts from nothing.
 DELETIONS_KEPT_MS = 7 * DAY_MS
 
@@ -81,9 +85,13 @@ class Applied:
 def topic_settings(topic: Topic) -> dict[str, str]:
     """Kafka's own settings of a topic."""
     most = LARGEST_MESSAGE_BYTES if topic.name == DEAD_LETTERS else MESSAGE_BYTES
-    common = {"max.message.bytes": str(most)}
+    common = {"max.message.bytes": str(most), "segment.ms": str(SEGMENT_MS)}
     if topic.compact:
-        return common | {"cleanup.policy": "compact", "delete.retention.ms": str(DELETIONS_KEPT_MS)}
+        return common | {
+            "cleanup.policy": "compact",
+            "delete.retention.ms": str(DELETIONS_KEPT_MS),
+            "max.compaction.lag.ms": str(COMPACTED_AFTER_MS),
+        }
     return common | {"cleanup.policy": "delete", "retention.ms": str(topic.retention_ms)}
 
 

@@ -63,7 +63,7 @@ def catalogue(channels: Iterable[str]) -> list[Topic]:
     """All topics of a line that has these channels."""
     topics = [
         Topic(EVENTS, "the event's strongest identifier", None, False, "event", "what people did", 30 * DAY_MS),
-        Topic(LINKS, "constant", 1, False, "link", "identifiers seen together; assertions", -1),
+        Topic(LINKS, "constant", 1, False, "link", "identifiers seen together; assertions", 30 * DAY_MS),
         Topic(ASSIGNMENTS, "identifier", None, True, "assignment", "who an identifier belongs to"),
         Topic(REFUSALS, "identifier", None, False, "refusal", "links refused, with reason"),
         Topic(PEOPLE, "person_id", None, False, "person", "events, moves, erasures, definition markers", 30 * DAY_MS),

@@ -78,7 +78,7 @@ def explain(
     from processors.graph.policy import Strength
 
     settings = current.kafka_settings()
-    rules, _ = _in_force(settings)
+    rules, _ = in_force(settings)
     nodes = nodes_of(settings)
     if ":" in identifier:
         (who,) = usable(rules, identifier)
@@ -103,7 +103,7 @@ def _assert(verb: str, a: str, b: str, reason: str, author: str | None) -> None:
     from schemas.records import Assertion
 
     settings = current.kafka_settings()
-    rules, codec = _in_force(settings)
+    rules, codec = in_force(settings)
     one, *other = usable(rules, *filter(None, (a, b)))
     assertion = Assertion(
         verb=verb,
@@ -123,7 +123,7 @@ def _outcome(identifiers: list[str], known: Mapping[str, Node]) -> str:
     return "\n".join(persons)
 
 
-def _in_force(settings: Settings) -> tuple[IdentityRules, Codec]:
+def in_force(settings: Settings) -> tuple[IdentityRules, Codec]:
     """The rules that were published last. Raises UserError when none were."""
     from processors.runtime.published import PublishedDefinitions
     from schemas.registry import codec_for

@@ -165,7 +165,7 @@ def _announce(
             generations=[generation for _, generation in slots],
             at=at,
             persons=sorted(gone if one == person else gone & {one}),
-            others=sorted(set(told) - {person}) if one == person else [],
+            others=sorted(set(told) - {person}) if one == person else [person],
         )
         envelope = PersonEnvelope(kind="erasure", person_id=one, erasure=erasure)
         turn.send(topics.PEOPLE, one, codec.encode(envelope))

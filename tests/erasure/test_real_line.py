@@ -1,0 +1,121 @@
+"""A person forgotten on a running line: real Kafka, the real ClickHouse engine, processes that are killed meanwhile."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from segment.analytics.client import Client
+from typer.testing import CliRunner
+
+from pathline.cli import app
+from pathline.local.quiet import wait_quiet
+from schemas.identifiers import person_id
+from sinks.clickhouse.engine import open_server
+from tests.faults.line.campaign import running_line
+from tests.faults.line.project import ORDERED, REGULAR
+from tests.faults.line.running import RunningLine
+
+CONSENT = {"consent": {"categoryPreferences": {"email": True}}, "channel": "web"}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLine]:
+    with running_line(tmp_path_factory.mktemp("line")) as line:
+        yield line
+
+
+@pytest.fixture
+def here(running: RunningLine, monkeypatch: pytest.MonkeyPatch) -> RunningLine:
+    monkeypatch.setenv("PATHLINE_HOME", str(running.stack.line.home))
+    return running
+
+
+def cli(*arguments: str, code: int = 0) -> Any:
+    result = CliRunner().invoke(app, [*arguments, "--format", "json"])
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout) if code == 0 else result.output
+
+
+def person(line: RunningLine, name: str) -> None:
+    """Two devices, a login on both, orders, a mail; and a message that the edge refuses."""
+    client = Client(line.stack.line.write_key, host=line.stack.line.collector, sync_mode=True)
+    for device in ("phone", "laptop"):
+        client.track(anonymous_id=f"{name}-{device}", event="Product Viewed", context={"channel": "web"})
+        client.identify(name, {"email": f"{name}@example.com"}, anonymous_id=f"{name}-{device}", context=CONSENT)
+    for number in range(REGULAR):
+        client.track(name, ORDERED, {"total": 10, "order_id": f"{name}{number}"}, context={"channel": "web"})
+
+
+def rows(line: RunningLine, name: str) -> int:
+    """Rows of events in which this stands, wherever."""
+    warehouse = open_server(line.stack.line.warehouse, prepare=False)
+    try:
+        sql = "SELECT count() AS n FROM pathline.events_raw WHERE position(toString(tuple(*)), {name:String}) > 0"
+        return int(warehouse.rows(sql, {"name": name})[0]["n"])
+    finally:
+        warehouse.close()
+
+
+def test_forget_goes_through_the_running_line_and_proves_it(here: RunningLine) -> None:
+    person(here, "annika")
+    person(here, "benno")
+    wait_quiet(lambda: here.stack.line)
+    assert rows(here, "annika") > 0
+    report = cli("forget", "email:annika@example.com", "--reason", "asked")
+    assert report["clean"]
+    assert report["persons"][0] is not None
+    assert set(report["identifiers"]) == {
+        "user_id:annika",
+        "email:annika@example.com",
+        "anonymous_id:annika-phone",
+        "anonymous_id:annika-laptop",
+    }
+    assert all(place["remaining"] == 0 for place in report["places"])
+    assert {"state of segments", "warehouse events_raw", "dead letters", "topic identity.assignments"} <= {
+        place["place"] for place in report["places"]
+    }
+    assert all(place["until"] for place in report["places"] if place["place"] in ("topic events", "topic people"))
+    assert rows(here, "annika") == 0
+    assert rows(here, "benno") > 0
+    again = cli("forget", "user_id:annika")
+    assert again["already"] == report["at"]
+    assert again["clean"]
+    assert "nobody is known by user_id:nobody" in cli("forget", "user_id:nobody", code=1)
+    person(here, "annika")
+    wait_quiet(lambda: here.stack.line)
+    told = cli("person", "user_id:annika")
+    assert told["person_id"] == person_id("user_id:annika", 1)
+
+
+def test_a_person_is_forgotten_whole_while_processes_are_killed(here: RunningLine) -> None:
+    for name in ("catrin", "daniela"):
+        person(here, name)
+    over = threading.Event()
+
+    def killing() -> None:
+        while not over.is_set():
+            for name in ("graph", "identity", "segments", "journeys", "sink"):
+                next(member for member in here.processes() if member.app == name).kill()
+                time.sleep(0.7)
+
+    killer = threading.Thread(target=killing)
+    killer.start()
+    try:
+        person(here, "catrin")
+        time.sleep(4)
+    finally:
+        order = threading.Thread(target=lambda: (time.sleep(4), over.set()))
+        order.start()
+        report = cli("forget", "user_id:catrin", "--patience", "120")
+        order.join()
+        killer.join()
+    assert report["clean"]
+    wait_quiet(lambda: here.stack.line)
+    assert rows(here, "catrin") == 0
+    assert cli("forget", "user_id:catrin")["clean"]
+    assert rows(here, "daniela") == 2 * 2 + REGULAR
