@@ -15,9 +15,14 @@ TYPES = ("user_id", "email", "anonymous_id")
 
 
 @st.composite
-def histories(draw: st.DrawFn, policies: tuple[str, ...]) -> tuple[IdentityRules, list[Happened]]:
+def histories(
+    draw: st.DrawFn, policies: tuple[str, ...], periods: tuple[int | None, ...] = (None, None, 3)
+) -> tuple[IdentityRules, list[Happened]]:
     limit = st.sampled_from([None, 1, 2])
-    given = {name: {"limit": draw(limit), "shared": draw(st.sampled_from(policies))} for name in TYPES}
+    given = {
+        name: {"limit": draw(limit), "shared": draw(st.sampled_from(policies)), "per": draw(st.sampled_from(periods))}
+        for name in TYPES
+    }
     identity = rules(draw(st.sampled_from([None, 2])), **given)
     values = st.dictionaries(st.sampled_from(TYPES), st.sampled_from("xyz"), min_size=1)
     times = st.integers(1, 12)
@@ -45,7 +50,7 @@ def test_every_event_counts_once_and_every_person_knows_all_of_itself(case, rand
         assert all(owners.get(slot, person) == person for slot in slots)
 
 
-@given(histories(("keep",)), st.randoms(use_true_random=False))
+@given(histories(("keep",), (None,)), st.randoms(use_true_random=False))
 @settings(max_examples=80, deadline=None)
 def test_the_same_person_has_the_same_events_in_every_order_of_arrival(case, random) -> None:  # type: ignore[no-untyped-def]
     identity, events = case
