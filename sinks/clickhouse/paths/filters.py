@@ -85,6 +85,14 @@ def on_sends(warehouse: Warehouse, filters: Filters) -> Condition:
     return _holding(warehouse, filters.where, "sends", _SEND, condition)
 
 
+def apart(condition: Condition, name: str) -> Condition:
+    """The same with other names of parameters, so that it can stand beside a condition of another time."""
+    sql = condition.sql
+    for parameter in condition.parameters:
+        sql = sql.replace(f"{{{parameter}:", f"{{{name}_{parameter}:")
+    return Condition(sql, {f"{name}_{parameter}": value for parameter, value in condition.parameters.items()})
+
+
 def quoted(text: str) -> str:
     """A literal in SQL."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths.costs import RATES
-from sinks.clickhouse.paths.filters import Filters, on_events, quoted
+from sinks.clickhouse.paths.filters import Filters, apart, on_events, quoted
 from sinks.clickhouse.paths.touches import KEY, Source
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def conversions(warehouse: Warehouse, asked: Asked, filters: Filters) -> Source:
     its currency has no rate) and, where it has none, `unknown`: the currency, with `amount` in it. Raises BadQuestion.
     """
     # an order that was reported before the time asked about is none of that time
-    orders = on_events(warehouse, dataclasses.replace(filters, since=None))
-    undos = on_events(warehouse, dataclasses.replace(filters, since=None, where=None))
+    orders = apart(on_events(warehouse, dataclasses.replace(filters, since=None)), "orders")
+    undos = apart(on_events(warehouse, dataclasses.replace(filters, since=None, where=None)), "undos")
     parameters = orders.parameters | undos.parameters | {"conversions": list(asked.names), "base": asked.currency}
     rules = [asked.rules[name] for name in asked.names if name in asked.rules]
     same = _by_name([(rule.name, _text(rule.same)) for rule in rules if rule.same], "''")
@@ -71,7 +71,7 @@ def conversions(warehouse: Warehouse, asked: Asked, filters: Filters) -> Source:
         )
     since = "1"
     if filters.since is not None:
-        since, parameters["since"] = "at >= {since:Int64}", filters.since
+        since, parameters["orders_since"] = "at >= {orders_since:Int64}", filters.since
     return Source(f"({_ORDERS.format(parts=' UNION ALL '.join(parts), rates=RATES, since=since)})", parameters)
 
 

@@ -11,7 +11,7 @@ or screen, else the channel.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from schemas.receipts import CLICKED, REACH_MS
 from sinks.clickhouse.engine import Warehouse
@@ -90,22 +90,21 @@ def property_of(name: str) -> str:
     return f"multiIf(startsWith({raw}, '\"'), JSONExtractString(properties, {path}), {raw} = 'null', '', {raw})"
 
 
+def of_event(by: str, rules: TouchRules) -> str:
+    """SQL of a node for any row of `events`, never empty. Raises BadQuestion."""
+    if by in _NODE:
+        node = _NODE[by].event.replace("<source>", rules.source)
+    elif by.startswith("property:") and by != "property:":
+        node = property_of(by.removeprefix("property:"))
+    else:
+        raise BadQuestion(f"--by is channel, campaign, source or property:NAME, not {by}")
+    return f"if(({node}) = '', '{NONE}', {node})"
+
+
 # ids order as their text does; UUIDs themselves would compare by their second half first
 KEY = "person_id, toUnixTimestamp64Milli(occurred_at) AS at, toUInt128(event_id) AS id"
 
-_CAMPAIGN = (
-    "coalesce("
-    + ", ".join(
-        f"nullIf(JSONExtractString({column}), '')"
-        for column in (
-            "context, 'campaign', 'name'",
-            "properties, 'campaign_name'",
-            "properties, 'campaign'",
-            "properties, 'campaign_id'",
-        )
-    )
-    + f", '{NONE}')"
-)
+_CAMPAIGN = f"if(campaign = '', '{NONE}', campaign)"
 _ON_PAGE = "(type IN ('page', 'screen') OR JSONHas(context, 'page'))"
 
 
@@ -129,6 +128,14 @@ _NODE = {
         "toString(s.channel)",
     ),
 }
+#: nodes of a channel and a campaign at once, with a line break between
+PAIR = "channel and campaign"
+_NODE[PAIR] = _Node(
+    *(
+        f"concat({one}, '\\n', {other})"
+        for one, other in zip(astuple(_NODE["channel"]), astuple(_NODE["campaign"]), strict=True)
+    )
+)
 
 
 def _events(warehouse: Warehouse, node: str, filters: Filters) -> Source:
@@ -192,7 +199,7 @@ FROM pathline.sends
 """
 
 
-def _keyed(events: str, node: str) -> str:
+def keyed(events: str, node: str) -> str:
     """Receipts with the send they are about; one that names none is about the person's newest in its channel, unless
     that went to another address."""
     read = f"""
@@ -229,7 +236,7 @@ SELECT
 FROM
 (
     SELECT key, argMin((person_id, at, id, channel, node), (at, id)) AS first
-    FROM ({_keyed(events, node)})
+    FROM ({keyed(events, node)})
     WHERE depth >= {{depth:UInt8}}
     GROUP BY key
 ) AS k
@@ -243,8 +250,8 @@ def _sends(sends: str, node: str) -> str:
 SELECT
     person_id, toUnixTimestamp64Milli(s.at) AS at, toUInt128(toUUIDOrZero(send_id)) AS id, {node} AS node,
     false AS direct
-FROM pathline.sends AS s
-WHERE {sends} AND send_id NOT IN
+FROM (SELECT * FROM pathline.sends WHERE {sends}) AS s
+WHERE send_id NOT IN
 (
     SELECT send_id FROM pathline.ledger GROUP BY send_id
     HAVING argMax(state, offset) IN ('withheld', 'refused', 'failed')
@@ -258,7 +265,7 @@ SELECT first.1 AS person_id, first.2 AS at, first.3 AS id, first.5 AS node, fals
 FROM
 (
     SELECT key, argMin((person_id, at, id, channel, node), (at, id)) AS first
-    FROM ({_keyed(events, node)})
+    FROM ({keyed(events, node)})
     WHERE send NOT IN (SELECT send_id FROM pathline.sends)
     GROUP BY key
 )
