@@ -33,6 +33,7 @@ COMMANDS = (
     "load",
     "person",
     "forget",
+    "export",
     "identity",
     "paths",
     "dead-letters",

@@ -20,7 +20,7 @@ from processors.runtime.store import state_key
 from schemas import topics
 from schemas.codec import Codec
 from schemas.erasure import mark
-from schemas.identifiers import person_id, slot_of
+from schemas.identifiers import identifier_of, person_id, slot_of
 from schemas.kafka import COMPACTED_AFTER_MS, SEGMENT_MS, client_config, consumer_config, producer_config
 from schemas.records import Assertion, Erasure, LinkEnvelope, PersonEnvelope, Update
 from schemas.settings import Settings
@@ -109,13 +109,13 @@ def _heard(
     following: Following, codec: Codec, assertion: Assertion, deadline: float
 ) -> tuple[Names, dict[str, dict[int, int]]]:
     """What the graph says is to be forgotten, and by topic and partition the records that everybody has to read."""
-    erasures: dict[str, Erasure] = {}
+    said: dict[str, Erasure] = {}
     told: set[str] = set()
     removed: set[str] = set()
     passed: dict[str, dict[int, int]] = {}
-    while not _complete(erasures, told, removed):
+    while not _complete(said, assertion.a, told, removed):
         if time.monotonic() > deadline:
-            who = "segments have" if erasures else "the graph has"
+            who = "segments have" if said else "the graph has"
             raise UserError(f"{who} not answered in time; it was told, and will: say it again to see that it is done")
         message = following.next(LOOK_SECONDS)
         if message is None:
@@ -123,9 +123,9 @@ def _heard(
         topic, value, key = message.topic() or "", message.value(), (message.key() or b"").decode()
         if topic == ASSIGNMENTS and value is None:
             removed.add(key)
-        elif topic == PEOPLE and (said := codec.decode(PersonEnvelope, value).erasure) is not None:
-            if said.at == assertion.at and said.slots and _concerns(said, assertion.a, erasures):
-                erasures[key] = said
+        elif topic == PEOPLE and (erasure := codec.decode(PersonEnvelope, value).erasure) is not None:
+            if erasure.at == assertion.at and erasure.slots:
+                said[key] = erasure
             continue
         elif topic == UPDATES and (heard := codec.decode(Update, value).erasure) is not None:
             if heard.at != assertion.at:
@@ -134,26 +134,37 @@ def _heard(
         else:
             continue
         passed.setdefault(topic, {})[message.partition() or 0] = message.offset() or 0
+    everybody = _meant(said, assertion.a)
+    erasures = [erasure for person, erasure in said.items() if person in everybody]
     names = Names(
         assertion.at,
-        sorted({person for erasure in erasures.values() for person in erasure.persons}),
-        sorted({slot for erasure in erasures.values() for slot in erasure.slots}),
-        sorted({identifier for erasure in erasures.values() for identifier in erasure.identifiers}),
+        sorted({person for erasure in erasures for person in erasure.persons}),
+        sorted({slot for erasure in erasures for slot in erasure.slots}),
+        sorted({identifier for erasure in erasures for identifier in erasure.identifiers}),
     )
     return names, passed
 
 
-def _concerns(said: Erasure, identifier: str, known: dict[str, Erasure]) -> bool:
-    """Whether an erasure at this instant is of the one that was ordered, not of another one."""
-    slots = {slot for erasure in known.values() for slot in erasure.slots}
-    return any(slot.startswith(f"{identifier}#") for slot in said.slots) or not slots.isdisjoint(said.slots)
+def _meant(said: dict[str, Erasure], identifier: str) -> set[str]:
+    """Persons that are told of the erasure of this identifier's person; another one may be of the same instant.
+
+    Each record names the others, if only by the person in their middle, which names all.
+    """
+    meant = {
+        person for person, erasure in said.items() if any(identifier_of(slot) == identifier for slot in erasure.slots)
+    }
+    while True:
+        wider = meant | {other for person in meant & said.keys() for other in said[person].others}
+        if wider == meant:
+            return meant
+        meant = wider
 
 
-def _complete(erasures: dict[str, Erasure], told: set[str], removed: set[str]) -> bool:
-    """Each record names the others, if only by the person in their middle."""
-    everybody = set(erasures) | {other for erasure in erasures.values() for other in erasure.others}
-    identifiers = {identifier for erasure in erasures.values() for identifier in erasure.identifiers}
-    return bool(erasures) and everybody <= told and everybody <= set(erasures) and identifiers <= removed
+def _complete(said: dict[str, Erasure], identifier: str, told: set[str], removed: set[str]) -> bool:
+    """Whether everybody was told, segments heard, and the identifiers are out of the compacted topic."""
+    meant = _meant(said, identifier)
+    identifiers = {name for person in meant & said.keys() for name in said[person].identifiers}
+    return bool(meant) and meant <= told & said.keys() and identifiers <= removed
 
 
 def _await(
