@@ -57,14 +57,14 @@ def make(tmp_path: Path) -> Callable[..., Whole]:
     return made
 
 
-def ann(line: Whole) -> None:
+def ann(line: Whole, until: int = T - 1) -> None:
     """Two visits before a login on two devices, an order, a mail after an hour, a second one that is waited for."""
     line.happen(track("Page", at(minutes=-9), None, anonymousId="a1"))
     line.happen(track("Page", at(minutes=-8), None, anonymousId="a2"))
     line.happen(identify(at(minutes=-7), "u1", anonymousId="a1", traits={"email": MAIL}, context=granted("email")))
     line.happen(track("Order Completed", at(minutes=-6), "u1", anonymousId="a2", properties={"total": 10}))
     line.happen(track("Product Added", at(), "u1"))
-    line.line.advance(T - 1)
+    line.line.advance(until)
 
 
 def ids() -> list[str]:
