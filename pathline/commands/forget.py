@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from pathline.erasing.forgetting import Report
+    from pathline.erasing.warehouse import Asking
 
 
 def forget(
@@ -20,16 +21,19 @@ def forget(
 ) -> None:
     """Forget a person with all identifiers, through the whole line; ends with 1 when something remains."""
     from pathline.commands.apply import user
-    from pathline.commands.asking import answering
     from pathline.commands.identity import in_force
     from pathline.erasing.forgetting import forget
+    from pathline.erasing.warehouse import Asking
+    from pathline.errors import UserError
     from pathline.local import current
     from pathline.steering.telling import usable
     from schemas.records import Assertion
+    from sinks.clickhouse.engine import WarehouseError
 
     settings = current.kafka_settings()
     rules, codec = in_force(settings)
-    with answering() as warehouse:
+    warehouse = Asking(settings, patience)
+    try:
         (who,) = usable(rules, identifier if ":" in identifier else _behind(warehouse, identifier))
         assertion = Assertion(
             verb="erase",
@@ -39,6 +43,8 @@ def forget(
             at=settings.make_clock().now(),
         )
         report = forget(settings, codec, warehouse, assertion, patience, lambda text: typer.echo(text, err=True))
+    except WarehouseError as error:
+        raise UserError(f"the warehouse does not answer, so nothing can be proved: {error}") from error
     if format == "json":
         typer.echo(json.dumps(_as_json(report), indent=2, ensure_ascii=False))
     else:
@@ -47,12 +53,12 @@ def forget(
         raise typer.Exit(1)
 
 
-def _behind(warehouse: Any, person: str) -> str:
-    """An identifier of a person id. Raises UserError."""
+def _behind(warehouse: Asking, person: str) -> str:
+    """An identifier of a person id. Raises UserError, WarehouseError."""
     from pathline.errors import UserError
     from sinks.clickhouse.person import story
 
-    found = story(warehouse, person, 1)
+    found = warehouse.ask(lambda opened: story(opened, person, 1))
     if found is None or not found.identifiers:
         raise UserError(f"nobody is known by {person}; an identifier is type:value, such as user_id:{person}")
     return found.identifiers[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -12,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from pathline.erasing import letters
 from pathline.erasing.reading import Following, newest, topics_of
 from pathline.erasing.traces import compacted, state_of
+from pathline.erasing.warehouse import Asking
 from pathline.errors import UserError
 from processors.graph.erasure import FORGOTTEN, Forgotten
 from processors.graph.model import NODES
@@ -25,7 +27,6 @@ from schemas.kafka import COMPACTED_AFTER_MS, SEGMENT_MS, client_config, consume
 from schemas.records import Assertion, Erasure, LinkEnvelope, PersonEnvelope, Update
 from schemas.settings import Settings
 from schemas.topics import ASSIGNMENTS, LINKS, PEOPLE, UPDATES, Topic, catalogue, changelog, dispatch_apps
-from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.erasure import OWNERS, Names, remaining
 from sinks.clickhouse.person import find
 
@@ -68,7 +69,7 @@ class Report:
 def forget(
     settings: Settings,
     codec: Codec,
-    warehouse: Warehouse,
+    warehouse: Asking,
     assertion: Assertion,
     patience: float,
     say: Callable[[str], None] = lambda text: None,
@@ -197,7 +198,7 @@ def _has_read(settings: Settings, app: str, topic: str, offsets: dict[int, int])
 
 
 def _asked(
-    settings: Settings, codec: Codec, warehouse: Warehouse, there: dict[str, list[int]], names: Names, at: int
+    settings: Settings, codec: Codec, warehouse: Asking, there: dict[str, list[int]], names: Names, at: int
 ) -> Iterable[Place]:
     """Every place that could have something of the person."""
     for name in sorted(there):
@@ -207,7 +208,7 @@ def _asked(
     for topic, count in compacted(settings.brokers, there, names, codec).items():
         yield Place(f"topic {topic}", count)
     for table in OWNERS:
-        yield Place(f"warehouse {table}", remaining(warehouse, table, names))
+        yield Place(f"warehouse {table}", warehouse.ask(partial(remaining, table=table, names=names)))
     yield Place("dead letters", len(letters.of(settings, names.identifiers)))
     now = settings.make_clock().now()
     for kept in catalogue(_channels(there)):
@@ -230,13 +231,13 @@ def _forgotten(settings: Settings, who: str) -> Forgotten | None:
     return FORGOTTEN.decode(found[key]) if key in found else None
 
 
-def _known(settings: Settings, warehouse: Warehouse, there: dict[str, list[int]], who: str) -> bool:
+def _known(settings: Settings, warehouse: Asking, there: dict[str, list[int]], who: str) -> bool:
     """Whether the resolver, the graph, the warehouse or the dead letters know an identifier."""
     keys = {state_key(table, who) for table in (HOLDERS, RECENT, NODES)}
     for app in ("identity", "graph"):
         if newest(settings.brokers, changelog(app), there[changelog(app)], lambda key, value: key in keys):
             return True
-    return find(warehouse, who) is not None or bool(letters.of(settings, [who]))
+    return warehouse.ask(partial(find, who=who)) is not None or bool(letters.of(settings, [who]))
 
 
 def _earlier(who: str, gone: Forgotten) -> Names:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -47,6 +48,8 @@ def person(line: RunningLine, name: str) -> None:
     for device in ("phone", "laptop"):
         client.track(anonymous_id=f"{name}-{device}", event="Product Viewed", context={"channel": "web"})
         client.identify(name, {"email": f"{name}@example.com"}, anonymous_id=f"{name}-{device}", context=CONSENT)
+    # refused at the edge: a dead letter that names the person
+    client.track(name, "Too Early", {"total": 1}, timestamp=datetime(1900, 1, 1, tzinfo=UTC))
     for number in range(REGULAR):
         client.track(name, ORDERED, {"total": 10, "order_id": f"{name}{number}"}, context={"channel": "web"})
 
@@ -66,7 +69,14 @@ def test_forget_goes_through_the_running_line_and_proves_it(here: RunningLine) -
     person(here, "benno")
     wait_quiet(lambda: here.stack.line)
     assert rows(here, "annika") > 0
+    exported = json.loads(CliRunner().invoke(app, ["export", "user_id:annika"]).stdout)
+    assert {"events", "sends", "memberships", "touches", "conversions", "links", "state"} <= set(exported)
+    assert exported["missing"] == []
+    assert len(exported["dead_letters"]) == 1
+    assert exported["sends"][0]["states"][-1]["state"] == "accepted"
+    assert exported["sends"][0]["receipts"][0]["name"] == "Email Sent"
     report = cli("forget", "email:annika@example.com", "--reason", "asked")
+    assert report["dead_letters"] == 1
     assert report["clean"]
     assert report["persons"][0] is not None
     assert set(report["identifiers"]) == {
