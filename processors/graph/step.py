@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Collection
+from contextlib import suppress
+from itertools import islice
 
 import msgspec
 
@@ -15,6 +17,7 @@ from processors.graph.assertions import check, heard
 from processors.graph.erasure import ERASE, erase, loader, outlived, remember
 from processors.graph.model import NODES, Known, Node, Placement, assignment, new_node
 from processors.graph.policy import Pair, Strength
+from processors.graph.review import GATHER, JUDGE, REVIEW, STEP, Review, fingerprint, gather, judge
 from processors.graph.settle import HUB, Nodes, connect, settle
 from processors.runtime.contract import BadRecord, Record, Turn
 from processors.runtime.definitions import DefinitionsSource
@@ -46,10 +49,11 @@ class GraphStage:
         self._codec = codec
         self._project: Project | None = None
         self._strength: Strength | None = None
+        self._fingerprint = ""
 
     def on_record(self, record: Record, turn: Turn) -> None:
         if record.topic == topics.DEFINITIONS:
-            self._published(record.value)
+            self._published(record.value, turn)
             return
         envelope = self._codec.decode(LinkEnvelope, record.value)
         if envelope.kind == "link" and envelope.link is not None:
@@ -60,7 +64,7 @@ class GraphStage:
             raise BadRecord(f"neither a link nor anything else known here: {envelope.kind}")
 
     def _link(self, link: Link, turn: Turn) -> None:
-        strength = self._rules()
+        strength = self._rules(turn)
         reason = _not_admissible(strength, link)
         if reason:
             self._refuse(turn, (link.a, link.b), Known([link.seen_at], link.source, link.event_id, reason), True)
@@ -69,13 +73,13 @@ class GraphStage:
             return
         nodes = Nodes(loader(turn))
         pair = strength.pair(link.a, link.b)
-        seeds = _record(nodes, pair, link, strength)
+        seeds = _record(nodes, pair, link, strength, bool(_review(turn).stage))
         if seeds:
             settle(nodes, seeds, strength)
         self._publish(nodes, turn, strength)
 
     def _assertion(self, assertion: Assertion, turn: Turn) -> None:
-        strength = self._rules()
+        strength = self._rules(turn)
         nodes = Nodes(loader(turn))
         seeds: Collection[str]
         if assertion.verb == ERASE:
@@ -88,7 +92,34 @@ class GraphStage:
         self._publish(nodes, turn, strength)
 
     def on_wake(self, key: str, due: int, turn: Turn) -> None:
-        """Asks for no wakes."""
+        """The next step of a review of all links; `key` is the fingerprint of its rules."""
+        strength, review = self._rules(turn), _review(turn)
+        if not review.stage or key != review.rules:
+            return
+        read = 0
+        here = [identifier for identifier, _ in islice(turn.scan(NODES, after=review.after), STEP)]
+        for identifier in here:
+            nodes = Nodes(loader(turn))
+            if review.stage == GATHER:
+                gather(nodes, identifier, strength)
+                for other, _, node in nodes.changed():
+                    turn.put(NODES, other, node)
+                review = msgspec.structs.replace(review, after=identifier)
+            else:
+                judge(nodes, identifier, strength)
+                moved = sum(was is not None and was.person != node.person for _, was, node in nodes.changed())
+                self._publish(nodes, turn, strength)
+                done, moved = review.identifiers + 1, review.moved + moved
+                review = msgspec.structs.replace(review, after=identifier, identifiers=done, moved=moved)
+            read += len(nodes.before)
+            if read >= STEP:
+                break
+        else:
+            if len(here) < STEP:
+                review = msgspec.structs.replace(review, after="", stage=JUDGE if review.stage == GATHER else "")
+        turn.put(REVIEW, "", review)
+        if review.stage:
+            turn.wake(review.rules, turn.now + 1)
 
     def on_assigned(self, turn: Turn) -> None:
         """All state is read when it is needed."""
@@ -96,9 +127,9 @@ class GraphStage:
     def on_result(self, key: str, result: object, turn: Turn) -> None:
         """Calls nobody."""
 
-    def _published(self, value: bytes | None) -> None:
+    def _published(self, value: bytes | None, turn: Turn) -> None:
         """Many read `definitions`, each whole; what can't be used there becomes a dead letter here, once, as this stage
-        has its one partition to itself. Raises BadRecord."""
+        has its one partition to itself. Changed rules hold from here on. Raises BadRecord."""
         if value is None:
             return
         published = self._codec.decode(Definitions, value)
@@ -106,13 +137,25 @@ class GraphStage:
             parse(published.files)
         except Invalid as invalid:
             raise BadRecord(f"not a project that can be used: {invalid.problems[0]}") from invalid
+        with suppress(LookupError):
+            # until it is known there, another is the latest
+            self._source.project(published.version)
+            self._rules(turn)
 
-    def _rules(self) -> Strength:
+    def _rules(self, turn: Turn) -> Strength:
+        """The rules published last; when they are others than before, the review of all links begins."""
         project = self._source.latest()
         if project is None:
             raise RuntimeError("no definitions are published, so no identifier has a rank: run `pathline apply`")
         if self._strength is None or project is not self._project:
             self._project, self._strength = project, Strength(project.identity)
+            self._fingerprint = fingerprint(project.identity)
+        review = turn.get(REVIEW, "")
+        if review is None:
+            turn.put(REVIEW, "", Review(self._fingerprint))
+        elif review.rules != self._fingerprint:
+            turn.put(REVIEW, "", Review(self._fingerprint, GATHER))
+            turn.wake(self._fingerprint, turn.now + 1)
         return self._strength
 
     def _publish(self, nodes: Nodes, turn: Turn, strength: Strength) -> None:
@@ -152,6 +195,13 @@ class GraphStage:
         turn.send(topics.REFUSALS, a, self._codec.encode(refusal))
 
 
+def _review(turn: Turn) -> Review:
+    """How far the review is; there is one since the rules were asked for first."""
+    review = turn.get(REVIEW, "")
+    assert review is not None
+    return review
+
+
 def _not_admissible(strength: Strength, link: Link) -> str:
     if link.a == link.b:
         raise BadRecord(f"a link of {link.a} with itself")
@@ -171,14 +221,15 @@ def _hear(nodes: Nodes, assertion: Assertion) -> list[str]:
     return seeds
 
 
-def _record(nodes: Nodes, pair: Pair, link: Link, strength: Strength) -> list[str]:
-    """Add a link to the nodes; returns the identifiers whose persons it may change."""
+def _record(nodes: Nodes, pair: Pair, link: Link, strength: Strength, reviewing: bool) -> list[str]:
+    """Add a link to the nodes; returns the identifiers whose persons it may change. During a review of all links hubs
+    keep theirs too: they may be none afterwards."""
     a, b = pair
     for end in pair:
         was = nodes.was(end)
         nodes.change(end, was or new_node(end, link.seen_at))
     known = nodes[a].links.get(b) or nodes[b].links.get(a)
-    seen = _seen(known, link, strength.shared(b) == "newest")
+    seen = _seen(known, link, pair, strength)
     if known is not None and seen == known.seen:
         return []
     seeds = _count_owner(nodes, pair, strength) if known is None else []
@@ -194,20 +245,21 @@ def _record(nodes: Nodes, pair: Pair, link: Link, strength: Strength) -> list[st
             nodes.change(end, msgspec.structs.replace(node, seen=link.seen_at))
         if older or not hub:
             seeds.append(end)
-        if not node.hub or nodes[other].hub or other in node.links:
+        if reviewing or not node.hub or nodes[other].hub or other in node.links:
             connect(nodes, end, other, recorded)
     return seeds
 
 
-def _seen(known: Known | None, link: Link, all_of_them: bool) -> list[int]:
+def _seen(known: Known | None, link: Link, pair: Pair, strength: Strength) -> list[int]:
     if known is None:
         return [link.seen_at]
-    if not all_of_them:
+    newest = strength.shared(pair[1]) == "newest"
+    if not newest and strength.span(pair) is None:
         return sorted({min(known.first, link.seen_at), max(known.last, link.seen_at)})
     seen = list(known.seen)
     if link.seen_at not in seen:
         insort(seen, link.seen_at)
-    return seen
+    return seen if newest else sorted({*strength.sightings(pair, seen), seen[-1]})
 
 
 def _count_owner(nodes: Nodes, pair: Pair, strength: Strength) -> list[str]:

@@ -73,9 +73,9 @@ class Turn(Protocol):
     def put(self, table: Table[S], key: str, value: S | None) -> None:
         """Write state; None deletes it. The value must not be changed afterwards (structs are frozen)."""
 
-    def scan(self, table: Table[S], prefix: str = "") -> Iterator[tuple[str, S]]:
-        """All (key, state) of a table in this partition whose keys begin so, in key order. Slow when they are many: a
-        whole table is for assignment and reports only."""
+    def scan(self, table: Table[S], prefix: str = "", after: str = "") -> Iterator[tuple[str, S]]:
+        """All (key, state) of a table in this partition whose keys begin so, in key order, from behind `after` on. Slow
+        when many are taken: a whole table is for assignment and reports only."""
 
     def send(self, topic: str, key: str, value: bytes | None, partition: int | None = None) -> None:
         """Produce a record; without `partition` the key decides (murmur2). Raises BadRecord above the size limit."""

@@ -78,10 +78,11 @@ class Work:
         self._cache[raw] = value
         self._dirty[raw] = table
 
-    def scan(self, table: Table[S], prefix: str = "") -> Iterator[tuple[str, S]]:
-        first, before = state_key(table, prefix), len(state_key(table, ""))
-        changed = sorted(raw for raw in self._dirty if raw.startswith(first))
-        stored = ((raw, data) for raw, data in self._store.scan(first, first + b"\xff") if raw not in self._dirty)
+    def scan(self, table: Table[S], prefix: str = "", after: str = "") -> Iterator[tuple[str, S]]:
+        all_of_them, before = state_key(table, prefix), len(state_key(table, ""))
+        first, end = max(all_of_them, state_key(table, after + "\0")) if after else all_of_them, all_of_them + b"\xff"
+        changed = sorted(raw for raw in self._dirty if first <= raw < end)
+        stored = ((raw, data) for raw, data in self._store.scan(first, end) if raw not in self._dirty)
         for raw, data in heapq.merge(stored, ((raw, b"") for raw in changed), key=itemgetter(0)):
             value = self._cache[raw] if raw in self._dirty else self._decoded(table, raw, data)
             if value is not None:

@@ -50,7 +50,7 @@ def cases(draw: st.DrawFn) -> tuple[IdentityRules, list[Link | Word]]:
         lambda verb, a, at: Word(verb, a, "", at), st.sampled_from(["unlink", "unlink", "revoke"]), identifier, instant
     )
     records = draw(st.lists(links | links | paired | single, min_size=1, max_size=16))
-    return some_rules(draw), records
+    return some_rules(draw, ()), records
 
 
 def oracle(
