@@ -137,6 +137,8 @@ class Engine:
         if touched:
             stepped = time.perf_counter()
             if changes or outcome.effects():
+                for number in touched:
+                    changes.setdefault(number, []).append(self._members.partitions[number].progress())
                 self._commit(outcome, changes, touched | self._owed)
             else:
                 self._owe(touched)

@@ -61,6 +61,7 @@ class Membership:
         self._app, self._topics, self._metrics, self._listener, self._settle = app, topics, metrics, listener, settle
         self._folder = state_folder(settings, app)
         self._epoch = 0
+        self._lost: Stop | None = None
         self._restorer = Restorer(settings.brokers, app, metrics)
         self._topic_id = self._restorer.topic_id()
         self._consumer = Consumer(
@@ -111,7 +112,9 @@ class Membership:
     def restore(self, timeout: float) -> None:
         """Go on restoring; partitions that are done take part from now on."""
         done = self._restorer.step(timeout)
-        if done:
+        if [partition for partition in done if self._trust_state(partition)]:
+            self._assign()
+        elif done:
             self._consumer.resume([tp for partition in done for tp in self._inputs(partition)])
 
     def hold(self) -> None:
@@ -166,6 +169,9 @@ class Membership:
         return Record(topic, number, offset, timestamp, message.key(), message.value(), headers_of(message))
 
     def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        if self._lost is not None:
+            # the client may call here before it raises: seen when it had its place again at once
+            raise self._lost
         # 9. This runs in the polling thread; the listener hands it to its own loop and waits.
         # 1. The generation these partitions belong to, taken now and kept: read at commit time, a zombie would get the
         #    new one.
@@ -180,9 +186,11 @@ class Membership:
                 raise Stop(Exit.SETUP, f"{self._app} was given only {sorted(sources)} of partition {number}")
             store = RocksStore(self._folder / str(number))
             self.partitions[number] = Partition(number, self._epoch, store, self._topic_id, sources)
-        self._assign()
         self._restorer.start(list(self.partitions.values()))
-        self.go_on()
+        for partition in self.partitions.values():
+            if partition.restored:
+                self._trust_state(partition)
+        self._assign()
         self._metrics.partitions.labels(self._app).set(len(self.partitions))
         self._metrics.committed(self.partitions)
         log.info("assigned", app=self._app, partitions=sorted(self.partitions), restoring=self._restorer.busy)
@@ -197,7 +205,8 @@ class Membership:
     def _on_lost(self, consumer: Consumer, lost: list[TopicPartition]) -> None:
         # 6. Somebody else has them already.
         numbers = sorted({tp.partition for tp in lost})
-        raise Stop(Exit.LOST, f"{self._app} lost partitions {numbers}: it did not answer the group in time")
+        self._lost = Stop(Exit.LOST, f"{self._app} lost partitions {numbers}: it did not answer the group in time")
+        raise self._lost
 
     def _give_up(self) -> None:
         self._restorer.stop()
@@ -224,6 +233,24 @@ class Membership:
             if time.monotonic() > deadline:
                 raise Stop(Exit.LOST, f"{self._app} can't learn where to start: {failed}")
             log.warning("asking again for committed offsets", app=self._app, error=failed)
+
+    def _trust_state(self, partition: Partition) -> bool:
+        """Go on behind what the state was made of, where the broker told less; whether that was so."""
+        # 12. A broker that was killed and comes back tells offsets of long ago for a moment, while it reads its log of
+        #     offsets. What was written in one transaction with the state is as old as the state.
+        stale = False
+        for topic, offset in partition.made_of().items():
+            source = partition.sources.get(topic)
+            if source is None or offset <= source.next:
+                continue
+            _, end = watermarks(self._consumer, TopicPartition(topic, partition.number), _ANSWER_SECONDS)
+            told = {"topic": topic, "partition": partition.number, "broker": source.next, "state": offset}
+            if offset > end:
+                log.warning("the state was made of another topic of this name", app=self._app, end=end, **told)
+                continue
+            log.warning("an old offset was told; going on where the state is", app=self._app, **told)
+            source.next, stale = offset, True
+        return stale
 
     def _beginning(self, tp: TopicPartition) -> TopicPartition:
         low, _ = watermarks(self._consumer, tp, _ANSWER_SECONDS)

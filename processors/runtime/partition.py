@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
+import msgspec
+
 from processors.runtime.contract import Record
 from processors.runtime.rocks import RocksStore
-from processors.runtime.store import wake_of, wakes_until
+from processors.runtime.store import PROGRESS, wake_of, wakes_until
 from schemas.clock import Clock
 from schemas.limits import Tally
 
@@ -58,6 +60,15 @@ class Partition:
     def due(self, until: int, limit: int) -> list[bytes]:
         """Keys of at most `limit` committed wakes due up to and including this instant, in firing order."""
         return list(islice(self.store.wakes(wakes_until(until)), limit))
+
+    def progress(self) -> tuple[bytes, bytes]:
+        """The change of state that says how far the inputs are."""
+        return PROGRESS, msgspec.msgpack.encode({topic: source.next for topic, source in self.sources.items()})
+
+    def made_of(self) -> dict[str, int]:
+        """Offset of each input topic up to which the committed state was made of it."""
+        data = self.store.get(PROGRESS)
+        return {} if data is None else msgspec.msgpack.decode(data, type=dict[str, int])
 
     def look_ahead(self) -> None:
         """Find out when the next wake is due."""

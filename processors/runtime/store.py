@@ -2,6 +2,7 @@
 
 s <table prefix> NUL <key>          state of a table
 w <due, 8 bytes><rank, 2 bytes><key>   a wake; big endian, so that keys in order are wakes in firing order
+o                                   how far the inputs are that the state was made of
 m <name>                            of the store itself (checkpoint); the only keys that are not in the changelog
 """
 
@@ -19,6 +20,7 @@ WAKES = (b"w", b"x")
 """First key and end of all wakes."""
 WAKE = b"\x01"
 """What a wake's key holds; an empty value could be taken for a deleted one."""
+PROGRESS = b"o"
 
 
 def state_key(table: Table[Any], key: str) -> bytes:
@@ -42,7 +44,9 @@ def wakes_until(due: int) -> bytes:
 
 
 def is_state(key: bytes) -> bool:
-    """Whether this can be the key of a state or a wake: an app's changelog may hold records of somebody else."""
+    """Whether this can be a key of state: an app's changelog may hold records of somebody else."""
+    if key == PROGRESS:
+        return True
     wake = key.startswith(WAKE_PREFIX)
     try:
         key[_DUE.size if wake else 0 :].decode()

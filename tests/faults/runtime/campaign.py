@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 WORKERS = 2
 _LOOK_SECONDS = 0.1
+_MOMENT = 5.0
 
 
 Verdict = list[tuple[str, Figures | Violated]]
@@ -64,7 +65,7 @@ class Judge:
 
     def look(self) -> dict[tuple[str, int], int]:
         """Check that committed offsets are not ahead (3), now; they are returned. Raises Violated."""
-        committed = self._told(self._gatherer.committed)
+        committed = self._committed()
         written = self._told(self._gatherer.written)
 
         def checked() -> bool:
@@ -118,6 +119,19 @@ class Judge:
     def close(self) -> None:
         """Leave the broker."""
         self._gatherer.close()
+
+    def _committed(self) -> dict[tuple[str, int], int]:
+        """The committed offsets. A broker that comes back tells some of long ago for a moment; workers know better."""
+        found = [self._told(self._gatherer.committed)]
+
+        def none_went_back() -> bool:
+            found.append(self._told(self._gatherer.committed))
+            return all(found[-1][place] >= offset for place, offset in self._checked.items())
+
+        if any(found[0][place] < offset for place, offset in self._checked.items()):
+            with suppress(Stuck):
+                self.crew.until(none_went_back, "committed offsets are told as they were", _MOMENT, every=_LOOK_SECONDS)
+        return found[-1]
 
     def _told(self, ask: Callable[[], T]) -> T:
         """What the broker answers, as soon as it does."""
