@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,6 +14,7 @@ from pathline.errors import UserError
 
 if TYPE_CHECKING:
     from pathline.steering.explaining import Explanation
+    from pathline.steering.planning import Parts, Plan
     from processors.graph.model import Node
     from schemas.codec import Codec
     from schemas.definitions.model import IdentityRules
@@ -24,7 +26,13 @@ First = Annotated[str, typer.Argument(metavar="A", help="type:value such as emai
 Second = Annotated[str, typer.Argument(metavar="B", help="The other identifier.")]
 Reason = Annotated[str, typer.Option(help="Why; kept, and shown by `explain`.")]
 Author = Annotated[str | None, typer.Option(help="Who decided, by default you.", show_default=False)]
+Folder = Annotated[Path | None, typer.Option("--project", help="Folder of the project.", show_default=False)]
 Format = Annotated[Literal["table", "json"], typer.Option(help="table or json.")]
+
+#: How long the graph may be silent before nobody waits any more, in seconds.
+PROGRESS_SECONDS = 60.0
+#: How many identifiers of a person are shown.
+SHOWN = 6
 
 
 @app.callback()
@@ -96,6 +104,89 @@ def explain(
         _print(found)
 
 
+@app.command()
+def plan(
+    project: Folder = None,
+    format: Format = "table",
+    examples: Annotated[int, typer.Option(min=0, help="Show at most this many merges and splits.")] = 5,
+) -> None:
+    """Show whom the project's identity.yaml would merge and split, without changing anything."""
+    from pathline.local import current
+    from pathline.steering import planning
+    from pathline.steering.known import nodes_of
+    from schemas.definitions import find_project, load
+
+    checked = load(find_project(project))
+    found = planning.plan(nodes_of(current.kafka_settings()), checked.identity)
+    if format == "json":
+        typer.echo(json.dumps(_plan_as_json(found, examples), indent=2, ensure_ascii=False))
+        return
+    typer.echo(
+        f"{found.identifiers} linked identifiers: {found.persons_before} persons now, {found.persons_after} then"
+    )
+    typer.echo(f"{len(found.merges)} persons come out of merges, {len(found.splits)} come apart")
+    typer.echo(
+        f"{found.moved} identifiers change their person; {found.refused} links are refused, {found.counted} count"
+    )
+    for title, parts in (("merge", found.merges), ("split", found.splits)):
+        for one in parts[:examples]:
+            groups = " | ".join(_shortened(group) for group in one.parts.values())
+            typer.echo(f"{title} {one.person_id}: {groups}")
+
+
+@app.command("apply")
+def apply_(project: Folder = None) -> None:
+    """Publish the project, as `pathline apply` does, and wait until all persons follow its identity.yaml."""
+    from pathline.commands.apply import apply
+    from pathline.local import current
+    from pathline.steering.known import Following
+    from processors.graph.review import REVIEW, fingerprint
+    from schemas.definitions import find_project, load
+
+    settings = current.kafka_settings()
+    wanted = fingerprint(load(find_project(project)).identity)
+    rules, _ = _published(settings)
+    following = Following(settings)
+    try:
+        apply(None, project)
+        if rules is None or fingerprint(rules) == wanted:
+            typer.echo("its rules of identity are those that were in force: nobody changes")
+            return
+        told = 0.0
+        while True:
+            review = following.until(REVIEW, bool, PROGRESS_SECONDS).get("")
+            if review is None:
+                raise UserError("The graph says nothing: it judges the links when it runs (see `pathline status`).")
+            if review.rules == wanted and not review.stage:
+                break
+            if time.monotonic() - told > 1:
+                told = time.monotonic()
+                typer.echo(f"{review.stage}: up to {review.after}", err=True)
+        typer.echo(f"{review.identifiers} identifiers judged, {review.moved} have another person now")
+    finally:
+        following.close()
+
+
+def _plan_as_json(found: Plan, examples: int) -> dict[str, Any]:
+    def told(parts: list[Parts]) -> list[dict[str, Any]]:
+        return [{"person_id": one.person_id, "parts": list(one.parts.values())} for one in parts[:examples]]
+
+    return {
+        "identifiers": found.identifiers,
+        "persons": {"before": found.persons_before, "after": found.persons_after},
+        "moved": found.moved,
+        "links": {"refused": found.refused, "counted": found.counted},
+        "merges": len(found.merges),
+        "splits": len(found.splits),
+        "examples": {"merges": told(found.merges), "splits": told(found.splits)},
+    }
+
+
+def _shortened(identifiers: list[str]) -> str:
+    more = len(identifiers) - SHOWN
+    return ", ".join(identifiers[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
 def _assert(verb: str, a: str, b: str, reason: str, author: str | None) -> None:
     from pathline.commands.apply import user
     from pathline.local import current
@@ -125,14 +216,19 @@ def _outcome(identifiers: list[str], known: Mapping[str, Node]) -> str:
 
 def in_force(settings: Settings) -> tuple[IdentityRules, Codec]:
     """The rules that were published last. Raises UserError when none were."""
+    rules, codec = _published(settings)
+    if rules is None:
+        raise UserError("No project is in force, so no identifier type is known: publish one with `pathline apply`.")
+    return rules, codec
+
+
+def _published(settings: Settings) -> tuple[IdentityRules | None, Codec]:
     from processors.runtime.published import PublishedDefinitions
     from schemas.registry import codec_for
 
     codec = codec_for(settings)
     project = PublishedDefinitions(settings.brokers, codec).latest()
-    if project is None:
-        raise UserError("No project is in force, so no identifier type is known: publish one with `pathline apply`.")
-    return project.identity, codec
+    return (None if project is None else project.identity), codec
 
 
 def _as_json(found: Explanation) -> dict[str, Any]:

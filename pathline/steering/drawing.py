@@ -16,6 +16,7 @@ _STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; margin: 2rem; color: #1d2733; }
 h1 { font-size: 1.25rem; } h2 { font-size: 1rem; margin-top: 2rem; }
 table { border-collapse: collapse; } td, th { text-align: left; padding: .2rem 1rem .2rem 0; vertical-align: top; }
+td:first-child { white-space: nowrap; }
 th { color: #5b6875; font-weight: 500; border-bottom: 1px solid #d5dbe1; }
 svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: #1d2733; }
 .member rect { fill: #e4f0fb; stroke: #2f6fab; } .outside rect { fill: #f4f4f4; stroke: #a9b2bb; }
@@ -80,12 +81,13 @@ def _picture(identifiers: Sequence[str], members: set[str], lines: Sequence[_Lin
     for identifier in identifiers:
         columns.setdefault(split(identifier)[0], []).append(identifier)
     places = {
-        identifier: (10 + column * COLUMN, TOP + row * ROW)
+        # every second column lower by half a row, so that lines across it pass between its boxes
+        identifier: (10 + column * COLUMN, TOP + row * ROW + column % 2 * ROW // 2)
         for column, here in enumerate(columns.values())
         for row, identifier in enumerate(here)
     }
     width = 20 + (len(columns) - 1) * COLUMN + WIDTH + 60
-    height = TOP + max(map(len, columns.values())) * ROW
+    height = TOP + max(map(len, columns.values())) * ROW + ROW // 2
     types = "".join(
         f'<text class="type" x="{10 + n * COLUMN}" y="30">{escape(t)}</text>' for n, t in enumerate(columns)
     )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,13 @@ from typer.testing import CliRunner, Result
 from pathline.cli import app
 from pathline.commands.apply import publish
 from pathline.local.kafka import KafkaBroker
+from pathline.steering.known import Following
+from processors.graph.review import JUDGE, REVIEW
 from schemas import topics
 from schemas.definitions import parse
 from schemas.identifiers import person_id, usable
 from schemas.kafka import apply_topics, consumer_config, producer_config
-from schemas.records import Event, Update
+from schemas.records import Event, PersonEnvelope, Update
 from schemas.settings import Settings
 from tests.graph.rules import CODEC
 
@@ -187,3 +190,65 @@ def test_what_can_not_be_said_is_refused_with_the_reason(line: Line, arguments: 
     result = line.pathline("identity", *arguments)
     assert result.exit_code == 1
     assert why in result.stderr
+
+
+def test_changed_rules_are_planned_and_applied_exactly_once_though_the_graph_is_killed(
+    line: Line, tmp_path: Path
+) -> None:
+    devices = range(2_000)
+    for owner in ("old", "new"):
+        line.post(*(("Login", {"user_id": f"{owner}{n}", "anonymous_id": f"device{n}"}) for n in devices))
+    for name, text in {**FILES, "identity.yaml": FILES["identity.yaml"].replace("{}", "{shared: newest}")}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    here = ("--project", str(tmp_path))
+    planned = {"moved": 0}
+    deadline = time.monotonic() + 60
+    while planned["moved"] < len(devices) and time.monotonic() < deadline:
+        planned = json.loads(line.pathline("identity", "plan", *here, "--format", "json").output)
+    assert (planned["moved"], planned["merges"], planned["splits"]) == (len(devices),) * 3
+    assert planned["persons"]["before"] == planned["persons"]["after"]
+    assert "2000 persons come out of merges, 2000 come apart" in line.pathline("identity", "plan", *here).output
+
+    following = Following(line.settings)
+    command = [sys.executable, "-m", "pathline", "identity", "apply", *here]
+    applying = subprocess.Popen(command, env={**os.environ, **line.environment}, stdout=subprocess.PIPE)
+    under_way = following.until(REVIEW, lambda found: found[""].identifiers > 500, 60)[""]
+    line.kill("graph")
+    following.close()
+    assert under_way.stage == JUDGE
+    line.start("graph")
+    output, _ = applying.communicate(timeout=120)
+    assert output.decode().splitlines()[-1].endswith(" identifiers judged, 2000 have another person now")
+    again = json.loads(line.pathline("identity", "plan", *here, "--format", "json").output)
+    assert (again["moved"], again["links"]) == (0, {"refused": 0, "counted": 0})
+
+    moves: Counter[tuple[str, int]] = Counter()
+    place: dict[str, tuple[int, str]] = {}
+    for envelope in people(line.settings):
+        for slot in envelope.move.slots if envelope.move is not None else ():
+            assert envelope.move is not None
+            moves[slot.slot, slot.version] += 1
+            place[slot.slot] = max(place.get(slot.slot, (0, "")), (slot.version, envelope.move.to))
+    assert set(moves.values()) == {1}
+    for n in devices:
+        # what the device did before the new login stays with the old owner
+        assert place[f"anonymous_id:device{n}#0"][1] == person_id(f"user_id:old{n}")
+    owners = {slot: person for slot, (_, person) in place.items()}
+    newest = {owners[slot] for slot in owners if slot.startswith("anonymous_id:device") and not slot.endswith("#0")}
+    assert newest == {person_id(f"user_id:new{n}") for n in devices}
+
+
+def people(settings: Settings) -> Iterator[PersonEnvelope]:
+    """All committed records of `people`."""
+    reader = Consumer(consumer_config(settings.brokers, "people") | {"enable.partition.eof": True})
+    reader.assign([TopicPartition(topics.PEOPLE, number, 0) for number in range(2)])
+    ends = 0
+    while ends < 2:
+        message = reader.poll(10)
+        assert message is not None
+        if message.error() is not None:
+            ends += 1
+        else:
+            yield CODEC.decode(PersonEnvelope, message.value())
+    reader.close()
