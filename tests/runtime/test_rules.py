@@ -174,6 +174,16 @@ def test_rule_6_a_worker_whose_number_was_taken_over_ends(app: App) -> None:
     member.close()
 
 
+def test_rule_6_who_lost_its_partitions_ends_for_that_even_if_the_group_has_new_ones_for_it(app: App) -> None:
+    member, place = app.member(), [TopicPartition(app.source, 0)]
+    with pytest.raises(Stop):
+        member._on_lost(member._consumer, place)
+    # its store is still open, which it should not hear of
+    with pytest.raises(Stop, match="did not answer the group in time") as stop:
+        member._on_assign(member._consumer, place)
+    assert stop.value.code == Exit.LOST
+
+
 def test_rule_8_one_record_is_there_at_once_and_many_come_together(app: App) -> None:
     member = app.member()
     app.publish(b"1")
