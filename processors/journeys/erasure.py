@@ -19,7 +19,7 @@ def erase(person: Working, erasure: Erasure, codec: Codec) -> None:
     """Forget what belongs to these slots, and the person with the last of them."""
     dead = set(erasure.slots)
     known = person.person
-    held = tuple(raw for raw in known.held if codec.decode(Update, raw).slot not in dead)
+    held = tuple(rest for raw in known.held if (rest := _rest(raw, dead, codec)) is not None)
     expected = {slot: version for slot, version in known.expected.items() if slot not in dead}
     erased = tuple(sorted({*known.erased, *map(mark, dead)}))
     slots = bury(person.slots, dead)
@@ -37,6 +37,20 @@ def erase(person: Working, erasure: Erasure, codec: Codec) -> None:
         unmet=tuple(slot for slot in known.unmet if slot not in dead),
         erased=erased,
     )
+
+
+def _rest(raw: bytes, dead: set[str], codec: Codec) -> bytes | None:
+    """What is left of an update that waits, without these slots; None when it was about one of them."""
+    update = codec.decode(Update, raw)
+    if update.kind == "event" and update.slot in dead:
+        return None
+    arrived = [slot for slot in update.arrived if slot.slot not in dead]
+    move = update.move
+    if move is not None:
+        move = msgspec.structs.replace(move, slots=[slot for slot in move.slots if slot.slot not in dead])
+    if arrived == update.arrived and move == update.move:
+        return raw
+    return codec.encode(msgspec.structs.replace(update, arrived=arrived, move=move))
 
 
 def alive(person: Working, handoff: Handoff) -> Handoff:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from processors.graph.model import NODES
 from processors.segments.model import PEOPLE
 from schemas import topics
 from schemas.definitions import load
@@ -108,6 +109,18 @@ def test_a_send_that_waits_for_its_provider_is_never_made(line: Whole) -> None:
     line.line.advance(ms(at(days=9)))
     assert line.post.sent == []
     assert line.line.outputs["email.ledger"][-1].value is None
+
+
+def test_a_link_older_than_the_erasure_joins_nobody_and_a_newer_one_does(line: Whole) -> None:
+    ann(line)
+    line.forget("user_id:u1", T)
+    old = identify(at(hours=5), "new", traits={"email": MAIL})
+    line.happen(old, received_at=T + 1)
+    nodes = dict(line.line.states("graph", NODES))
+    assert f"email:{MAIL}" not in nodes
+    line.happen(identify(at(days=2), "new", traits={"email": MAIL}))
+    nodes = dict(line.line.states("graph", NODES))
+    assert nodes[f"email:{MAIL}"].person == person_id("user_id:new")
 
 
 def test_forgetting_twice_and_forgetting_nobody_is_harmless(line: Whole) -> None:
