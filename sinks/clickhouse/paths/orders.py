@@ -57,8 +57,9 @@ def conversions(warehouse: Warehouse, asked: Asked, filters: Filters) -> Source:
     rules = [asked.rules[name] for name in asked.names if name in asked.rules]
     same = _by_name([(rule.name, _text(rule.same)) for rule in rules if rule.same], "''")
     worth = _by_name([(rule.name, _amount(rule.revenue)) for rule in rules if rule.revenue], "NULL")
+    # materialize: a constant can be folded in one place and not in another, which the engine refuses
     parts = [
-        f"SELECT {KEY}, toString(name) AS node, {same} AS key, coalesce({worth}, revenue) AS amount, false AS undo,"
+        f"SELECT {KEY}, toString(name) AS node, {same} AS key, coalesce({worth}, revenue) AS amount, materialize(false) AS undo,"
         f" upper(JSONExtractString(properties, 'currency')) AS money FROM pathline.events"
         f" WHERE {orders.sql} AND has({{conversions:Array(String)}}, name)"
     ]
@@ -66,7 +67,7 @@ def conversions(warehouse: Warehouse, asked: Asked, filters: Filters) -> Source:
         parameters[f"undo{number}"] = list(rule.undo)
         amount = f"coalesce({_amount(rule.revenue) if rule.revenue else 'NULL'}, revenue)"
         parts.append(
-            f"SELECT {KEY}, {quoted(rule.name)}, {_text(rule.same)} AS key, abs({amount}), true, ''"
+            f"SELECT {KEY}, {quoted(rule.name)}, {_text(rule.same)} AS key, abs({amount}), materialize(true), ''"
             f" FROM pathline.events WHERE {undos.sql} AND has({{undo{number}:Array(String)}}, name) AND key != ''"
         )
     since = "1"
