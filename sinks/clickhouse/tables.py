@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from sinks.clickhouse.engine import Warehouse
+
 _INSTANT = pa.timestamp("ms", tz="UTC")
 _UUID = pa.binary(16)
 
@@ -164,3 +166,11 @@ def arrow(table: str, rows: Sequence[Row]) -> pa.Table:
     values = zip(*rows, strict=True) if rows else ((),) * len(columns)
     arrays = [pa.array(column, type=type_) for column, type_ in zip(values, columns.values(), strict=True)]
     return pa.Table.from_arrays(arrays, names=list(columns))
+
+
+def furthest(warehouse: Warehouse) -> dict[tuple[str, int], int]:
+    """The last offset of each (topic, partition) of which there are rows."""
+    tables = [table for table, columns in COLUMNS.items() if columns.keys() >= _ORIGIN.keys()]
+    each = " UNION ALL ".join(f"SELECT topic, partition, offset FROM pathline.{table}" for table in tables)
+    found = warehouse.rows(f"SELECT topic, partition, max(offset) AS last FROM ({each}) GROUP BY topic, partition")
+    return {(row["topic"], row["partition"]): row["last"] for row in found}

@@ -32,11 +32,12 @@ from schemas.topics import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, REFUSALS, UPDAT
 from schemas.watchdog import Watchdog
 from sinks.clickhouse import metrics
 from sinks.clickhouse.batches import Batch, Partition, Refused, written_ahead
+from sinks.clickhouse.committed import current
 from sinks.clickhouse.crash import crash_point
 from sinks.clickhouse.engine import Warehouse, transient
 from sinks.clickhouse.erasure import Erasures, Names, delete
 from sinks.clickhouse.rows import erasure_of, rows_of
-from sinks.clickhouse.tables import Origin, arrow
+from sinks.clickhouse.tables import Origin, arrow, furthest
 
 GROUP = "sink"
 TOPICS = [UPDATES, ASSIGNMENTS, REFUSALS, DECISIONS, r"^outbound\..*", r"^.*\.ledger$"]
@@ -133,9 +134,7 @@ class Writer:
         # the generation is that of this assignment: read later, it could be another member's turn already
         metadata = consumer.consumer_group_metadata()
         batches, starts = {}, []
-        for committed in consumer.committed(partitions, timeout=_TIMEOUT_SECONDS):
-            if committed.error is not None:
-                raise KafkaException(committed.error)
+        for committed in self._committed(consumer, partitions):
             repeat = written_ahead(committed.metadata)
             partition = committed.topic, committed.partition
             batches[partition] = Batch(partition, repeat, Tally.read(committed.metadata))
@@ -146,6 +145,21 @@ class Writer:
         self._assigned = _Assignment(batches, metadata)
         consumer.assign(starts)
         self._condition.be(RUNNING)
+
+    def _committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Where to go on. Raises KafkaException."""
+
+        def ask() -> list[TopicPartition]:
+            found = consumer.committed(partitions, timeout=_TIMEOUT_SECONDS)
+            for committed in found:
+                if committed.error is not None:
+                    raise KafkaException(committed.error)
+            return list(found)
+
+        def end(tp: TopicPartition) -> int:
+            return int(consumer.get_watermark_offsets(tp, timeout=_TIMEOUT_SECONDS)[1])
+
+        return current(ask, end, furthest(self._warehouse))
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # not written ahead yet: whoever owns the partitions next reads it again
