@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from schemas.definitions import Project
     from sinks.clickhouse.engine import Warehouse
     from sinks.clickhouse.paths.filters import Filters
-    from sinks.clickhouse.paths.touches import TouchRules
+    from sinks.clickhouse.paths.touches import Nodes, TouchRules
 
 From = Annotated[str | None, typer.Option("--from", help="First instant (UTC where it names no offset).")]
 To = Annotated[str | None, typer.Option("--to", help="Instant up to which, itself excluded.")]
@@ -73,6 +74,39 @@ def touch_rules(project: Path | None, touch: str, gap: str) -> TouchRules:
     sessions = {channel.name for channel in loaded.channels.values() if channel.kind == "session"} if loaded else set()
     source = source_of(loaded.sources if loaded else SOURCES)
     return TouchRules(frozenset(sessions), duration(gap, "--session-gap"), DEPTHS[touch], source)
+
+
+def nodes_of(
+    by: str, clean: list[str] | None, exclude: list[str] | None, project: Path | None, touch: str, gap: str
+) -> Nodes:
+    """What the nodes of paths are. Raises typer.BadParameter."""
+    from sinks.clickhouse.paths.touches import Nodes
+
+    rules = []
+    for rule in clean or ():
+        pattern, arrow, alias = rule.partition("=>")
+        if not pattern or not arrow:
+            raise typer.BadParameter(f"{rule!r} is not PATTERN=>NAME", param_hint="--clean")
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise typer.BadParameter(f"{pattern!r}: {error}", param_hint="--clean") from error
+        rules.append((pattern, alias))
+    return Nodes(by, touch_rules(project, touch, gap), tuple(rules), frozenset(exclude or ()))
+
+
+def column_of(by: str) -> str:
+    """The name of the column that tells nodes."""
+    return by.partition(":")[0]
+
+
+def edge_of(text: str) -> tuple[int, str, str]:
+    """Step, from and to of STEP:FROM->TO. Raises typer.BadParameter."""
+    step, _, edge = text.partition(":")
+    origin, arrow, target = edge.partition("->")
+    if not step.strip().isdecimal() or not arrow:
+        raise typer.BadParameter(f"{text!r} is not STEP:FROM->TO, for example 1:web->email", param_hint="--people")
+    return int(step), origin.strip(), target.strip()
 
 
 def project_of(option: Path | None) -> Project | None:

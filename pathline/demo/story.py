@@ -13,8 +13,9 @@ from pathline.local.stack import Stack
 from schemas.definitions import load
 from schemas.receipts import SENT
 from sinks.clickhouse.engine import Warehouse, open_server
+from sinks.clickhouse.paths.attempts import Question
 from sinks.clickhouse.paths.filters import Filters
-from sinks.clickhouse.paths.funnel import Question, funnel
+from sinks.clickhouse.paths.funnel import funnel
 from sinks.clickhouse.paths.touches import Nodes, TouchRules
 from sinks.clickhouse.paths.transitions import transitions
 
@@ -93,7 +94,7 @@ def paths(console: Console, warehouse: Warehouse, project: Path) -> None:
                 "median": days(step.median_seconds),
                 "": "#" * round(20 * (step.from_first or 0)),
             }
-            for step in funnel(warehouse, FUNNEL, Filters())
+            for step in funnel(warehouse, FUNNEL, Filters()).steps
         ],
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,47 @@ class TestPaths:
         assert [row["channel"] for row in asked("paths", "funnel", *steps, "--by", "channel")] == ["web", "web"]
         assert [row["people"] for row in asked("paths", "funnel", *steps, "--from", "2026-03-02T00:00:00Z")] == [1, 0]
 
+    def test_flows_have_the_documented_fields(self) -> None:
+        assert asked("paths", "flows", "--start", "Page Viewed", "--depth", "1", "--by", "event") == [
+            {"step": 1, "from": "Page Viewed", "to": "(end)", "count": 1, "people": 1, "median_seconds": None},
+            {"step": 1, "from": "Page Viewed", "to": "Page Viewed", "count": 1, "people": 1, "median_seconds": 60.0},
+        ]
+        behind = asked("paths", "flows", "--by", "event", "--people", "1:(start)->Page Viewed")
+        assert [row["count"] for row in behind] == [1, 1]
+        assert {row["person_id"] for row in behind} == {person_id("user_id:u1"), person_id("user_id:u2")}
+
+    def test_attribution_has_the_documented_fields(self) -> None:
+        found = asked("paths", "attribution", "--conversion", "Order Completed", "--model", "last")
+        assert found == [{"channel": "web", "conversions": 1.0, "revenue": 30.0, "cost": None, "roas": None}]
+        models = asked("paths", "attribution", "--model", "all", "--by", "property:total")
+        assert {tuple(row) for row in models} == {
+            ("model", "property", "conversions", "revenue", "cost", "roas"),
+        }
+        assert len({row["model"] for row in models}) == 8
+
+    def test_a_funnel_tells_times_and_drops(self) -> None:
+        steps = ("paths", "funnel", "--steps", "Page Viewed", "--steps", "Order Completed", "--show")
+        assert asked(*steps, "times") == [{"from_seconds": 3600, "to_seconds": 21600, "people": 1, "share": 1.0}]
+        assert asked(*steps, "drops") == [
+            {"step": 1, "name": "Page Viewed", "instead": "(end)", "people": 1, "share": 1.0}
+        ]
+
+    @pytest.mark.parametrize(
+        "asked_for",
+        [
+            ("transitions",),
+            ("flows", "--start", "Page Viewed", "--by", "event"),
+            ("flows", "--end", "Nothing"),
+            ("funnel", "--steps", "Page Viewed", "--steps", "Order Completed", "--by", "channel"),
+            ("attribution",),
+        ],
+    )
+    def test_pages_have_a_picture_and_need_no_network(self, asked_for: tuple[str, ...]) -> None:
+        result = call("paths", *asked_for, "--format", "html")
+        assert result.exit_code == 0, result.output
+        assert ("<svg" in result.stdout) == ("Nothing" not in asked_for)
+        assert not re.search(r"https?:|src=|@import|<script", result.stdout)
+
     def test_every_format_shows_the_same(self) -> None:
         steps = ("paths", "funnel", "--steps", "Page Viewed", "--steps", "Order Completed", "--format")
         table = call(*steps, "table").stdout
@@ -117,8 +159,13 @@ class TestPaths:
             (("transitions", "--where", "event.properties.total >"), "--where"),
             (("transitions", "--where", "entry.name == 'A'"), "about event"),
             (("transitions", "--format", "xml"), "table, json, csv, html"),
+            (("transitions", "--clean", "a"), "PATTERN=>NAME"),
+            (("transitions", "--clean", "(=>b"), "--clean"),
+            (("flows", "--people", "web to store"), "STEP:FROM->TO"),
+            (("attribution", "--model", "best"), "shapley"),
             (("funnel", "--steps", "A"), "at least twice"),
             (("funnel", "--steps", "A", "--steps", "B", "--by", "mood"), "channel"),
+            (("funnel", "--steps", "A", "--steps", "B", "--breakdown", "step:3"), "step:2"),
         ],
     )
     def test_mistakes_are_told_in_a_line(self, arguments: tuple[str, ...], told: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,18 +12,33 @@ from hypothesis import strategies as st
 from schemas.definitions.expressions import compile as cel
 from schemas.records import Change
 from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.paths.arrays import Rows
+from sinks.clickhouse.paths.attempts import Question, attempts
 from sinks.clickhouse.paths.filters import BadQuestion, Filters
-from sinks.clickhouse.paths.funnel import FunnelStep, Hit, Question, best, funnel
+from sinks.clickhouse.paths.funnel import Breakdown, Drop, FunnelStep, Took, funnel
 from tests.sinks import slow
 from tests.sinks.made import DAY, HOUR, MINUTE, T0, event, fill, update
 
-NAMES = "ABCX"
 # few instants and many events, so that most coincide
-HITS = st.lists(st.tuples(st.integers(0, 3), st.sampled_from(NAMES), st.sampled_from("pq")), min_size=3, max_size=6)
+HITS = st.lists(st.tuples(st.integers(0, 3), st.sampled_from("ABCX")), min_size=1, max_size=6)
+
+
+def asked_at_once(question: Question, people: list[list[slow.Hit]]) -> list[list[int] | None]:
+    """The attempts of people, all found at once, as places among the hits of each."""
+    span = 5
+    keys = [person * span + hit.at for person, hits in enumerate(people) for hit in hits]
+    names = [question.names.index(hit.name) + 1 if hit.name in question.names else 0 for hits in people for hit in hits]
+    rows = Rows(np.array(keys), span, {"step": np.array(names)})
+    first = np.cumsum([0, *map(len, people)])
+    found: list[list[int] | None] = [None] * len(people)
+    for attempt in attempts(question, rows):
+        person = int(rows.person[attempt[0]])
+        found[person] = [int(row - first[person]) if row >= 0 else -1 for row in attempt]
+    return found
 
 
 @given(
-    hits=HITS,
+    people=st.lists(HITS, min_size=1, max_size=4),
     steps=st.lists(st.sampled_from("ABC"), min_size=2, max_size=3),
     within=st.integers(1, 5),
     order=st.sampled_from(["ordered", "strict", "any"]),
@@ -28,22 +46,48 @@ HITS = st.lists(st.tuples(st.integers(0, 3), st.sampled_from(NAMES), st.sampled_
 )
 @settings(max_examples=600, deadline=None)
 def test_the_best_attempt_is_the_best_of_all_ways(
-    hits: list[tuple[int, str, str]], steps: list[str], within: int, order: str, exclude: bool
+    people: list[list[tuple[int, str]]], steps: list[str], within: int, order: str, exclude: bool
 ) -> None:
     question = Question(tuple(steps), within, order, frozenset("X") if exclude else frozenset())
-    in_order = [Hit(*hit) for hit in sorted(hits, key=lambda hit: hit[0])]
-    assert best(question, in_order) == slow.best(question, in_order)
+    in_order = [[slow.Hit(*hit) for hit in sorted(hits, key=lambda hit: hit[0])] for hits in people]
+    for hits, attempt in zip(in_order, asked_at_once(question, in_order), strict=True):
+        expected = slow.best(question, hits)
+        if attempt is None:
+            assert expected is None
+            continue
+        rows = [row for row in attempt if row >= 0]
+        assert slow.Attempt(tuple(hits[row].at for row in rows), rows[0]) == expected
+        taken = [hits[row].name for row in rows]
+        assert len(set(rows)) == len(rows)
+        assert not Counter(taken) - Counter(steps) if order == "any" else taken == steps[: len(taken)]
+
+
+@given(
+    people=st.lists(HITS, min_size=1, max_size=3),
+    steps=st.permutations("ABC"),
+    optional=st.sampled_from([{1}, {2}, {1, 2}]),
+    within=st.integers(1, 5),
+    exclude=st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_optional_steps_are_taken_between_the_required_ones(
+    people: list[list[tuple[int, str]]], steps: list[str], optional: set[int], within: int, exclude: bool
+) -> None:
+    chosen = frozenset(steps[index] for index in optional)
+    question = Question(tuple(steps), within, "ordered", frozenset("X") if exclude else frozenset(), chosen)
+    in_order = [[slow.Hit(*hit) for hit in sorted(hits, key=lambda hit: hit[0])] for hits in people]
+    for hits, attempt in zip(in_order, asked_at_once(question, in_order), strict=True):
+        times = None if attempt is None else [hits[row].at if row >= 0 else None for row in attempt]
+        assert times == slow.best_with_optional(question, hits)
 
 
 def test_a_strict_attempt_may_leave_other_events_of_its_first_instant_before_it() -> None:
-    hits = [Hit(0, "A", "web"), Hit(0, "B", "web"), Hit(1, "B", "web"), Hit(2, "C", "web")]
-    attempt = best(Question(("A", "B", "C"), 10, "strict"), hits)
-    assert attempt is not None
-    assert attempt.times == (0, 1, 2)
+    hits = [slow.Hit(0, "A"), slow.Hit(0, "B"), slow.Hit(1, "B"), slow.Hit(2, "C")]
+    assert asked_at_once(Question(("A", "B", "C"), 10, "strict"), [hits]) == [[0, 2, 3]]
 
 
 def rows(warehouse: Warehouse, question: Question, filters: Filters | None = None) -> list[FunnelStep]:
-    return funnel(warehouse, question, filters or Filters())
+    return funnel(warehouse, question, filters or Filters()).steps
 
 
 def people(warehouse: Warehouse, question: Question, filters: Filters | None = None) -> list[int]:
@@ -97,13 +141,83 @@ def test_by_channel_each_person_stands_where_its_attempt_began(warehouse: Wareho
             update(event("View", T0, who="user_id:b", channel="app")),
         ],
     )
-    found = rows(warehouse, Question(("View", "Buy"), DAY, by_channel=True))
-    assert [(row.channel, row.step, row.people) for row in found] == [
+    found = funnel(warehouse, Question(("View", "Buy"), DAY), Filters(), Breakdown("channel")).steps
+    assert [(row.value, row.step, row.people) for row in found] == [
         ("app", 1, 1),
         ("app", 2, 0),
         ("web", 1, 1),
         ("web", 2, 1),
     ]
+
+
+def test_a_breakdown_by_the_first_the_last_or_any_step(warehouse: Warehouse) -> None:
+    fill(
+        warehouse,
+        [
+            update(event("View", T0, who="user_id:a", properties={"plan": "free"})),
+            update(event("Buy", T0 + HOUR, who="user_id:a", properties={"plan": 2})),
+            update(event("View", T0, who="user_id:b", properties={"plan": "free"})),
+        ],
+    )
+
+    def found(of: str) -> list[tuple[str, int]]:
+        asked = funnel(warehouse, Question(("View", "Buy"), DAY), Filters(), Breakdown("property:plan", of))
+        return [(row.value, row.people) for row in asked.steps]
+
+    assert found("first") == [("free", 2), ("free", 1)]
+    assert found("last") == [("2", 1), ("2", 1), ("free", 1), ("free", 0)]
+    assert found("step:2") == [("(none)", 1), ("(none)", 0), ("2", 1), ("2", 1)]
+
+
+def test_times_and_where_the_others_went(warehouse: Warehouse) -> None:
+    lines = {
+        "a": [("View", 0), ("Note", 1), ("Buy", 30)],
+        "b": [("View", 0), ("Buy", 45 * 60)],
+        "c": [("View", 0), ("Search", 1), ("View", 2)],
+        "d": [("View", 0)],
+        "e": [("Search", 0)],
+    }
+    fill(
+        warehouse,
+        [
+            update(event(name, T0 + at * 1000, id=f"{who}{at}", who=f"user_id:{who}"))
+            for who, line in lines.items()
+            for name, at in line
+        ],
+    )
+    found = funnel(warehouse, Question(("View", "Buy"), DAY), Filters(), drops=True)
+    assert found.took == [Took(0, 60, 1, 0.5), Took(600, 3600, 1, 0.5)]
+    assert found.drops == [Drop(1, "View", "(end)", 1, 0.5), Drop(1, "View", "Search", 1, 0.5)]
+
+
+def test_an_optional_step_counts_for_itself_only(warehouse: Warehouse) -> None:
+    lines = {"a": "VCB", "b": "VB", "c": "VC", "d": "V"}
+    names = {"V": "View", "C": "Coupon", "B": "Buy"}
+    fill(
+        warehouse,
+        [
+            update(event(names[letter], T0 + at * 1000, who=f"user_id:{who}"))
+            for who, line in lines.items()
+            for at, letter in enumerate(line)
+        ],
+    )
+    asked = Question(("View", "Coupon", "Buy"), DAY, optional=frozenset({"Coupon"}))
+    assert rows(warehouse, asked) == [
+        FunnelStep(1, "View", 4, 1.0, 1.0, None),
+        FunnelStep(2, "Coupon", 2, 0.5, 0.5, 1.0),
+        FunnelStep(3, "Buy", 2, 0.5, 0.5, 1.0),
+    ]
+
+
+def test_people_are_read_in_several_goes(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    far = [event("A", T0 - 60 * 365 * DAY, who="user_id:u1")]
+    made = [event(name, T0 + n * HOUR, who=f"user_id:u{n % 7}") for n in range(50) for name in "AB"]
+    fill(warehouse, map(update, [*far, *made]))
+    asked = Question(("A", "B"), DAY)
+    at_once = funnel(warehouse, asked, Filters(), Breakdown("channel"), drops=True)
+    monkeypatch.setattr("sinks.clickhouse.paths.arrays.MOST_ROWS", 20)
+    monkeypatch.setattr("sinks.clickhouse.paths.arrays._LARGEST_KEY", 3 * 60 * 365 * DAY)
+    assert funnel(warehouse, asked, Filters(), Breakdown("channel"), drops=True) == at_once
 
 
 def test_filters_by_date_segment_and_expression(warehouse: Warehouse) -> None:
@@ -134,6 +248,8 @@ def test_filters_by_date_segment_and_expression(warehouse: Warehouse) -> None:
         (Question(("A", "B"), DAY, "sideways"), "ordered, strict, any"),
         (Question(("A", "B"), 0), "longer than nothing"),
         (Question(("A", "B"), DAY, exclude=frozenset("B")), "can't be excluded"),
+        (Question(("A", "B"), DAY, optional=frozenset("A")), "can't be optional"),
+        (Question(("A", "B"), DAY, "any", optional=frozenset("B")), "ordered funnel only"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_answered_with_what_would(

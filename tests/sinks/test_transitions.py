@@ -162,7 +162,7 @@ def test_an_expression_filters_events_and_sends(warehouse: Warehouse) -> None:
     )
     dear = Filters(where=cel("event.properties.total > 20"))
     assert edges(warehouse, WEB, dear) == {("(start)", "store"): 1, ("store", "(end)"): 1}
-    welcome = Filters(where=cel("event.properties.journey == 'welcome'"))
+    welcome = Filters(since=T0, until=T0 + 2 * DAY, where=cel("event.properties.journey == 'welcome'"))
     assert edges(warehouse, TouchRules(depth=0), welcome) == {("(start)", "email"): 1, ("email", "(end)"): 1}
 
 
@@ -212,7 +212,7 @@ def test_nodes_are_campaigns_sources_or_properties(warehouse: Warehouse) -> None
             row["node"] for row in warehouse.rows(f"SELECT node FROM {source.sql} ORDER BY at, id", source.parameters)
         ]
 
-    assert line(Nodes("campaign", WEB)) == ["welcome", "spring", "(none)"]
+    assert line(Nodes("campaign", WEB)) == ["welcome", "spring", "(none)", "(none)"]
     assert line(Nodes("source", WEB)) == ["email", "direct", "direct", "call_centre"]
     named = TouchRules(WEB.sessions, source="if(position(properties, 'spring') > 0, 'letter', 'direct')")
     assert line(Nodes("source", named)) == ["email", "letter", "direct", "call_centre"]

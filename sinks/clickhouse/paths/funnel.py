@@ -7,48 +7,42 @@ attempt, the earliest of those that get equally far; within an attempt each step
 - strict: in this order with no other event of the person in between;
 - any: steps in any order; the row of step k tells who satisfied k of them.
 An excluded event strictly between the first event of an attempt and a later one keeps that one, and all after it, from
-counting in this attempt.
+counting in this attempt. An optional step may be left out: it is taken if its event lies between the required ones
+around it, and counts for itself only.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from statistics import median
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
 
 from sinks.clickhouse.engine import Warehouse
-from sinks.clickhouse.paths.filters import BadQuestion, Filters, on_events
+from sinks.clickhouse.paths.arrays import Flags, Names, Numbers, Rows, read
+from sinks.clickhouse.paths.attempts import ORDERS, Question, attempts, reached
+from sinks.clickhouse.paths.filters import BadQuestion, Filters, on_events, quoted
+from sinks.clickhouse.paths.touches import END, KEY, NONE, Source, TouchRules, of_event
 
-ORDERS = ("ordered", "strict", "any")
-
-
-class Hit(NamedTuple):
-    """An event of one person: when (milliseconds), its name, its channel."""
-
-    at: int
-    name: str
-    channel: str
+#: borders of the distribution of times, in seconds
+_BORDERS = (0, 60, 600, 3_600, 6 * 3_600, 86_400, 3 * 86_400, 7 * 86_400, 14 * 86_400, 30 * 86_400, 90 * 86_400)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """`steps` are event names, `within` is milliseconds."""
+class Breakdown:
+    """What people are told apart by: a value (channel, campaign, source, property:NAME) of the event of their first
+    step, of the last one they got to (`last`), or of the step with a number."""
 
-    steps: tuple[str, ...]
-    within: int
-    order: str = "ordered"
-    exclude: frozenset[str] = frozenset()
-    by_channel: bool = False
+    by: str = ""
+    of: str = "first"
+    rules: TouchRules = field(default_factory=TouchRules)
 
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """`from_first` and `from_previous` are shares from 0 to 1, None where nobody got so far; `median_seconds` is from
-    the step before. `channel` is that of the first event of the attempt, None without `by_channel`."""
+    """`from_first` and `from_previous` are shares from 0 to 1, None where nobody got so far; `from_previous` is of the
+    required step before. `median_seconds` is from the step before. `value` is what the people have in common."""
 
     step: int
     name: str
@@ -56,18 +50,76 @@ class FunnelStep:
     from_first: float | None
     from_previous: float | None
     median_seconds: float | None
-    channel: str | None = None
+    value: str = ""
 
 
-class Attempt(NamedTuple):
-    """Times of the steps that were satisfied (milliseconds), and the channel it began in."""
+@dataclass(frozen=True, slots=True)
+class Took:
+    """People who got through, and took so long: `from_seconds <= time < to_seconds`; the last has no end."""
 
-    times: tuple[int, ...]
-    channel: str
+    from_seconds: int
+    to_seconds: int | None
+    people: int
+    share: float
 
 
-def funnel(warehouse: Warehouse, question: Question, filters: Filters) -> list[FunnelStep]:
-    """A row for each step, for each channel when asked for by channel. Raises BadQuestion."""
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """People who got to a step and no further, and what they did next instead."""
+
+    step: int
+    name: str
+    instead: str
+    people: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """The steps, the times of those who got through, and where the others went (when that was asked for)."""
+
+    steps: list[FunnelStep]
+    took: list[Took]
+    drops: list[Drop]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """For each attempt and step: time since the first one in milliseconds, -1 where it was not satisfied. What the
+    attempts are told apart by, and what came after them."""
+
+    since: Numbers
+    value: Numbers
+    after: Numbers
+
+
+def funnel(
+    warehouse: Warehouse,
+    question: Question,
+    filters: Filters,
+    breakdown: Breakdown = Breakdown(),
+    drops: bool = False,
+) -> Funnel:
+    """How far people got; `drops`: also where they went instead. Raises BadQuestion."""
+    _check(question, breakdown)
+    names = Names()
+    none, end = names.number(NONE), names.number(END)
+    columns = ("step", *(("value",) if breakdown.by else ()), *(("event",) if drops else ()))
+    source = _source(warehouse, question, filters, breakdown, everything=drops or question.order == "strict")
+    openers = ", ".join(str(question.names.index(name) + 1) for name in question.openers)
+    rows = read(warehouse, source, columns, names, f"countIf(step IN ({openers})) > 0")
+    found = _joined([_found(question, some, breakdown, none, end) for some in rows], len(question.steps))
+    texts = list(names.known)
+    values = sorted((texts[number], number) for number in set(found.value.tolist())) if breakdown.by else [("", 0)]
+    steps = [
+        row
+        for value, number in values
+        for row in _steps(question, found.since[found.value == number] if breakdown.by else found.since, value)
+    ]
+    return Funnel(steps, _took(found.since), _drops(question, found, texts) if drops else [])
+
+
+def _check(question: Question, breakdown: Breakdown) -> None:
     if len(question.steps) < 2:
         raise BadQuestion("a funnel needs --steps at least twice")
     if question.order not in ORDERS:
@@ -76,148 +128,100 @@ def funnel(warehouse: Warehouse, question: Question, filters: Filters) -> list[F
         raise BadQuestion("--within is longer than nothing, for example 7d")
     if both := question.exclude & set(question.steps):
         raise BadQuestion(f"a step can't be excluded: {', '.join(sorted(both))}")
-    attempts = [attempt for hits in _people(warehouse, question, filters) if (attempt := best(question, hits))]
-    if not question.by_channel:
-        return _table(question, attempts, None)
-    of_channel: dict[str, list[Attempt]] = defaultdict(list)
-    for attempt in attempts:
-        of_channel[attempt.channel].append(attempt)
-    return [row for channel, some in sorted(of_channel.items()) for row in _table(question, some, channel)]
+    if len(set(question.steps)) > 250:
+        raise BadQuestion("a funnel has at most 250 steps")
+    if question.optional:
+        if other := question.optional - set(question.steps):
+            raise BadQuestion(f"--optional is one of the steps, not {', '.join(sorted(other))}")
+        if question.order != "ordered":
+            raise BadQuestion("steps are optional in an ordered funnel only")
+        if question.steps[0] in question.optional:
+            raise BadQuestion("the first step can't be optional")
+        if twice := sorted(name for name in question.optional if question.steps.count(name) > 1):
+            raise BadQuestion(f"an optional step stands once: {', '.join(twice)}")
+    choices = ("first", "last", *(f"step:{number}" for number in range(1, len(question.steps) + 1)))
+    if breakdown.of not in choices:
+        raise BadQuestion(f"--breakdown is one of {', '.join(choices)}, not {breakdown.of}")
 
 
-def best(question: Question, hits: Sequence[Hit]) -> Attempt | None:
-    """The attempt of a person that got furthest, the earliest of equals; None without a first step.
-
-    `hits` are in order of time, ties by event id; for a strict funnel all events of the person.
-    """
-    attempts = {"ordered": _ordered, "strict": _strict, "any": _any}[question.order](question, hits)
-    furthest: Attempt | None = None
-    for attempt in attempts:
-        if furthest is None or len(attempt.times) > len(furthest.times):
-            furthest = attempt
-            if len(attempt.times) == len(question.steps):
-                break
-    return furthest
-
-
-def _ordered(question: Question, hits: Sequence[Hit]) -> Iterator[Attempt]:
-    of_name = _times(hits)
-    excluded = _excluded(question, of_name)
-    first, *rest = question.steps
-    starts = [hit for hit in hits if hit.name == first]
-    for number, start in enumerate(starts):
-        limit = _limit(question, excluded, start.at)
-        times = [start.at]
-        used = {first: number}
-        for name in rest:
-            candidates = of_name.get(name, [])
-            index = max(bisect_left(candidates, times[-1]), used.get(name, -1) + 1)
-            if index == len(candidates) or candidates[index] > limit:
-                break
-            times.append(candidates[index])
-            used[name] = index
-        yield Attempt(tuple(times), start.channel)
+def _source(
+    warehouse: Warehouse, question: Question, filters: Filters, breakdown: Breakdown, everything: bool
+) -> Source:
+    events = on_events(warehouse, filters)
+    names = f"[{', '.join(map(quoted, question.names))}]"
+    value = f", {of_event(breakdown.by, breakdown.rules)} AS value" if breakdown.by else ""
+    relevant = "1" if everything else f"has({names}, name)"
+    return Source(
+        f"(SELECT {KEY}, toUInt8(indexOf({names}, name)) AS step, toString(name) AS event{value}"
+        f" FROM pathline.events WHERE {events.sql} AND {relevant})",
+        events.parameters,
+    )
 
 
-def _strict(question: Question, hits: Sequence[Hit]) -> Iterator[Attempt]:
-    instants = [list(group) for _, group in groupby(hits, key=lambda hit: hit.at)]
-    for number, instant in enumerate(instants):
-        start = next((hit for hit in instant if hit.name == question.steps[0]), None)
-        if start is None:
-            continue
-        # other events of the first instant can come before the attempt, so it may also begin with fewer of them
-        for taken in range(_prefix(question.steps, instant), 0, -1):
-            times = [start.at] * taken
-            for later in instants[number + 1 :]:
-                if later[0].at - start.at >= question.within or len(times) == len(question.steps):
-                    break
-                remaining = question.steps[len(times) :]
-                count = _prefix(remaining, later)
-                times += [later[0].at] * count
-                if count < len(later):
-                    break
-            yield Attempt(tuple(times), start.channel)
+def _found(question: Question, rows: Rows, breakdown: Breakdown, none: int, end: int) -> _Found:
+    best = attempts(question, rows)
+    there = best >= 0
+    since = np.where(there, rows.key[best] - rows.key[best[:, :1]], -1)
+    last = np.take_along_axis(best, (reached(best) - 1)[:, None], axis=1)[:, 0]
+    value = after = np.zeros(len(best), dtype=np.int64)
+    if breakdown.by:
+        of = {"first": best[:, 0], "last": last}.get(breakdown.of)
+        row = best[:, int(breakdown.of.removeprefix("step:")) - 1] if of is None else of
+        value = np.where(row >= 0, rows.columns["value"][row], none)
+    if "event" in rows.columns:
+        next_ = np.minimum(last + 1, len(rows.key) - 1)
+        same = (next_ > last) & (rows.person[next_] == rows.person[last])
+        after = np.where(same, rows.columns["event"][next_], end)
+    return _Found(since, value, after)
 
 
-def _any(question: Question, hits: Sequence[Hit]) -> Iterator[Attempt]:
-    of_name = _times(hits)
-    excluded = _excluded(question, of_name)
-    wanted = Counter(question.steps)
-    for start in hits:
-        if start.name not in wanted:
-            continue
-        limit = _limit(question, excluded, start.at)
-        times: list[int] = []
-        for name, number in wanted.items():
-            candidates = of_name.get(name, [])
-            first = bisect_left(candidates, start.at)
-            times += candidates[first : min(first + number, bisect_right(candidates, limit))]
-        yield Attempt(tuple(sorted(times)), start.channel)
+def _joined(parts: list[_Found], steps: int) -> _Found:
+    nobody = _Found(np.empty((0, steps), np.int64), np.empty(0, np.int64), np.empty(0, np.int64))
+    parts = parts or [nobody]
+    return _Found(
+        np.concatenate([part.since for part in parts]),
+        np.concatenate([part.value for part in parts]),
+        np.concatenate([part.after for part in parts]),
+    )
 
 
-def _prefix(steps: Sequence[str], instant: Sequence[Hit]) -> int:
-    """How many of the next steps events of one instant satisfy."""
-    there = Counter(hit.name for hit in instant)
-    for count, name in enumerate(steps):
-        if not there[name]:
-            return count
-        there[name] -= 1
-    return len(steps)
+def _steps(question: Question, since: Numbers, value: str) -> Iterator[FunnelStep]:
+    first = before = len(since)
+    for step, name in enumerate(question.steps):
+        there: Flags = since[:, step] >= 0
+        people = int(there.sum())
+        # the step before it that was satisfied
+        earlier = since[there, :step].max(axis=1) if step and people else None
+        yield FunnelStep(
+            step=step + 1,
+            name=name,
+            people=people,
+            from_first=people / first if first else None,
+            from_previous=people / before if before else None,
+            median_seconds=None if earlier is None else float(np.median(since[there, step] - earlier)) / 1000,
+            value=value,
+        )
+        if name not in question.optional:
+            before = people
 
 
-def _times(hits: Iterable[Hit]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = defaultdict(list)
-    for hit in hits:
-        found[hit.name].append(hit.at)
+def _took(since: Numbers) -> list[Took]:
+    through = since[since[:, -1] >= 0, -1]
+    borders = [border * 1000 for border in _BORDERS]
+    found = []
+    for low, high in [*pairwise(borders), (borders[-1], None)]:
+        people = int(((through >= low) & (through < (high or np.inf))).sum())
+        if people:
+            found.append(Took(low // 1000, high and high // 1000, people, people / len(through)))
     return found
 
 
-def _excluded(question: Question, of_name: dict[str, list[int]]) -> list[int]:
-    return sorted(at for name in question.exclude for at in of_name.get(name, []))
-
-
-def _limit(question: Question, excluded: list[int], start: int) -> int:
-    """The last instant at which a step of an attempt may be: the window's end, or the first excluded event."""
-    last = start + question.within - 1
-    index = bisect_right(excluded, start)
-    return min(last, excluded[index]) if index < len(excluded) else last
-
-
-def _table(question: Question, attempts: list[Attempt], channel: str | None) -> list[FunnelStep]:
-    reached = [[a.times for a in attempts if len(a.times) > step] for step in range(len(question.steps))]
-    rows = []
-    for step, name in enumerate(question.steps):
-        people = len(reached[step])
-        before = len(reached[step - 1]) if step else people
-        spans = [times[step] - times[step - 1] for times in reached[step]] if step else []
-        rows.append(
-            FunnelStep(
-                step=step + 1,
-                name=name,
-                people=people,
-                from_first=people / len(reached[0]) if reached[0] else None,
-                from_previous=people / before if before else None,
-                median_seconds=median(spans) / 1000 if spans else None,
-                channel=channel,
-            )
-        )
-    return rows
-
-
-def _people(warehouse: Warehouse, question: Question, filters: Filters) -> Iterator[list[Hit]]:
-    """The events that matter of each person who did a first step."""
-    events = on_events(warehouse, filters)
-    names = sorted({*question.steps, *question.exclude})
-    openers = sorted(set(question.steps)) if question.order == "any" else [question.steps[0]]
-    relevant = "1" if question.order == "strict" else "has({names:Array(String)}, name)"
-    table = warehouse.arrow(
-        "SELECT arraySort(groupArray((toUnixTimestamp64Milli(occurred_at), toUInt128(event_id), toString(name),"
-        " toString(channel)))) AS hits, hits.1 AS times, hits.3 AS names, hits.4 AS channels"
-        f" FROM pathline.events WHERE {events.sql} AND {relevant}"
-        " GROUP BY person_id HAVING countIf(has({openers:Array(String)}, name)) > 0 ORDER BY person_id",
-        events.parameters | {"names": names, "openers": openers},
-    ).select(["times", "names", "channels"])
-    for batch in table.to_batches(max_chunksize=10_000):
-        columns = (batch.column(n).to_pylist() for n in range(3))
-        for times, found, channels in zip(*columns, strict=True):
-            yield [Hit(*hit) for hit in zip(times, found, channels, strict=True)]
+def _drops(question: Question, found: _Found, texts: list[str]) -> list[Drop]:
+    drops = []
+    furthest = reached(found.since) if len(found.since) else np.empty(0, np.int64)
+    for step, name in enumerate(question.steps[:-1], start=1):
+        instead, people = np.unique(found.after[furthest == step], return_counts=True)
+        counted = sorted(((-int(number), texts[text]) for text, number in zip(instead, people, strict=True)))
+        total = int(people.sum())
+        drops += [Drop(step, name, text, -number, -number / total) for number, text in counted]
+    return drops

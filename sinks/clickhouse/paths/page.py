@@ -88,8 +88,13 @@ def bar(x: float, y: float, width: float, height: float, fill: str, hint: str = 
     """A rectangle; the hint shows under the pointer."""
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" rx="2"'
-        f' fill="{fill}" fill-opacity="{opacity:g}"><title>{html.escape(hint)}</title></rect>'
+        f' fill="{fill}" fill-opacity="{opacity:g}">{hinted(hint)}</rect>'
     )
+
+
+def hinted(hint: str) -> str:
+    """What a shape says under the pointer."""
+    return f"<title>{html.escape(hint)}</title>" if hint else ""
 
 
 def colour(number: int) -> str:
