@@ -17,8 +17,6 @@ from sinks.clickhouse.engine import Warehouse
 
 Row = dict[str, Any]
 _ENDS = frozenset({EXITED, FINISHED, MERGED})
-#: follows of moves before a cycle is assumed
-_MOST_MOVES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +42,10 @@ def story(warehouse: Warehouse, who: str, limit: int = 50) -> Story | None:
     if current is None:
         return None
     ids = _ids(warehouse, current)
+    homes = _homes(warehouse, current, ids)
     known = _profile(warehouse, current)
     profile = orjson.loads(known["profile"]) if known else {}
-    identifiers = _identifiers(warehouse, current, ids, known)
+    identifiers = _identifiers(warehouse, current, homes, known)
     memberships = warehouse.rows(
         "SELECT segment, since FROM pathline.members WHERE person_id = {id:UUID} ORDER BY segment", {"id": current}
     )
@@ -54,13 +53,13 @@ def story(warehouse: Warehouse, who: str, limit: int = 50) -> Story | None:
         person_id=str(current),
         earlier_ids=sorted(str(earlier) for earlier in ids if earlier != current),
         identifiers=identifiers,
-        traits=profile.get("traits", {}) if known else _traits(warehouse, current, ids),
+        traits=profile.get("traits", {}) if known else _traits(warehouse, current, homes),
         consents=profile.get("consents", []),
         segments=[row["segment"] for row in memberships],
         memberships=[{"segment": row["segment"], "since": _iso(row["since"])} for row in memberships],
         journeys=_journeys(warehouse, ids),
         refused_links=_refused(warehouse, identifiers),
-        timeline=_timeline(warehouse, current, ids, limit),
+        timeline=_timeline(warehouse, current, ids, homes, limit),
     )
 
 
@@ -90,36 +89,34 @@ def find(warehouse: Warehouse, who: str) -> UUID | None:
 
 def _current(warehouse: Warehouse, id: UUID) -> UUID | None:
     """Who a person id belongs to now; None when nothing is known by it."""
-    followed = id
-    for _ in range(_MOST_MOVES):
-        if _profile(warehouse, followed) is not None:
-            return followed
-        moved = warehouse.rows(
-            "SELECT to_person FROM pathline.moves WHERE from_person = {id:UUID} ORDER BY at DESC, version DESC LIMIT 1",
-            {"id": followed},
-        )
-        if not moved:
-            break
-        followed = UUID(str(moved[0]["to_person"]))
+    if _profile(warehouse, id) is not None:
+        return id
     # history that was loaded has no profiles
     rows = warehouse.rows(
+        "SELECT person_id FROM pathline.earlier_ids WHERE earlier_id = {id:UUID}", {"id": id}
+    ) or warehouse.rows(
         "SELECT person_id FROM pathline.events WHERE person_at = {id:UUID} ORDER BY occurred_at DESC LIMIT 1",
-        {"id": followed},
+        {"id": id},
     )
     return UUID(str(rows[0]["person_id"])) if rows else None
 
 
 def _ids(warehouse: Warehouse, current: UUID) -> list[UUID]:
     """The person's id and all others that lead to it now."""
-    known, new = {current}, [current]
-    while new:
-        rows = warehouse.rows(
-            "SELECT DISTINCT from_person FROM pathline.moves WHERE to_person IN {ids:Array(UUID)}", {"ids": new}
-        )
-        new = [UUID(str(row["from_person"])) for row in rows]
-        new = [id for id in new if id not in known and _current(warehouse, id) == current]
-        known.update(new)
-    return sorted(known, key=str)
+    rows = warehouse.rows(
+        "SELECT earlier_id FROM pathline.earlier_ids WHERE person_id = {id:UUID} ORDER BY earlier_id", {"id": current}
+    )
+    return [current, *(UUID(str(row["earlier_id"])) for row in rows)]
+
+
+def _homes(warehouse: Warehouse, current: UUID, ids: list[UUID]) -> list[UUID]:
+    """Every person that something of this one was filed under, also one that is somebody else today."""
+    rows = warehouse.rows(
+        "SELECT DISTINCT from_person FROM pathline.moves"
+        " WHERE slot IN (SELECT slot FROM pathline.owners WHERE person_id = {id:UUID})",
+        {"id": current},
+    )
+    return sorted({*ids, *(UUID(str(row["from_person"])) for row in rows)}, key=str)
 
 
 def _profile(warehouse: Warehouse, id: UUID) -> Row | None:
@@ -127,31 +124,31 @@ def _profile(warehouse: Warehouse, id: UUID) -> Row | None:
     return rows[0] if rows else None
 
 
-def _identifiers(warehouse: Warehouse, current: UUID, ids: list[UUID], known: Row | None) -> list[str]:
+def _identifiers(warehouse: Warehouse, current: UUID, homes: list[UUID], known: Row | None) -> list[str]:
     """Those in the profile, and those that were linked without ever being used."""
     rows = warehouse.rows(
         "SELECT DISTINCT identifier FROM pathline.owners WHERE person_id = {id:UUID} ORDER BY identifier",
         {"id": current},
     )
-    used: Iterable[str] = known["identifiers"] if known else _used(warehouse, current, ids)
+    used: Iterable[str] = known["identifiers"] if known else _used(warehouse, current, homes)
     return list(dict.fromkeys([*used, *(row["identifier"] for row in rows)]))
 
 
-def _used(warehouse: Warehouse, current: UUID, ids: list[UUID]) -> list[str]:
+def _used(warehouse: Warehouse, current: UUID, homes: list[UUID]) -> list[str]:
     rows = warehouse.rows(
         "SELECT DISTINCT splitByChar('#', slot)[1] AS identifier FROM pathline.events"
-        " WHERE person_at IN {ids:Array(UUID)} AND person_id = {id:UUID} ORDER BY identifier",
-        {"ids": ids, "id": current},
+        " WHERE person_at IN {homes:Array(UUID)} AND person_id = {id:UUID} ORDER BY identifier",
+        {"homes": homes, "id": current},
     )
     return [row["identifier"] for row in rows]
 
 
-def _traits(warehouse: Warehouse, current: UUID, ids: list[UUID]) -> Row:
+def _traits(warehouse: Warehouse, current: UUID, homes: list[UUID]) -> Row:
     """Of people whose profile no processor keeps: the newest value of each trait."""
     rows = warehouse.rows(
-        "SELECT traits FROM pathline.events WHERE person_at IN {ids:Array(UUID)} AND person_id = {id:UUID}"
+        "SELECT traits FROM pathline.events WHERE person_at IN {homes:Array(UUID)} AND person_id = {id:UUID}"
         " AND traits NOT IN ('', '{}') ORDER BY occurred_at, toUInt128(event_id)",
-        {"ids": ids, "id": current},
+        {"homes": homes, "id": current},
     )
     found: Row = {}
     for row in rows:
@@ -201,7 +198,7 @@ SELECT * FROM
 (
     SELECT occurred_at AS at, 0 AS rank, toUInt128(event_id) AS id, 'event' AS kind, toString(channel) AS channel,
            toString(name) AS what, properties AS detail
-    FROM pathline.events WHERE person_at IN {ids:Array(UUID)} AND person_id = {id:UUID}
+    FROM pathline.events WHERE person_at IN {homes:Array(UUID)} AND person_id = {id:UUID}
     UNION ALL
     SELECT at, 1, toUInt128(offset), 'segment', '', concat(change, ' ', segment), concat(cause, ' ', reason)
     FROM pathline.memberships WHERE person_id IN {ids:Array(UUID)} AND NOT startsWith(segment, '~')
@@ -220,8 +217,8 @@ ORDER BY at DESC, rank DESC, id DESC LIMIT {limit:UInt32}
 """
 
 
-def _timeline(warehouse: Warehouse, current: UUID, ids: list[UUID], limit: int) -> list[Row]:
-    rows = warehouse.rows(_TIMELINE, {"ids": ids, "id": current, "limit": limit})
+def _timeline(warehouse: Warehouse, current: UUID, ids: list[UUID], homes: list[UUID], limit: int) -> list[Row]:
+    rows = warehouse.rows(_TIMELINE, {"ids": ids, "homes": homes, "id": current, "limit": limit})
     return [
         {"at": _iso(row["at"]), **{name: str(row[name]).strip() for name in ("kind", "channel", "what", "detail")}}
         for row in reversed(rows)

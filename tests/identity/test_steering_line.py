@@ -195,7 +195,7 @@ def test_what_can_not_be_said_is_refused_with_the_reason(line: Line, arguments: 
 def test_changed_rules_are_planned_and_applied_exactly_once_though_the_graph_is_killed(
     line: Line, tmp_path: Path
 ) -> None:
-    devices = range(2_000)
+    devices = range(800)
     for owner in ("old", "new"):
         line.post(*(("Login", {"user_id": f"{owner}{n}", "anonymous_id": f"device{n}"}) for n in devices))
     for name, text in {**FILES, "identity.yaml": FILES["identity.yaml"].replace("{}", "{shared: newest}")}.items():
@@ -208,18 +208,18 @@ def test_changed_rules_are_planned_and_applied_exactly_once_though_the_graph_is_
         planned = json.loads(line.pathline("identity", "plan", *here, "--format", "json").output)
     assert (planned["moved"], planned["merges"], planned["splits"]) == (len(devices),) * 3
     assert planned["persons"]["before"] == planned["persons"]["after"]
-    assert "2000 persons come out of merges, 2000 come apart" in line.pathline("identity", "plan", *here).output
+    assert "800 persons come out of merges, 800 come apart" in line.pathline("identity", "plan", *here).output
 
     following = Following(line.settings)
     command = [sys.executable, "-m", "pathline", "identity", "apply", *here]
     applying = subprocess.Popen(command, env={**os.environ, **line.environment}, stdout=subprocess.PIPE)
-    under_way = following.until(REVIEW, lambda found: found[""].identifiers > 500, 60)[""]
+    under_way = following.until(REVIEW, lambda found: found[""].identifiers > 300, 60)[""]
     line.kill("graph")
     following.close()
     assert under_way.stage == JUDGE
     line.start("graph")
     output, _ = applying.communicate(timeout=120)
-    assert output.decode().splitlines()[-1].endswith(" identifiers judged, 2000 have another person now")
+    assert output.decode().splitlines()[-1].endswith(" identifiers judged, 800 have another person now")
     again = json.loads(line.pathline("identity", "plan", *here, "--format", "json").output)
     assert (again["moved"], again["links"]) == (0, {"refused": 0, "counted": 0})
 
