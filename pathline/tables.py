@@ -13,6 +13,8 @@ import typer
 from sinks.clickhouse.paths.page import page, table
 
 FORMATS = ("table", "json", "csv", "html")
+#: columns whose values are parts of one
+_SHARES = frozenset({"rate", "share", "expected", "low", "high", "difference", "difference_low", "difference_high"})
 Row = dict[str, Any]
 
 
@@ -60,8 +62,10 @@ def spoken(name: str, value: Any) -> str:
         return ""
     if name.endswith("_seconds"):
         return _duration(float(value))
-    if name.startswith("from_") and isinstance(value, float):
+    if isinstance(value, float) and (name in _SHARES or name.startswith("from_")):
         return f"{value:.1%}"
+    if name.endswith("p_value"):
+        return f"{value:.3g}"
     if isinstance(value, float):
         return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

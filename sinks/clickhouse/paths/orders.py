@@ -59,8 +59,8 @@ def conversions(warehouse: Warehouse, asked: Asked, filters: Filters) -> Source:
     worth = _by_name([(rule.name, _amount(rule.revenue)) for rule in rules if rule.revenue], "NULL")
     # materialize: a constant can be folded in one place and not in another, which the engine refuses
     parts = [
-        f"SELECT {KEY}, toString(name) AS node, {same} AS key, coalesce({worth}, revenue) AS amount, materialize(false) AS undo,"
-        f" upper(JSONExtractString(properties, 'currency')) AS money FROM pathline.events"
+        f"SELECT {KEY}, toString(name) AS node, {same} AS key, coalesce({worth}, revenue) AS amount,"
+        f" materialize(false) AS undo, upper(JSONExtractString(properties, 'currency')) AS money FROM pathline.events"
         f" WHERE {orders.sql} AND has({{conversions:Array(String)}}, name)"
     ]
     for number, rule in enumerate(rule for rule in rules if rule.same and rule.undo):
