@@ -18,10 +18,11 @@ from schemas import topics
 from schemas.clock import VirtualClock
 from schemas.definitions import parse
 from schemas.identifiers import person_id, usable
-from schemas.records import Assertion, Event, LinkEnvelope, Update
+from schemas.reasons import FINISHED
+from schemas.records import Assertion, Decision, Event, LinkEnvelope, Update
 from tests.graph.rules import CODEC
 
-T = 1_700_000_000_000
+T, HOUR = 1_700_000_000_000, 3_600_000
 ANNA, BORIS, TABLET = "user_id:anna", "user_id:boris", "anonymous_id:tablet"
 IDENTITY = "identifiers: {user_id: {limit: 1}, email: {limit: 5}, anonymous_id: {limit: 100}}\nhub: 50\n"
 PROJECT = parse(
@@ -114,6 +115,17 @@ def test_never_link_gives_back_exactly_what_the_merge_brought() -> None:
     assert steered.members("viewers") == apart.members("viewers") == {person_id(TABLET)}
     steered.tell("revoke", ANNA, TABLET, at=60)
     assert steered.members("buyers") == {person_id(ANNA)}
+
+
+def test_a_journey_goes_on_with_the_person_that_its_event_belongs_to_after_the_split() -> None:
+    line = Line()
+    shared_tablet(line)
+    line.tell("never", TABLET, ANNA)
+    line.line.advance(T + 2 * HOUR)
+    decisions = [CODEC.decode(Decision, record.value) for record in line.line.outputs[topics.DECISIONS]]
+    assert [(one.person_id, one.at) for one in decisions if one.reason == FINISHED] == [
+        (person_id(TABLET), T + 2 + HOUR)
+    ]
 
 
 def test_always_link_makes_two_users_one_person_and_revoking_it_two_again() -> None:
