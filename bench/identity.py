@@ -189,6 +189,7 @@ def merges(line: Line, count: int, rate: float) -> list[float]:
             slot = slot_of(f"anonymous_id:cookie-{published}")
             line.post({"userId": f"user-{published}", "anonymousId": f"cookie-{published}"}, slot, accepted)
             published += 1
+        line.serve()
         message = reader.poll(0.001)
         if message is not None and not message.error():
             update = CODEC.decode(Update, message.value() or b"")
@@ -221,6 +222,9 @@ class Line:
                 accepted[name] = time.time()
 
         self._producer.produce(topics.EVENTS, CODEC.encode(event), event.identifiers[0].encode(), on_delivery=taken)
+
+    def serve(self) -> None:
+        """Let Kafka's acknowledgements in."""
         self._producer.poll(0)
 
     def flush(self) -> None:
@@ -233,6 +237,7 @@ def on_the_line(count: int, rate: float) -> None:
         line = Line(stack)
         for number in range(count):
             line.post({"anonymousId": f"cookie-{number}"})
+            line.serve()
         line.flush()
         wait_quiet(lambda: stack.line)
         took = merges(line, count, rate)

@@ -1,4 +1,8 @@
-"""What users of other products complain about, and what happens here instead."""
+"""What users of other products complain about, and what happens here instead.
+
+Undoing a merge is in `test_steering`, a crash in the middle in `test_kill`, erasure in `tests/erasure`, what counts
+twice or is lost in `test_conservation` and `test_slots`, shared devices and the like by policy in `test_situations`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from processors.graph import settle
 from processors.graph.model import NODES
 from schemas.identifiers import person_id
 from tests.graph.rules import graph, link, moves, persons, refusals, rules, shop
+from tests.graph.test_assertions import tell
 from tests.identity.crowd import Town
 
 
@@ -124,6 +129,40 @@ def test_a_person_is_bounded_by_the_limits_of_its_types() -> None:
     assert max(len(person) for person in persons(town.line)) == 4
     assert town.events() == {person_id("user_id:anna"): sorted(f"login {device}" for device in range(10))}
     assert set(refusals(town.line).values()) == {"limit: anonymous_id 3"}
+
+
+def test_anonymous_history_comes_along_at_every_login_not_only_at_the_first() -> None:
+    town = Town(shop())
+    for visit in range(3):
+        town.post(f"browsed {visit}", 3 * visit + 1, anonymous_id=f"cookie {visit}")
+        town.post(f"logged in {visit}", 3 * visit + 2, anonymous_id=f"cookie {visit}", user_id="anna")
+    assert list(town.events()) == [person_id("user_id:anna")]
+    assert [len(events) for events in town.events().values()] == [6]
+
+
+def test_an_account_whose_id_was_made_anew_is_one_person_again_when_somebody_says_so() -> None:
+    town = Town(shop())
+    town.post("with the old id", 1, user_id="old", email="anna@example.com")
+    town.post("with the new id", 2, user_id="new", email="anna@example.com")
+    assert town.histories() == [["with the new id"], ["with the old id"]]
+    tell(town.line, "always", "user_id:old", "user_id:new")
+    town.line.drain()
+    assert town.histories() == [["with the new id", "with the old id"]]
+    assert town.complete()
+
+
+def test_a_person_with_hundreds_of_identifiers_is_merged_in_one_move_and_the_line_goes_on() -> None:
+    town = Town(rules(None, user_id={"limit": 1}, email={}, anonymous_id={}))
+    for number in range(100):
+        for mail in ("a", "b"):
+            town.queue(f"{mail} {number}", number, email=f"{mail}@example.com", anonymous_id=f"{mail}{number}")
+    town.line.drain()
+    before = len(moves(town.line))
+    town.post("both", 1_000, email="a@example.com", user_id="anna")
+    town.post("both again", 1_001, email="b@example.com", user_id="anna")
+    assert len(moves(town.line)) == before + 2
+    assert [len(events) for events in town.events().values()] == [202]
+    assert town.complete()
 
 
 def test_an_earlier_link_that_arrives_late_takes_the_place_of_a_later_one() -> None:
