@@ -135,6 +135,8 @@ class _Region:
             for other, known in () if node.hub else node.links.items():
                 if other in self._inside and not self._nodes[other].hub:
                     pair = self._strength.pair(identifier, other)
+                    if pair in edges:
+                        continue
                     edges[pair] = self._strength.edge(pair, known.seen, max(owned[identifier], owned[other]))
                     ends = self._nodes[pair[0]], self._nodes[pair[1]]
                     reason = cut(pair, ends, known, self._strength)
