@@ -27,6 +27,8 @@ def apply(
     """Check a project and put it into force on the running line; does nothing when it already is."""
     from pathline.local import current
     from pathline.local.plan import topic_channels
+    from pathline.steering.known import rules_in_force
+    from processors.graph.review import fingerprint
     from schemas.definitions import find_project, load
     from schemas.kafka import apply_topics
 
@@ -34,8 +36,11 @@ def apply(
     settings = current.kafka_settings()
     # a new channel needs its topics before the first journey sends over it
     apply_topics(settings, topic_channels(checked))
+    rules = rules_in_force(settings)
     if publish(settings, checked, user()):
         typer.echo(f"{checked.name} {checked.version} is in force")
+        if rules is not None and fingerprint(rules) != fingerprint(checked.identity):
+            typer.echo("Its rules of identity are others: the graph judges all links by them now, and persons follow.")
     else:
         typer.echo(f"{checked.name} {checked.version} was in force already")
 

@@ -139,18 +139,18 @@ def apply_(project: Folder = None) -> None:
     """Publish the project, as `pathline apply` does, and wait until all persons follow its identity.yaml."""
     from pathline.commands.apply import apply
     from pathline.local import current
-    from pathline.steering.known import Following
+    from pathline.steering.known import Following, rules_in_force
     from processors.graph.review import REVIEW, fingerprint
     from schemas.definitions import find_project, load
 
     settings = current.kafka_settings()
     wanted = fingerprint(load(find_project(project)).identity)
-    rules, _ = _published(settings)
+    rules = rules_in_force(settings)
     following = Following(settings)
     try:
         apply(None, project)
         if rules is None or fingerprint(rules) == wanted:
-            typer.echo("its rules of identity are those that were in force: nobody changes")
+            typer.echo("Its rules of identity are those that were in force: nobody changes.")
             return
         told = 0.0
         while True:
@@ -216,19 +216,13 @@ def _outcome(identifiers: list[str], known: Mapping[str, Node]) -> str:
 
 def in_force(settings: Settings) -> tuple[IdentityRules, Codec]:
     """The rules that were published last. Raises UserError when none were."""
-    rules, codec = _published(settings)
-    if rules is None:
-        raise UserError("No project is in force, so no identifier type is known: publish one with `pathline apply`.")
-    return rules, codec
-
-
-def _published(settings: Settings) -> tuple[IdentityRules | None, Codec]:
-    from processors.runtime.published import PublishedDefinitions
+    from pathline.steering.known import rules_in_force
     from schemas.registry import codec_for
 
-    codec = codec_for(settings)
-    project = PublishedDefinitions(settings.brokers, codec).latest()
-    return (None if project is None else project.identity), codec
+    rules = rules_in_force(settings)
+    if rules is None:
+        raise UserError("No project is in force, so no identifier type is known: publish one with `pathline apply`.")
+    return rules, codec_for(settings)
 
 
 def _as_json(found: Explanation) -> dict[str, Any]:

@@ -10,8 +10,11 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from processors.graph.model import NODES, Node
 from processors.runtime.contract import Table
+from processors.runtime.published import PublishedDefinitions
 from processors.runtime.store import state_key
+from schemas.definitions.model import IdentityRules
 from schemas.kafka import consumer_config, high_watermarks, read_whole
+from schemas.registry import codec_for
 from schemas.settings import Settings
 from schemas.topics import changelog
 
@@ -33,6 +36,12 @@ def nodes_of(settings: Settings) -> dict[str, Node]:
 
     read_whole(settings.brokers, _TOPIC, take, WHOLE_SECONDS)
     return {identifier: NODES.decode(value) for identifier, value in found.items() if value is not None}
+
+
+def rules_in_force(settings: Settings) -> IdentityRules | None:
+    """The rules that were published last, None when none were. Raises KafkaException, TimeoutError."""
+    project = PublishedDefinitions(settings.brokers, codec_for(settings)).latest()
+    return None if project is None else project.identity
 
 
 class Following:

@@ -219,7 +219,9 @@ def test_changed_rules_are_planned_and_applied_exactly_once_though_the_graph_is_
     assert under_way.stage == JUDGE
     line.start("graph")
     output, _ = applying.communicate(timeout=120)
+    assert "Its rules of identity are others" in output.decode()
     assert output.decode().splitlines()[-1].endswith(" identifiers judged, 800 have another person now")
+    assert "nobody changes" in line.pathline("identity", "apply", *here).output
     again = json.loads(line.pathline("identity", "plan", *here, "--format", "json").output)
     assert (again["moved"], again["links"]) == (0, {"refused": 0, "counted": 0})
 
