@@ -12,12 +12,14 @@ from zlib import crc32
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from processors.runtime import unreadable
 from processors.runtime.contract import Record
 from processors.runtime.exits import Exit, Stop
 from processors.runtime.metrics import Metrics
 from processors.runtime.partition import Partition, Source
 from processors.runtime.restore import Restorer
 from processors.runtime.rocks import RocksStore
+from processors.runtime.turns import Unreadable
 from schemas.headers import headers_of
 from schemas.kafka import cause_of, consumer_config, watermarks
 from schemas.limits import Tally
@@ -59,7 +61,7 @@ class Membership:
         self.joined = False
         self.reachable = True
         self._app, self._topics, self._metrics, self._listener, self._settle = app, topics, metrics, listener, settle
-        self._folder = state_folder(settings, app)
+        self._folder, self._brokers = state_folder(settings, app), settings.brokers
         self._epoch = 0
         self._lost: Stop | None = None
         self._restorer = Restorer(settings.brokers, app, metrics)
@@ -239,7 +241,11 @@ class Membership:
         # 12. A broker that was killed and comes back tells offsets of long ago for a moment, while it reads its log of
         #     offsets. What was written in one transaction with the state is as old as the state.
         stale = False
-        for topic, offset in partition.made_of().items():
+        try:
+            made_of = partition.made_of()
+        except Unreadable as found:
+            raise Stop(Exit.STATE, unreadable.advice(self._brokers, self._app, found)) from found
+        for topic, offset in made_of.items():
             source = partition.sources.get(topic)
             if source is None or offset <= source.next:
                 continue

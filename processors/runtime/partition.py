@@ -11,6 +11,7 @@ import msgspec
 from processors.runtime.contract import Record
 from processors.runtime.rocks import RocksStore
 from processors.runtime.store import PROGRESS, wake_of, wakes_until
+from processors.runtime.turns import Unreadable
 from schemas.clock import Clock
 from schemas.limits import Tally
 
@@ -66,9 +67,12 @@ class Partition:
         return PROGRESS, msgspec.msgpack.encode({topic: source.next for topic, source in self.sources.items()})
 
     def made_of(self) -> dict[str, int]:
-        """Offset of each input topic up to which the committed state was made of it."""
+        """Offset of each input topic up to which the committed state was made of it. Raises Unreadable."""
         data = self.store.get(PROGRESS)
-        return {} if data is None else msgspec.msgpack.decode(data, type=dict[str, int])
+        try:
+            return {} if data is None else msgspec.msgpack.decode(data, type=dict[str, int])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Unreadable(self.number, PROGRESS, str(error)) from error
 
     def look_ahead(self) -> None:
         """Find out when the next wake is due."""

@@ -14,11 +14,13 @@ from typer.testing import CliRunner
 
 from pathline.cli import app
 from processors.runtime.exits import HOPELESS, LAST_WORDS, Exit
+from processors.runtime.store import PROGRESS
 from schemas.kafka import producer_config
 from schemas.topics import changelog
 from tests.runtime.workers import Counting, until
 
 _numbers = count()
+STATE = b"scount\0key"
 
 KEYS = [b"nonsense", b"s", b"w", b"w\0\0\0", b"mcheckpoint", b"", b"w" + b"\0" * 10 + b"\xff", b"scount\0\xff"]
 
@@ -42,8 +44,10 @@ def test_a_worker_restores_its_state_from_between_them(kafka: str, tmp_path: Pat
         assert line.logs().count("foreign record in the changelog") == len(KEYS)
 
 
-@pytest.fixture
-def counted(kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
+@pytest.fixture(params=[STATE])
+def counted(
+    kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Counting]:
     """A worker that counted `key` twice, without its disk now; somebody has written into its changelog since."""
     monkeypatch.setenv("PATHLINE_HOME", str(tmp_path / "none"))
     monkeypatch.setenv("PATHLINE_BROKERS", kafka)
@@ -56,7 +60,7 @@ def counted(kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         worker.stop()
         line.wipe(worker)
         producer = Producer(producer_config(kafka))
-        producer.produce(changelog(line.name), b"garbage", b"scount\0key", 0)
+        producer.produce(changelog(line.name), b"garbage", request.param, 0)
         assert producer.flush(20) == 0
         line.environment[LAST_WORDS] = str(tmp_path / "words")
         worker.start()
@@ -73,11 +77,10 @@ def test_a_state_that_can_not_be_read_stops_its_worker_and_can_be_put_back(count
     until(lambda: worker.exit_code() is not None, "the worker stops")
     assert worker.exit_code() == Exit.STATE
     assert Exit.STATE in HOPELESS
-    place = counted.read("changelog")[-2]
-    assert place.value == b"garbage"
+    (place,) = [record for record in counted.read("changelog") if record.value == b"garbage"]
     words = (tmp_path / "words").read_text()
     assert f"{changelog(counted.name)}[0], offset {place.offset}." in words
-    assert repr(b"scount\0key") in words
+    assert repr(STATE) in words
     command = re.search(r"`pathline (state put-back \S+ \S+)`", words)
     assert command is not None
 
@@ -97,12 +100,18 @@ def test_a_state_that_can_not_be_read_stops_its_worker_and_can_be_put_back(count
     until(lambda: "nothing is to be put back" in asked_again(), "it is not put back twice", every=0.5)
 
 
+@pytest.mark.parametrize("counted", [PROGRESS], indirect=True)
+def test_a_worker_that_can_not_read_how_far_its_state_is_stops_at_once(counted: Counting) -> None:
+    (worker,) = counted.workers
+    until(lambda: worker.exit_code() == Exit.STATE, "the worker stops")
+
+
 def test_a_state_that_can_not_be_read_can_be_given_up(counted: Counting) -> None:
     (worker,) = counted.workers
     counted.publish("key")
     counted.flush()
     until(lambda: worker.exit_code() == Exit.STATE, "the worker stops")
-    offset = counted.read("changelog")[-1].offset
+    (offset,) = [record.offset for record in counted.read("changelog") if record.value == b"garbage"]
     command = ["state", "put-back", counted.name, f"0:{offset}", "--delete"]
     until(lambda: CliRunner().invoke(app, command).exit_code == 0, "it is given up", every=0.5)
     worker.start()
