@@ -71,12 +71,13 @@ def main() -> int:
 
 def recovery(recoveries: Iterable[Recovery]) -> Table:
     """What each kind of fault cost."""
-    kinds: dict[str, list[float]] = {}
+    kinds: dict[str, list[Recovery]] = {}
     for one in recoveries:
-        kinds.setdefault(one.fault, []).append(one.seconds)
-    table = Table("fault", "times", "all at work again after s (median)", "at most")
-    for kind, seconds in sorted(kinds.items()):
-        table.add_row(kind, str(len(seconds)), f"{median(seconds):.1f}", f"{max(seconds):.1f}")
+        kinds.setdefault(one.fault, []).append(one)
+    table = Table("fault", "times", "all at work again after s (median)", "at most", "records restored (at most)")
+    for kind, found in sorted(kinds.items()):
+        seconds, restored = [one.seconds for one in found], max(one.restored for one in found)
+        table.add_row(kind, str(len(found)), f"{median(seconds):.1f}", f"{max(seconds):.1f}", f"{restored:,}")
     return table
 
 

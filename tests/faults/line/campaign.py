@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
+import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from pathline.local.home import Line
 from pathline.local.quiet import wait_quiet
 from pathline.local.stack import Stack
 from schemas import topics
-from schemas.kafka import consumer_config
+from schemas.kafka import client_config, consumer_config
+from schemas.topics import DAY_MS, changelog
 from sinks.clickhouse import writer
 from sinks.clickhouse.engine import open_server
 from tests.faults.line import edges, invariants
 from tests.faults.line.crowd import waves
-from tests.faults.line.facts import gather
+from tests.faults.line.facts import KEEPING, gather
 from tests.faults.line.feeding import Feeder
-from tests.faults.line.invariants import Figures
+from tests.faults.line.invariants import Figures, Violation
+from tests.faults.line.offsets import Watch
 from tests.faults.line.oracle import undisturbed
 from tests.faults.line.project import FRESH_MS, WAITING, project, write
-from tests.faults.line.reading import by_time
+from tests.faults.line.reading import by_time, partitions
 from tests.faults.line.running import Recovery, RunningLine, until
+from tests.faults.runtime.invariants import Violated, stores_as_the_changelog
 from tests.faults.schedule import Fault
 
 PARTITIONS = 4
@@ -52,6 +60,7 @@ class Campaign:
         self._say = say
         self._feeder = Feeder(running.stack.line, project().identity, seed, poison_every)
         self._backlog = Backlog(running.stack.line.broker, PARTITIONS)
+        self._watch = Watch(running.stack.line.broker, PARTITIONS)
 
     def run(self, events: int, happen: Iterable[Recovery], name: str = "c", rate: float = math.inf) -> int:
         """Give at least so many events, and go on as long as things happen; returns how many.
@@ -65,7 +74,9 @@ class Campaign:
             try:
                 for recovery in happen:
                     self.recoveries.append(recovery)
-                    self._say(f"{recovery.fault}: all at work again after {recovery.seconds:.1f} s")
+                    told = f"all at work again after {recovery.seconds:.1f} s, {recovery.restored:,} records restored"
+                    self._say(f"{recovery.fault}: {told}")
+                    self._watch.look()
                     if given.done():
                         given.result()
             finally:
@@ -106,6 +117,7 @@ class Campaign:
     def judge(self) -> dict[str, Figures]:
         """The figures of every invariant, by its name. Raises Violation at the first that does not hold."""
         line = self.running.stack.line
+        self._watch.look()
         facts = gather(line.broker)
         self._say(f"read {facts.sizes.total():,} records; running the oracle")
         expected = undisturbed(by_time(line.broker, topics.EVENTS), PARTITIONS)
@@ -116,6 +128,8 @@ class Campaign:
                 "1 memberships": invariants.memberships_alternate(facts),
                 "1 decisions and sends": invariants.sends_decided(facts, expected),
                 "2 persons": invariants.persons_alike(facts, expected),
+                "2 local stores": stores_alike(line),
+                "3 committed offsets": self._watch.figures(),
                 "4 dead letters": invariants.letters_once(facts),
                 "5 timers": invariants.timers_once(facts, expected),
                 "6 one person": invariants.one_person(facts, expected),
@@ -125,6 +139,23 @@ class Campaign:
             }
         finally:
             warehouse.close()
+            self._watch.close()
+
+
+def stores_alike(line: Line) -> Figures:
+    """2. Each local store is the changelog up to its checkpoint, the owner's up to its end. Nothing is being written:
+    copies of the stores can be opened."""
+    compared = Counter[str]()
+    with tempfile.TemporaryDirectory(prefix="pathline-stores-") as name:
+        copies = Path(shutil.copytree(Path(line.home) / "state", Path(name) / "state"))
+        for app in KEEPING:
+            folders = [folder for folder in copies.iterdir() if folder.name.rpartition("-")[0] == app]
+            count = partitions(line.broker, changelog(app))
+            try:
+                compared.update(stores_as_the_changelog(line.broker, app, count, folders))
+            except Violated as wrong:
+                raise Violation(str(wrong)) from wrong
+    return dict(compared)
 
 
 class Backlog:
@@ -168,6 +199,7 @@ def running_line(folder: Path, say: Callable[[str], None] = lambda line: None) -
     try:
         workers = dict.fromkeys(("identity", "segments", "journeys"), 2)
         with Stack(folder / "home", write(folder / "shop"), partitions=PARTITIONS, workers=workers, say=say) as stack:
+            _keep_changelogs_whole(stack.line.broker)
             yield RunningLine(stack, folder)
     finally:
         for name, value in before.items():
@@ -175,3 +207,12 @@ def running_line(folder: Path, say: Callable[[str], None] = lambda line: None) -
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _keep_changelogs_whole(brokers: str) -> None:
+    """A store is compared with its changelog up to its checkpoint, also when that lies far back."""
+    later = ConfigEntry("min.compaction.lag.ms", str(DAY_MS), incremental_operation=AlterConfigOpType.SET)
+    resources = [ConfigResource(ResourceType.TOPIC, changelog(app), incremental_configs=[later]) for app in KEEPING]
+    admin = AdminClient(client_config(brokers))
+    for answer in admin.incremental_alter_configs(resources).values():
+        answer.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -29,6 +30,7 @@ SHARED = ("identity", "segments", "journeys")
 SINK_POINTS = ("sink.written-ahead", "sink.inserted", "sink.committed")
 PATIENCE = 300.0
 LOOK_SECONDS = 0.2
+_RESTORED = re.compile(rb"restored .*?records=(\d+)")
 #: who has lost its partitions may look well until it finds out
 _STEADY_SECONDS = 1.0
 
@@ -113,10 +115,11 @@ def answers(port: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """A fault, and the seconds from its end until every process did its work again."""
+    """A fault, the seconds from its end until every process did its work again, and changelog records read again."""
 
     fault: str
     seconds: float
+    restored: int
 
 
 class RunningLine:
@@ -131,11 +134,17 @@ class RunningLine:
     def suffer(self, fault: Fault) -> Recovery:
         """Let a fault happen and wait until the line has recovered. Raises Stuck."""
         self.wait(fault.calm)
+        restored = self.restored()
         inject(fault, self)
-        return self.recovered(f"{fault.kind}: {fault.point}" if fault.point else str(fault.kind))
+        return self.recovered(f"{fault.kind}: {fault.point}" if fault.point else str(fault.kind), restored)
 
-    def recovered(self, fault: str) -> Recovery:
-        """Wait until every process does its work, and goes on doing it. Raises Stuck."""
+    def restored(self) -> int:
+        """Changelog records that workers have read in restores so far."""
+        logs = (Path(self.stack.line.home) / "logs").glob("*.log*")
+        return sum(int(found) for log in logs for found in _RESTORED.findall(log.read_bytes()))
+
+    def recovered(self, fault: str, restored: int) -> Recovery:
+        """Wait until every process does its work, and goes on doing it; so much was restored before. Raises Stuck."""
         began = since = time.monotonic()
 
         def steady() -> bool:
@@ -145,7 +154,7 @@ class RunningLine:
             return time.monotonic() - since > _STEADY_SECONDS
 
         until(steady, f"all processes work again after: {fault}")
-        return Recovery(fault, since - began)
+        return Recovery(fault, since - began, self.restored() - restored)
 
     def _all_ready(self) -> bool:
         for process in self.stack.line.processes:
@@ -155,10 +164,11 @@ class RunningLine:
 
     def roll(self) -> Iterator[Recovery]:
         """Restart every process, the broker too, one after another as `pathline restart` does."""
+        restored = self.restored()
         asked = Restart(uuid4().hex, [member.name for member in self._members])
         Home(Path(self.stack.line.home)).ask_restart(asked)
         until(lambda: self._restarted(asked), "every process is restarted", len(asked.left) * PATIENCE)
-        yield self.recovered("every process restarted")
+        yield self.recovered("every process restarted", restored)
 
     def _restarted(self, asked: Restart) -> bool:
         known = self.stack.line.restart

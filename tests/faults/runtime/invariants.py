@@ -10,6 +10,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, TopicPartition
 
 from processors.runtime.rocks import RocksStore
+from processors.runtime.store import PROGRESS, WAKES
 from schemas.kafka import consumer_config, high_watermarks
 from schemas.topics import changelog
 from tests.faults.runtime.evidence import Evidence
@@ -160,7 +161,7 @@ def _compare(brokers: str, app: str, partition: int, stores: list[tuple[int, Roc
     def look(until: int) -> None:
         while waiting and waiting[0][0] <= until:
             offset, store = waiting.pop(0)
-            local = dict(store.scan(b"s", b"x"))
+            local = dict(store.scan(PROGRESS, WAKES[1]))
             if local != state:
                 wrong = [key for key in local.keys() | state.keys() if local.get(key) != state.get(key)]
                 raise Violated(2, f"a store of partition {partition} at {offset} differs: {wrong[:_SHOWN]}")
