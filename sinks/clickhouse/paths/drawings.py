@@ -24,7 +24,8 @@ def heat_map(cells: Sequence[tuple[str, int, int, float, str]], period: str) -> 
     columns = min(max((cell[1] for cell in cells), default=0) + 1, _MOST)
     left, top, high = 210, 26, 26
     wide = (WIDTH - left) / columns
-    most = max((cell[3] for cell in cells), default=0) or 1
+    # all were there in period 0: the colours are for what differs
+    most = max((cell[3] for cell in cells if cell[1]), default=0) or max((cell[3] for cell in cells), default=0) or 1
     shapes = [text(left + (n + 0.5) * wide, 12, f"{period} {n}" if n == 0 else str(n), anchor="middle", faint=True)
               for n in range(columns)]  # fmt: skip
     for cohort, number, people, value, told in cells:
@@ -32,9 +33,11 @@ def heat_map(cells: Sequence[tuple[str, int, int, float, str]], period: str) -> 
             continue
         x, y = left + number * wide, top + names.index(cohort) * high
         if number == 0:
-            shapes.append(text(left - 10, y + high / 2, f"{short(cohort, 18)}  {people:,}", anchor="end"))
+            shapes.append(text(left - 10, y + high / 2, f"{short(cohort, 18)} · {people:,}", anchor="end"))
         hint = f"{cohort}, {period} {number}: {told} of {people:,} people"
-        shapes.append(bar(x + 1, y + 1, wide - 2, high - 2, colour(0), hint, opacity=0.06 + 0.64 * value / most))
+        shapes.append(
+            bar(x + 1, y + 1, wide - 2, high - 2, colour(0), hint, opacity=0.06 + 0.64 * min(value / most, 1))
+        )
         if wide > 34:
             shapes.append(text(x + wide / 2, y + high / 2, told, anchor="middle"))
     return figure(WIDTH, top + len(names) * high, "Heat map", *shapes)
@@ -53,7 +56,7 @@ def returns(rows: Sequence[Channel], currency: str) -> str:
             wide = (WIDTH - left - right) * max(amount, 0) / most
             hint = f"{name}: {what} {amount:,.2f} {currency}"
             shapes.append(bar(left, y + line * 20, max(wide, 1), 17, colour(fill), hint))
-            back = f"   {row.roas:,.2f} for 1" if row.roas is not None and not line else ""
+            back = f" · {row.roas:,.2f} for 1" if row.roas is not None and not line else ""
             shapes.append(text(left + wide + 8, y + line * 20 + 9, f"{amount:,.2f}{back}"))
     legend = f"Above what conversions brought by their last touch, below what was spent, in {currency}."
     return figure(WIDTH, len(rows[:20]) * high + 6, "Revenue and cost", *shapes) + note(legend)
@@ -80,24 +83,25 @@ def intervals(rows: Sequence[Arm]) -> str:
         shapes.append(text(at(share), 10, f"{share:.1%}", anchor="middle", faint=True))
     for number, row in enumerate(rows):
         y = 28 + (number + 0.5) * high
-        shapes.append(text(left - 12, y, f"{short(row.arm, 14)}  {row.people:,}", anchor="end"))
+        shapes.append(text(left - 12, y, f"{short(row.arm, 14)} · {row.people:,}", anchor="end"))
         if row.rate is None:
             continue
         hint = f"{row.arm}: {row.rate:.2%} of {row.people:,}, 95 % between {row.low:.2%} and {row.high:.2%}"
         shapes.append(bar(at(row.low), y - 5, at(row.high) - at(row.low), 10, colour(number), hint, opacity=0.45))
         shapes.append(bar(at(row.rate) - 3, y - 10, 6, 20, colour(number), hint))
-    told = [_verdict(row) for row in rows if row.difference is not None]
+    base = next((row.arm for row in shown if row.difference is None), "")
+    told = [_verdict(row, base) for row in rows if row.difference is not None]
     ratio = rows[0].ratio_p_value if rows else None
     if ratio is not None and ratio < _RATIO_ALARM:
         told.insert(0, f"{_UNEVEN} (p {ratio:.2g}).")
     return figure(WIDTH, 34 + len(rows) * high, "Rates", *shapes) + "\n".join(map(note, told))
 
 
-def _verdict(row: Arm) -> str:
+def _verdict(row: Arm, base: str) -> str:
     assert row.difference is not None
     between = f"95 % between {row.difference_low:+.2%} and {row.difference_high:+.2%}"
     chance = "" if row.p_value is None else f", p {row.p_value:.2g}"
-    return f"{row.arm}: {row.difference:+.2%} ({between}{chance})"
+    return f"{row.arm} against {base}: {row.difference:+.2%} of people ({between}{chance})"
 
 
 _KINDS = ("event", "send", "dispatch", "decision", "segment")
