@@ -136,16 +136,15 @@ def _paths(warehouse: Warehouse, asked: Nodes, question: Question, filters: Filt
         "within": question.within or _NEVER,
     }
     rows = f"SELECT person_id, at, id, node FROM {source.sql}"
-    if question.start or question.end:
+    if asked.by != "event" and (question.start or question.end):
         anchors = apart(on_events(warehouse, filters), "anchors")
         parameters |= anchors.parameters
-        chosen = f"{anchors.sql} AND name != '' AND name IN ({{start:String}}, {{end:String}})"
-        # the event that is an anchor is no touch besides
-        rows = (
-            f"SELECT person_id, at, id, argMax(node, own) AS node FROM (SELECT *, 0 AS own FROM ({rows})"
-            f" UNION ALL SELECT {KEY}, toString(name) AS node, 1 AS own FROM pathline.events WHERE {chosen})"
-            " GROUP BY person_id, at, id"
+        own = (
+            f"SELECT {KEY}, toString(name) AS node FROM pathline.events"
+            f" WHERE {anchors.sql} AND name != '' AND name IN ({{start:String}}, {{end:String}})"
         )
+        # the event that is an anchor is no touch besides
+        rows = f"{rows} WHERE id NOT IN (SELECT id FROM ({own})) UNION ALL {own}"
     visited = _COLLAPSED if question.collapse else "piece"
     # up to an end the last step is the same for all
     skipped = " + {depth:Int64} + 1 - length(names)" if question.end and not question.start else ""
