@@ -154,7 +154,7 @@ def run(identity: IdentityRules, records: list[Link | Word]) -> MemoryLine:
 
 
 @given(cases(), st.randoms(use_true_random=False))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_any_order_of_links_and_assertions_gives_the_persons_of_the_whole_set(case, random) -> None:  # type: ignore[no-untyped-def]
     identity, records = case
     people, refused = oracle(identity, records)

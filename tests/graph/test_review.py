@@ -98,7 +98,7 @@ def changes(draw: st.DrawFn) -> tuple[IdentityRules, IdentityRules, Records, int
 
 
 @given(changes(), st.randoms(use_true_random=False))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_after_a_change_the_persons_are_those_of_the_new_rules(case, random: Random) -> None:  # type: ignore[no-untyped-def]
     before, after, taken, at = case
     with pytest.MonkeyPatch.context() as patch:

@@ -11,7 +11,7 @@ from tests.graph.test_review import Graph, changes
 
 
 @given(changes())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_plan_says_what_the_review_does(case) -> None:  # type: ignore[no-untyped-def]
     before, after, taken, _ = case
     graph = Graph(before)
