@@ -64,7 +64,9 @@ def erase(settings: Settings, identifiers: Iterable[str]) -> int:
             _mark(producer, letter, ERASED)
     producer.commit_transaction(SECONDS)
     ends = [TopicPartition(DEAD_LETTERS, partition, offset + 1) for partition, offset in last.items()]
-    for done in AdminClient(client_config(settings.brokers)).delete_records(ends).values():
+    # kept until the answer is there: a client that is thrown away never gives one
+    admin = AdminClient(client_config(settings.brokers))
+    for done in admin.delete_records(ends).values():
         done.result(SECONDS)
     return len(ids)
 
