@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from processors.runtime.points import Point
-from tests.faults.line.campaign import SESSION_SECONDS, Campaign, running_line
+from tests.faults.line.campaign import SESSION_SECONDS, Campaign, running_line, stores_alike
 from tests.faults.line.invariants import Figures, Violation
 from tests.faults.line.running import SINK_POINTS, Recovery, Stuck
 from tests.faults.schedule import Kind, schedule
@@ -59,7 +59,7 @@ def main() -> int:
             say(f"{given:,} events given; the line comes to rest")
             campaign.settle()
             took = time.monotonic() - began
-            table = campaign.judge()
+            table = {**campaign.judge(), "2 local stores": stores_alike(running.stack.line)}
         except (Violation, Stuck) as error:
             say(f"FAILED: {error}")
             return 1
