@@ -28,6 +28,7 @@ LONGEST = (
     "tests/faults/runtime/test_campaign.py",
     "tests/journeys/test_kill.py",
     "tests/identity/test_kill.py",
+    "tests/identity/test_steering_line.py",
 )
 
 
