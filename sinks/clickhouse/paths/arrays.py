@@ -17,7 +17,7 @@ from sinks.clickhouse.paths.touches import Source
 Numbers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 #: rows that are held at once; more are read in several goes, each with people of its own
-MOST_ROWS = 16_000_000
+MOST_ROWS = 8_000_000
 _LARGEST_KEY = 2**62
 
 

@@ -142,9 +142,10 @@ def models_side_by_side(shares: Mapping[str, Mapping[str, float]]) -> str:
     most = max((value for of in shares.values() for value in of.values()), default=1) or 1
     left, thin, top = 220, 11, 34
     shapes = []
+    x = 0.0
     for number, model in enumerate(shares):
-        x = left + number * 92
         shapes += [bar(x, 6, 12, 12, colour(number)), text(x + 17, 12, model.replace("_", " "))]
+        x += 40 + 8 * len(model)
     for name in names[:20]:
         shapes.append(text(left - 12, top + thin * len(shares) / 2, short(name, 28), anchor="end"))
         for number, (model, of) in enumerate(shares.items()):

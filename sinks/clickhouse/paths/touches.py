@@ -178,9 +178,8 @@ FROM
 (
     SELECT
         person_id, arraySort(groupArray((at, id, node, direct))) AS hits, hits.1 AS times,
-        arrayFilter((hit, since) -> since >= {{gap:Int64}},
-                    hits, arrayMap((at, last) -> if(last IS NULL, {{gap:Int64}}, at - last),
-                                   times, arrayPopBack(arrayPushFront(times, NULL)))) AS starts
+        arrayFilter((hit, since, place) -> place = 1 OR since >= {{gap:Int64}},
+                    hits, arrayDifference(times), arrayEnumerate(times)) AS starts
     FROM
     (
         SELECT {KEY}, channel AS on, {node} AS node, {direct} AS direct

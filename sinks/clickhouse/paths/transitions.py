@@ -17,8 +17,8 @@ FROM
     SELECT
         person_id, arraySort(groupArray((at, id, node))) AS path, path.3 AS nodes, path.1 AS times,
         arrayZip(arrayPushFront(nodes, {{start:String}}), arrayPushBack(nodes, {{end:String}}),
-                 arrayPushBack(arrayMap((at, last) -> (at - last) / 1000, times,
-                                        arrayPopBack(arrayPushFront(times, NULL))), NULL)) AS edges
+                 arrayPushBack(arrayMap((since, place) -> if(place = 1, NULL, since / 1000),
+                                        arrayDifference(times), arrayEnumerate(times)), NULL)) AS edges
     FROM {source}
     GROUP BY person_id
 )

@@ -1,0 +1,123 @@
+"""Seconds each analysis takes over generated events in the embedded warehouse, and the most memory.
+
+    python -m bench.paths [--events 5000000] [--home FOLDER]
+
+The events are of one person in 16 events, over half a year: ten names, five channels, receipts of another system's
+e-mails. Each analysis runs once, cold, in this process. With a folder the warehouse is kept and used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from schemas.definitions.expressions import compile as cel
+from sinks.clickhouse.engine import Warehouse, open_embedded
+from sinks.clickhouse.paths.attempts import Question
+from sinks.clickhouse.paths.attribution import Question as Lookback
+from sinks.clickhouse.paths.attribution import attribution
+from sinks.clickhouse.paths.channels import Question as Returns
+from sinks.clickhouse.paths.channels import channels
+from sinks.clickhouse.paths.cohorts import Cohorts
+from sinks.clickhouse.paths.costs import Prices
+from sinks.clickhouse.paths.dropoff import dropoff
+from sinks.clickhouse.paths.filters import Filters
+from sinks.clickhouse.paths.flows import Question as Anchors
+from sinks.clickhouse.paths.flows import flows
+from sinks.clickhouse.paths.funnel import funnel
+from sinks.clickhouse.paths.ltv import ltv
+from sinks.clickhouse.paths.models import MODELS
+from sinks.clickhouse.paths.orders import Asked
+from sinks.clickhouse.paths.retention import retention
+from sinks.clickhouse.paths.touches import Nodes, TouchRules
+from sinks.clickhouse.paths.transitions import transitions
+
+DAY = 86_400_000
+STEPS = ("Product Viewed", "Product Added", "Order Completed")
+ALL = Filters()
+NODES = Nodes(rules=TouchRules(frozenset({"web", "app", "store"})))
+
+_FILL = """
+INSERT INTO pathline.events_raw
+    (event_id, message_id, type, name, channel, source, occurred_at, received_at, person_at, slot, version, identifiers,
+     send_id, revenue, properties, traits, context, topic, partition, offset)
+SELECT
+    reinterpretAsUUID(reverse(reinterpretAsFixedString(sipHash128(number)))), concat('m-', toString(number)), 'track',
+    ['Page Viewed', 'Product Viewed', 'Product Viewed', 'Product Added', 'Order Completed', 'Email Link Clicked',
+     'Email Opened', 'Search', 'Page Viewed', 'Called'][1 + cityHash64(number, 1) % 10] AS what,
+    multiIf(startsWith(what, 'Email'), 'email', what = 'Called', 'call_centre',
+            ['web', 'web', 'app', 'store'][1 + cityHash64(number, 2) % 4]),
+    'bench', fromUnixTimestamp64Milli(toInt64(1767225600000 + cityHash64(number, 3) % (180 * 86400000))) AS at, at,
+    reinterpretAsUUID(reverse(reinterpretAsFixedString(sipHash128(cityHash64(number, 7) % {people:UInt64})))) AS person,
+    concat('user_id:', toString(person)), 1, [concat('user_id:', toString(person))],
+    if(startsWith(what, 'Email'), concat('s-', toString(number % 1000000)), NULL),
+    if(what = 'Order Completed', cityHash64(number, 9) % 10000 / 100, NULL),
+    concat('{"order_id":"', toString(number), '","path":"/p/', toString(number % 500), '","price":',
+           toString(number % 97), '}'), '{}', '{"page":{"path":"/x"}}', 'updates', 0, number
+FROM numbers({from:UInt64}, {size:UInt64})
+SETTINGS max_partitions_per_insert_block = 0
+"""
+
+
+def fill(warehouse: Warehouse, number: int, size: int = 1_000_000) -> None:
+    """That many events in all."""
+    [there] = warehouse.rows("SELECT count() AS events FROM pathline.events_raw")
+    for first in range(there["events"], number, size):
+        some = {"from": first, "size": min(size, number - first), "people": max(1, number // 16)}
+        warehouse.command(_FILL, some)
+
+
+def analyses(warehouse: Warehouse) -> dict[str, Callable[[], object]]:
+    """Each by what it is called here."""
+    week = Question(STEPS, 7 * DAY)
+    cheap = Filters(where=cel("event.name != 'Product Viewed' || event.properties.price > 20"))
+
+    def owed(*models: str) -> object:
+        return attribution(warehouse, models, NODES, Asked(), Lookback(30 * DAY), ALL, Prices())
+
+    return {
+        "transitions by event": lambda: transitions(warehouse, Nodes("event"), ALL),
+        "transitions by channel": lambda: transitions(warehouse, NODES, ALL),
+        "flows from an event, 4 steps": lambda: flows(warehouse, Nodes("event"), Anchors(STEPS[1], depth=4), ALL),
+        "flows to an event by channel": lambda: flows(warehouse, NODES, Anchors(end=STEPS[2], depth=3), ALL),
+        "funnel, ordered": lambda: funnel(warehouse, week, ALL),
+        "funnel with an expression": lambda: funnel(warehouse, week, cheap),
+        "funnel, strict": lambda: funnel(warehouse, Question(STEPS, 7 * DAY, "strict"), ALL),
+        "funnel, any order": lambda: funnel(warehouse, Question(STEPS, 7 * DAY, "any"), ALL),
+        "funnel with drops": lambda: funnel(warehouse, week, ALL, drops=True),
+        "attribution, linear": lambda: owed("linear"),
+        "attribution, all models": lambda: owed(*MODELS),
+        "channels": lambda: channels(warehouse, Returns(Asked(), Prices(), NODES.rules, 30 * DAY), ALL),
+        "retention by week": lambda: retention(warehouse, Cohorts("week"), "", ALL),
+        "lifetime value by month": lambda: ltv(warehouse, Cohorts("month"), Asked(), ALL),
+        "drop-off": lambda: dropoff(warehouse, NODES, 30 * DAY, ALL),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=5_000_000)
+    parser.add_argument("--home", type=Path)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = open_embedded((chosen.home or Path(folder)) / "warehouse")
+        fill(warehouse, chosen.events)
+        for name, ask in analyses(warehouse).items():
+            before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+            ask()
+            after = resource.getrusage(resource.RUSAGE_SELF)
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            print(
+                f"{name:32} {time.perf_counter() - began:7.1f} s, {cpu:6.1f} s of processor,"
+                f" most memory so far {after.ru_maxrss / 2**20:4.1f} GiB",
+                flush=True,
+            )
+        warehouse.close()
+
+
+if __name__ == "__main__":
+    main()
