@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas.definitions.expressions import compile as cel
 from schemas.definitions.model import EventRule
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths.attribution import Credit, Question, attribution
@@ -179,6 +180,15 @@ def test_dates_are_about_conversions_and_touches_reach_back_before_them(shop: Wa
     assert shares(shop, "first", Question(8 * DAY), Filters(since=T0 + 9 * DAY)) == {"call_centre": 1}
     assert credits_of(shop, "first", filters=Filters(until=T0 + 9 * DAY)) == []
     assert shares(shop, "last", Question(1)) == {"(none)": 1}
+
+
+def test_an_expression_narrows_conversions_and_touches(shop: Warehouse) -> None:
+    cheap = Filters(
+        since=T0, until=T0 + 10 * DAY, where=cel("event.name != 'Order Completed' || event.properties.total > 200")
+    )
+    assert shares(shop, "last", filters=cheap) == {}
+    no_calls = Filters(since=T0 + DAY, where=cel("event.name != 'Called'"))
+    assert shares(shop, "last", filters=no_calls) == {"web": 1, "ads": 0}
 
 
 def test_costs_and_what_they_bring(shop: Warehouse) -> None:

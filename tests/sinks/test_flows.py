@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas.definitions.expressions import compile as cel
 from schemas.identifiers import person_id
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths.filters import BadQuestion, Filters
@@ -94,6 +95,14 @@ def test_without_anchors_paths_are_told_from_their_start_to_their_end(shop: Ware
         (3, "store", "(end)", 1),
         (3, "web", "store", 1),
         (4, "store", "(end)", 1),
+    ]
+
+
+def test_filters_hold_for_anchors_and_touches(shop: Warehouse) -> None:
+    filters = Filters(since=T0, until=T0 + 2 * HOUR, where=cel("event.name != 'Page Viewed'"))
+    assert flows(shop, WEB, Question(start="Mailed", depth=1), filters) == [
+        Flow(1, "Mailed", "(end)", 1, 1, None),
+        Flow(1, "Mailed", "store", 1, 1, 3600.0),
     ]
 
 
