@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from schemas.receipts import CLICKED, DELIVERED, OPENED
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths import orders
+from sinks.clickhouse.paths.cohorts import RANK
 from sinks.clickhouse.paths.costs import UNSENT, Prices, spent
 from sinks.clickhouse.paths.filters import Filters, on_events, on_sends
 from sinks.clickhouse.paths.touches import NONE, PAIR, Nodes, Source, TouchRules, keyed, nodes
@@ -129,12 +130,12 @@ _MESSAGES = f"""
 SELECT channel, campaign, depth, count() AS messages
 FROM
 (
-    SELECT if(s.channel != '', s.channel, shown.3) AS channel, if(s.channel != '', s.campaign, shown.4) AS campaign,
-           max(r.depth) AS depth
+    SELECT if(s.channel != '', s.channel, r.channel) AS channel,
+           if(s.channel != '', s.campaign, r.campaign) AS campaign, max(r.depth) AS depth
     FROM
     (
-        SELECT key, max(depth) AS depth, argMin((at, id, channel, node), (at, id)) AS shown
-        FROM ({{receipts}}) GROUP BY key
+        SELECT key, max(depth) AS depth, argMin(channel, rank) AS channel, argMin(node, rank) AS campaign
+        FROM (SELECT key, depth, channel, node, {RANK} AS rank FROM ({{receipts}})) GROUP BY key
     ) AS r
     FULL JOIN
     (
@@ -143,7 +144,7 @@ FROM
         WHERE {{sends}} AND send_id NOT IN
             (SELECT send_id FROM pathline.ledger GROUP BY send_id HAVING argMax(state, offset) IN {UNSENT})
     ) AS s ON r.key = s.send_id
-    WHERE s.channel != '' OR (r.key NOT IN (SELECT send_id FROM pathline.sends_raw) AND shown.3 != '')
+    WHERE s.channel != '' OR (r.key NOT IN (SELECT send_id FROM pathline.sends_raw) AND r.channel != '')
     GROUP BY if(s.send_id != '', s.send_id, r.key), channel, campaign
 )
 GROUP BY channel, campaign, depth

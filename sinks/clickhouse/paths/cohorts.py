@@ -13,6 +13,8 @@ from datetime import date, timedelta
 from sinks.clickhouse.paths.filters import BadQuestion
 from sinks.clickhouse.paths.touches import KEY, TouchRules, of_event
 
+#: `at` and then `id` as one number, since the engine compares tuples many times slower
+RANK = "bitOr(bitShiftLeft(toUInt256(at + 4611686018427387904), 128), toUInt256(id))"
 _EPOCH = date(1970, 1, 1)
 #: a number for each period, growing by one
 NUMBERS = {
@@ -42,10 +44,10 @@ class Cohorts:
 
 
 def columns(cohorts: Cohorts) -> str:
-    """What is read of an event: with it when it was, its period, whether it can begin and what its place is."""
-    place = of_event(cohorts.by, cohorts.rules) if cohorts.by else "''"
+    """What is read of an event: when it was, its period, whether it can begin, its place and its rank in time."""
+    place, rank = (of_event(cohorts.by, cohorts.rules), RANK) if cohorts.by else ("''", "at")
     begins = "name = {start:String}" if cohorts.start else "true"
-    return f"{KEY}, {NUMBERS[cohorts.period]} AS number, {begins} AS begins, {place} AS here"
+    return f"{KEY}, {NUMBERS[cohorts.period]} AS number, {begins} AS begins, {place} AS here, {rank} AS rank"
 
 
 def label(cohorts: Cohorts, number: int, place: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.paths.cohorts import RANK
 from sinks.clickhouse.paths.filters import BadQuestion, Filters
 from sinks.clickhouse.paths.touches import Nodes, nodes
 
@@ -32,7 +33,9 @@ def dropoff(warehouse: Warehouse, asked: Nodes, silence: int, filters: Filters) 
         [newest] = warehouse.rows("SELECT toUnixTimestamp64Milli(max(occurred_at)) AS at FROM pathline.events_raw")
         until = newest["at"]
     source = nodes(warehouse, asked, filters)
-    rows = warehouse.rows(_SQL.format(source=source.sql), source.parameters | {"now": until, "silence": silence})
+    rows = warehouse.rows(
+        _SQL.format(source=source.sql, rank=RANK), source.parameters | {"now": until, "silence": silence}
+    )
     silent = sum(row["silent"] for row in rows)
     return [
         Silence(
@@ -56,8 +59,8 @@ FROM
            node = last AND last_at <= {{now:Int64}} - {{silence:Int64}} AS gone
     FROM
     (
-        SELECT person_id, groupUniqArray(node) AS places, argMax(node, (at, id)) AS last, max(at) AS last_at
-        FROM {source}
+        SELECT person_id, groupUniqArray(node) AS places, argMax(node, rank) AS last, max(at) AS last_at
+        FROM (SELECT person_id, at, node, {rank} AS rank FROM {source})
         GROUP BY person_id
     )
 )

@@ -36,7 +36,7 @@ def ltv(warehouse: Warehouse, cohorts: Cohorts, asked: orders.Asked, filters: Fi
     cohorts.check()
     events = on_events(warehouse, filters)
     bought = orders.conversions(warehouse, asked, filters)
-    number = NUMBERS[cohorts.period].replace("occurred_at", "fromUnixTimestamp64Milli(o.at, 'UTC')")
+    number = NUMBERS[cohorts.period].replace("occurred_at", "fromUnixTimestamp64Milli(at, 'UTC')")
     rows = warehouse.rows(
         _SQL.format(columns=columns(cohorts), events=events.sql, orders=bought.sql, number=number),
         events.parameters | bought.parameters | {"start": cohorts.start},
@@ -59,30 +59,30 @@ def ltv(warehouse: Warehouse, cohorts: Cohorts, asked: orders.Asked, filters: Fi
 
 # a person counts in the period -1, an order in its own, a buyer in that of the first order
 _SQL = """
-WITH started AS
-(
-    SELECT person_id, argMinIf((number, here), (at, id), begins) AS start, start.1 AS began, start.2 AS place,
-           max(number) AS last
-    FROM (SELECT {columns} FROM pathline.events WHERE {events})
-    GROUP BY person_id
-    HAVING countIf(begins) > 0
-)
-SELECT began, place, -1 AS period, count() AS people, 0 AS buyers, 0 AS orders, toFloat64(0) AS revenue,
-       max(last) AS newest
-FROM started GROUP BY began, place
-UNION ALL
-SELECT began, place, period, 0, countIf(first), sum(orders), sum(revenue), max(last)
+SELECT began, place, item.1 AS period, sum(item.2) AS people, sum(item.3) AS buyers, sum(item.4) AS orders,
+       sum(item.5) AS revenue, max(last) AS newest
 FROM
 (
-    SELECT person_id, began, place, period, orders, revenue, last,
-           period = min(period) OVER (PARTITION BY person_id) AS first
+    SELECT
+        s.began AS began, s.place AS place, s.last AS last,
+        arrayMap(number -> greatest(number - s.began, 0), o.numbers) AS periods,
+        arrayJoin(arrayConcat(
+            [(-1, 1, 0, 0, 0.)],
+            if(empty(periods), [], [(arrayMin(periods), 0, 1, 0, 0.)]),
+            arrayMap((period, revenue) -> (period, 0, 0, 1, revenue), periods, o.revenues))) AS item
     FROM
     (
-        SELECT s.person_id AS person_id, s.began AS began, s.place AS place, greatest({number} - s.began, 0) AS period,
-               count() AS orders, sum(ifNull(o.revenue, 0)) AS revenue, max(s.last) AS last
-        FROM {orders} AS o INNER JOIN started AS s ON o.person_id = s.person_id
-        GROUP BY person_id, began, place, period
-    )
+        SELECT person_id, minIf(number, begins) AS began, argMinIf(here, rank, begins) AS place, max(number) AS last
+        FROM (SELECT {columns} FROM pathline.events WHERE {events})
+        GROUP BY person_id
+        HAVING countIf(begins) > 0
+    ) AS s
+    LEFT JOIN
+    (
+        SELECT person_id, groupArray({number}) AS numbers, groupArray(ifNull(revenue, 0)) AS revenues
+        FROM {orders}
+        GROUP BY person_id
+    ) AS o ON s.person_id = o.person_id
 )
 GROUP BY began, place, period
 """

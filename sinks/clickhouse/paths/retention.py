@@ -57,16 +57,17 @@ SELECT began, place, period, count() AS people, max(last) AS newest
 FROM
 (
     SELECT
-        argMinIf((number, there), first, started) AS start, start.1 AS began, start.2 AS place,
-        minIf(first, started).1 AS since, max(number) AS last,
+        minIf(number, started) AS began, argMinIf(there, first, started) AS place,
+        minIf(first_at, started) AS since, max(number) AS last,
         arrayFilter(seen -> seen.2 >= since AND seen.1 - began < {{most:Int32}},
                     groupArrayIf((number, newest_return), returned)) AS back,
         arrayJoin(arrayPushFront(arrayMap(seen -> seen.1 - began, back), -1)) AS period
     FROM
     (
         SELECT
-            person_id, number, minIf((at, id), begins) AS first, argMinIf(here, (at, id), begins) AS there,
-            countIf(begins) > 0 AS started, maxIf(at, {returns}) AS newest_return, countIf({returns}) > 0 AS returned
+            person_id, number, minIf(rank, begins) AS first, argMinIf(here, rank, begins) AS there,
+            minIf(at, begins) AS first_at, countIf(begins) > 0 AS started,
+            maxIf(at, {returns}) AS newest_return, countIf({returns}) > 0 AS returned
         FROM (SELECT {columns}, name FROM pathline.events WHERE {events})
         GROUP BY person_id, number
     )
