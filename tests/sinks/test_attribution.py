@@ -153,6 +153,19 @@ def test_the_chain_of_a_textbook() -> None:
     assert removal_shares(chain) == pytest.approx({a: 0.2, b: 0.4, c: 0.4})
 
 
+@given(st.lists(st.tuples(st.lists(st.sampled_from("abcd"), min_size=1, max_size=5), st.booleans()), max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_removal_effects_are_those_of_solving_the_chain_without_each_node(paths: list[tuple[list[str], bool]]) -> None:
+    chain = Edges()
+    for path, won in paths:
+        chain.update(pairwise([START, *map(ord, path), CONVERSION if won else NULL]))
+    expected = slow.removal([path for path, won in paths if won], [path for path, won in paths if not won], True)
+    if expected:
+        assert {chr(node): share for node, share in removal_shares(chain).items()} == pytest.approx(expected)
+    else:
+        assert not any(removal_shares(chain).values())
+
+
 def test_paths_without_a_conversion_enter_the_chain_unless_told_not_to(warehouse: Warehouse) -> None:
     line = {"ann": "ab", "bob": "b", "eve": "ba"}
     fill(

@@ -98,6 +98,16 @@ def test_without_anchors_paths_are_told_from_their_start_to_their_end(shop: Ware
     ]
 
 
+def test_a_window_excludes_its_end(shop: Warehouse) -> None:
+    def seen(question: Question) -> set[str]:
+        return {flow.origin for flow in flows(shop, WEB, question, Filters()) if flow.people}
+
+    assert "web" not in seen(Question(end="Order Completed", within=23 * HOUR))
+    assert "web" in seen(Question(end="Order Completed", within=23 * HOUR + 1))
+    assert "web" not in seen(Question(start="Mailed", within=HOUR))
+    assert "web" in seen(Question(start="Mailed", within=HOUR + 1))
+
+
 def test_filters_hold_for_anchors_and_touches(shop: Warehouse) -> None:
     filters = Filters(since=T0, until=T0 + 2 * HOUR, where=cel("event.name != 'Page Viewed'"))
     assert flows(shop, WEB, Question(start="Mailed", depth=1), filters) == [

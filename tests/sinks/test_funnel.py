@@ -86,6 +86,11 @@ def test_a_strict_attempt_may_leave_other_events_of_its_first_instant_before_it(
     assert asked_at_once(Question(("A", "B", "C"), 10, "strict"), [hits]) == [[0, 2, 3]]
 
 
+def test_another_event_at_an_instant_ends_a_strict_attempt_there() -> None:
+    hits = [slow.Hit(0, "A"), slow.Hit(1, "B"), slow.Hit(1, "X"), slow.Hit(2, "C")]
+    assert asked_at_once(Question(("A", "B", "C"), 10, "strict"), [hits]) == [[0, 1, -1]]
+
+
 def rows(warehouse: Warehouse, question: Question, filters: Filters | None = None) -> list[FunnelStep]:
     return funnel(warehouse, question, filters or Filters()).steps
 
