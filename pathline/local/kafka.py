@@ -29,6 +29,9 @@ listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
+# small segments are compacted soon, so that the log of offsets is read in a moment at a start: a node that is both
+# controller and broker leads it twice in a row then, and Kafka 4.1 may serve what it has read of it so far
+offsets.topic.segment.bytes=1048576
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
