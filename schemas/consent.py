@@ -11,7 +11,7 @@ from typing import NotRequired, TypedDict
 
 class Choice(TypedDict):
     """A choice of a person. Address "" is the person, channel "" is every channel, purpose "" is every purpose; `at` is
-    milliseconds since 1970 UTC."""
+    milliseconds since 1970 UTC, `proof` what the person saw or ticked, where that was told."""
 
     address: str
     channel: str
@@ -19,6 +19,7 @@ class Choice(TypedDict):
     granted: bool
     at: int
     source: NotRequired[str]
+    proof: NotRequired[str]
 
 
 #: policies under which silence allows; on opt_in and double_opt_in it forbids

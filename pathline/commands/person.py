@@ -81,7 +81,8 @@ def _print(found: Story) -> None:
 
 def _consent(consent: dict[str, Any]) -> str:
     about = " ".join(str(consent[name]) for name in ("channel", "purpose", "address") if consent.get(name))
-    return f"{about or 'everything'}: {'granted' if consent.get('granted') else 'refused'}"
+    proof = f" ({consent['proof']})" if consent.get("proof") else ""
+    return f"{about or 'everything'}: {'granted' if consent.get('granted') else 'refused'}{proof}"
 
 
 def _journey(row: dict[str, Any]) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from processors.segments.model import Subject
+import msgspec
+
+from processors.runtime.slots import Slot, Slots
+from processors.segments.model import NEVER, Choice, State, Subject, join
 from processors.segments.plan import Plan
 from processors.segments.receipts import Receipt
-from schemas.identifiers import split
+from processors.segments.view import View
+from schemas.identifiers import identifier_of, split
 from schemas.records import Event
 
 
@@ -33,6 +38,16 @@ def preferences(event: Event, context: Any, plan: Plan) -> Iterator[tuple[Subjec
             yield (address, channel, purpose), granted
 
 
+def proof(context: Any, properties: Any) -> str:
+    """What the person saw or ticked, as the event tells it: `context.consent.proof`, else `properties.proof`."""
+    consent = context.get("consent") if isinstance(context, Mapping) else None
+    for part in (consent, properties):
+        told = part.get("proof") if isinstance(part, Mapping) else None
+        if isinstance(told, str) and told:
+            return told
+    return ""
+
+
 def withdrawn(receipt: Receipt) -> Iterator[Subject]:
     """What unsubscribing refuses: its channels and purpose, for its addresses, for the person when it names none."""
     if receipt.kind != "unsubscribed":
@@ -54,6 +69,30 @@ def suppressions(receipt: Receipt, known: Mapping[str, Sequence[str]], plan: Pla
     newest = [known[type][0] for type in types if known.get(type)]
     for address in receipt.addresses or newest[:1]:
         yield address, scope
+
+
+def parting(slots: Slots[State], together: View) -> Slots[State]:
+    """Slots that may part now: each takes along what is refused for the addresses it knows, whichever of them was told.
+
+    Otherwise a device that leaves would take with it that somebody unsubscribed, and the address would be written to
+    again. Grants stay where they were given: at worst a message too few goes out.
+    """
+    refused = defaultdict[str, dict[Subject, Choice]](dict)
+    for subject, choice in together.choices.items():
+        if not choice.granted:
+            refused[subject[0]][subject] = choice
+
+    def warned(name: str, slot: Slot[State]) -> Slot[State]:
+        state = slot.state or State(first_seen=NEVER)
+        known = {split(identifier)[1] for identifier in (identifier_of(name), *state.used)}
+        choices = {subject: choice for address in known for subject, choice in refused.get(address, {}).items()}
+        suppressed = {address: together.suppressed[address] for address in known & together.suppressed.keys()}
+        if not choices and not suppressed:
+            return slot
+        news = State(first_seen=NEVER, choices=choices, suppressed=suppressed)
+        return msgspec.structs.replace(slot, state=join(state, news))
+
+    return Slots({name: warned(name, slot) for name, slot in slots.held.items()}, slots.redirects)
 
 
 def _addresses(identifiers: Sequence[str], channel: str, plan: Plan) -> list[str]:

@@ -111,9 +111,10 @@ class Fold:
             self.profile = True
 
     def _choose(self, said: Sequence[tuple[tuple[str, str, str], bool]]) -> None:
-        choices = dict(self._old.choices)
+        choices, event = dict(self._old.choices), self._event
+        proof = consents.proof(self._document["context"], self._document["properties"])
         for subject, granted in said:
-            choice, before = Choice(granted, self._event.occurred_at, self._event.source), choices.get(subject)
+            choice, before = Choice(granted, event.occurred_at, event.source, proof), choices.get(subject)
             choices[subject] = choice if before is None else newer_choice(before, choice)
             if choices[subject] != before:
                 self.keys.add(CONSENT)

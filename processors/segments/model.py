@@ -37,11 +37,12 @@ class Trait(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Choice(msgspec.Struct, frozen=True, array_like=True):
-    """A consent given or refused."""
+    """A consent given or refused; `proof` is what the person saw or ticked, where the event says so."""
 
     granted: bool
     at: int
     source: str = ""
+    proof: str = ""
 
 
 class Report(msgspec.Struct, frozen=True, array_like=True):
@@ -154,7 +155,7 @@ def newer_trait(a: Trait, b: Trait) -> Trait:
 
 def newer_choice(a: Choice, b: Choice) -> Choice:
     """The newer one; at equal times the refusal."""
-    return max(a, b, key=lambda choice: (choice.at, not choice.granted, choice.source))
+    return max(a, b, key=lambda choice: (choice.at, not choice.granted, choice.source, choice.proof))
 
 
 def wider_scope(a: str, b: str) -> str:

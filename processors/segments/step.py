@@ -16,6 +16,7 @@ from processors.runtime.contract import BadRecord, Record, Turn
 from processors.runtime.definitions import DefinitionsSource
 from processors.runtime.slots import Handed, Slots, arrive, join, leave, redirect_of
 from processors.segments import model
+from processors.segments.consents import parting
 from processors.segments.draft import Draft
 from processors.segments.erasure import alive, anew, outliving, restored, without
 from processors.segments.metrics import GIVEN_UP
@@ -129,7 +130,7 @@ class SegmentsStage:
         move = msgspec.structs.replace(move, slots=slots)
         draft = self._open(key, restored(person, [moved.slot for moved in slots]), turn, move.at)
         now, before = draft.reach(move.at), draft.slots
-        draft.slots, handed = leave(before, move.to, move.slots)
+        draft.slots, handed = leave(parting(before, draft.view), move.to, move.slots)
         changes = self._rearranged(draft, before, now, move.reason)
         profile = draft.publishable()
         self._publish(Update(kind="move", person_id=key, at=now, changes=changes, move=move, profile=profile), turn)

@@ -108,6 +108,7 @@ class View:
                 "granted": choice.granted,
                 "at": choice.at,
                 "source": choice.source,
+                "proof": choice.proof,
             }
             for (address, channel, purpose), choice in sorted(self.choices.items())
         ]

@@ -15,7 +15,9 @@ T = 1_700_000_000_000
 SLOTS = ("user_id:u1#0", "anonymous_id:c#0")
 ADDRESSES = ("a@x.com", "b@x.com")
 
-#: (slot, address or "" for the person, category, granted, when)
+#: (address or "" for the person, category, granted, when)
+Said = tuple[str, str, bool, int]
+#: the slot that is told, and what
 said = st.tuples(
     st.sampled_from(SLOTS),
     st.sampled_from(("", *ADDRESSES)),
@@ -24,36 +26,40 @@ said = st.tuples(
     st.integers(0, 3),
 )
 #: who the second slot is with after each of them: moved there and back
-moves = st.lists(st.sampled_from(("P", "Q")), max_size=3)
+moves = st.sampled_from(((), ("P",), ("P", "Q"), ("P", "Q", "P"), ("P", "Q", "P", "Q")))
 
 
 @given(choices=st.lists(said, min_size=1, max_size=7), places=moves, data=st.data())
 def test_consent_is_what_the_newest_choice_says_wherever_slots_are(
-    choices: list[tuple[str, str, str, bool, int]], places: list[str], data: st.DataObject
+    choices: list[tuple[str, str, str, bool, int]], places: tuple[str, ...], data: st.DataObject
 ) -> None:
     line = Line(project({"seen": Did(("View",))}))
     where, version, at = "Q", 1, T + 1_000
     plan = ["say"] * len(choices) + [*places]
     order = data.draw(st.permutations(plan))
-    told = list(choices)
+    waiting = list(choices)
+    told: dict[str, list[Said]] = {slot: [] for slot in SLOTS}
     line.happen(event("View", T), slot=SLOTS[0], person="P")
     line.happen(event("View", T + 1), slot=SLOTS[1], person=where)
     for step in order:
         at += 1_000
         if step == "say":
-            slot, address, category, granted, when = told.pop()
+            slot, address, category, granted, when = waiting.pop()
+            told[slot].append((address, category, granted, when))
             identifiers = ["user_id:u1", *([f"email:{address}"] if address else [])]
             context = {"consent": {"categoryPreferences": {category: granted}}}
             happened = event("View", T + when, received_at=at, identifiers=identifiers, context=context)
             second = slot == SLOTS[1]
             line.happen(happened, slot=slot, person=where if second else "P", version=version if second else 1)
         elif step != where:
+            if where == "P":
+                part(told)
             version += 1
             line.move(where, step, {SLOTS[1]: version}, at)
             where = step
     for person in {"P", where}:
         known: list[Choice] = line.profile(person)["consents"]
-        theirs = [c for c in choices if ("P" if c[0] == SLOTS[0] else where) == person]
+        theirs = [c for slot, at_home in zip(SLOTS, ("P", where), strict=True) if at_home == person for c in told[slot]]
         for channel in ("email", "push"):
             for purpose in ("", "promotions"):
                 for address in ADDRESSES:
@@ -62,12 +68,21 @@ def test_consent_is_what_the_newest_choice_says_wherever_slots_are(
                         assert may == slowly(theirs, policy, channel, purpose, address)
 
 
-def slowly(
-    choices: list[tuple[str, str, str, bool, int]], policy: str, channel: str, purpose: str, address: str
-) -> bool:
+def part(told: dict[str, list[Said]]) -> None:
+    """Before slots part, each keeps what was said last of an address that it knows, if that is a refusal."""
+    together = [one for heard in told.values() for one in heard]
+    for heard in told.values():
+        for named in {one[0] for one in heard} - {""}:
+            for category in ("email", "email:promotions"):
+                about = [{"granted": one[2], "at": one[3]} for one in together if one[:2] == (named, category)]
+                if _last(about) is False:
+                    heard.append((named, category, False, max(one["at"] for one in about)))
+
+
+def slowly(choices: list[Said], policy: str, channel: str, purpose: str, address: str) -> bool:
     """By the rules, one after another, over everything that was ever said."""
     heard: list[dict[str, Any]] = []
-    for _, named, category, granted, when in choices:
+    for named, category, granted, when in choices:
         of, _, about = category.partition(":")
         if of == "promotions":
             of, about = "", "promotions"

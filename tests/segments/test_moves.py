@@ -8,8 +8,9 @@ from processors.runtime.partitioner import partition_of
 from processors.segments.model import Person
 from schemas import topics
 from schemas.codec import BadRecord
+from schemas.consent import allowed
 from schemas.definitions.expressions import compile
-from schemas.definitions.model import All, Did, InSegment, Not, TraitIs, Window
+from schemas.definitions.model import All, Did, HasConsent, InSegment, Not, TraitIs, Window
 from schemas.erasure import Erased, mark
 from schemas.records import Erasure, HandedSlot, Handoff, PersonEnvelope
 from tests.segments.lab import H, Line, S, event, identify, project
@@ -58,6 +59,27 @@ def test_a_split_gives_back_what_the_merge_brought() -> None:
     assert line.story("both") == [(T + 2, "entered", "merge"), (T + 3, "left", "split")]
     assert line.story("seen", "C")[-1] == (T + 3, "entered", "split")
     assert line.story("quiet", "C")[-1] == (T + 3, "entered", "split")
+
+
+def test_an_address_stays_refused_and_suppressed_when_the_device_that_told_it_is_split_off_and_when_it_leaves() -> None:
+    address, mail = "a@example.com", "email:a@example.com#0"
+    line = Line(project({"mailable": HasConsent("email")}))
+    line.move("E", "P", {mail: 2}, at=T)
+    banner = {"consent": {"categoryPreferences": {"email": True}}}
+    line.happen(identify(T + 1, identifiers=["user_id:u1", f"email:{address}"], context=banner))
+    about = {"properties": {"email": address}, "channel": "email"}
+    line.happen(visitor("Unsubscribed", T + 2, **about), visitor("Email Marked as Spam", T + 3, **about), slot=COOKIE)
+    line.move("P", "C", {COOKIE: 2}, at=T + 4, reason="split")
+    assert line.story("mailable") == [(T + 1, "entered", "event"), (T + 2, "left", "event")]
+    line.move("P", "Q", {mail: 3}, at=T + 5, reason="split")
+    line.happen(event("View", T + 6, identifiers=[f"email:{address}"]), person="Q", slot=mail, version=3)
+    for person in ("P", "Q"):
+        profile = line.profile(person)
+        assert address in profile["addresses"]["email"]
+        assert not allowed(profile["consents"], "opt_out", "email", "", address)[0]
+        assert profile["suppressed"] == {address: "marketing"}
+    line.happen(identify(T + 7, identifiers=["user_id:u1", f"email:{address}"], context=banner))
+    assert line.story("mailable")[-1] == (T + 7, "entered", "event"), "a newer grant counts"
 
 
 def test_a_window_goes_on_at_the_person_who_got_the_slot() -> None:

@@ -103,12 +103,29 @@ def test_consent_of_the_address_of_the_person_and_of_the_purpose() -> None:
     assert line.story("mailable") == [(T, "entered", "event"), (T + 2, "left", "event")]
     assert line.story("promo") == [(T, "entered", "event"), (T + 1, "left", "event")]
     assert line.story("pushable") == [(T, "entered", "event"), (T + 2, "left", "event")]
-    assert line.profile()["consents"] == [
-        {"address": "", "channel": "", "purpose": "promotions", "granted": False, "at": T + 1, "source": "test"},
-        {"address": "", "channel": "email", "purpose": "", "granted": False, "at": T + 2, "source": "test"},
-        {"address": "", "channel": "push", "purpose": "", "granted": False, "at": T + 2, "source": "test"},
-        {"address": "a@example.com", "channel": "email", "purpose": "", "granted": True, "at": T, "source": "test"},
+    choices = [
+        {"address": "", "channel": "", "purpose": "promotions", "granted": False, "at": T + 1},
+        {"address": "", "channel": "email", "purpose": "", "granted": False, "at": T + 2},
+        {"address": "", "channel": "push", "purpose": "", "granted": False, "at": T + 2},
+        {"address": "a@example.com", "channel": "email", "purpose": "", "granted": True, "at": T},
     ]
+    assert line.profile()["consents"] == [{**choice, "source": "test", "proof": ""} for choice in choices]
+
+
+def test_a_choice_keeps_what_the_person_saw() -> None:
+    line = Line(project({}))
+    granted = {"consent": {"categoryPreferences": {"email": True}, "proof": "box on the form of 2 May"}}
+    line.happen(
+        identify(T, context=granted),
+        event("Unsubscribed", T + 1, identifiers=MAIL, channel="email", properties={"proof": "link in the newsletter"}),
+        identify(T + 2, context={"consent": {"categoryPreferences": {"push": True}, "proof": 7}}),
+    )
+    proofs = {(choice["address"], choice["channel"]): choice["proof"] for choice in line.profile()["consents"]}
+    assert proofs == {
+        ("", "email"): "box on the form of 2 May",
+        ("a@example.com", "email"): "link in the newsletter",
+        ("", "push"): "",
+    }
 
 
 def test_a_refusal_that_arrives_after_a_newer_grant_changes_nothing_and_wins_at_the_same_instant() -> None:

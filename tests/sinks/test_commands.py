@@ -174,10 +174,11 @@ def test_without_a_warehouse_it_is_told_what_to_do(tmp_path: Path, monkeypatch: 
 def ann(home: Path, warehouse: Warehouse) -> None:
     """Ann browsed anonymously, then logged in: what her cookie did is hers now."""
     entered = Change(segment="vip", change="entered", cause="event", at=T0 + HOUR)
+    granted = {"address": "", "channel": "email", "purpose": "", "granted": True, "at": T0, "source": "web"}
     profile = {
         "traits": {"city": "Kyiv"},
         "segments": ["vip"],
-        "consents": [{"address": "", "channel": "email", "purpose": "", "granted": True, "at": T0, "source": "web"}],
+        "consents": [{**granted, "proof": "box on the form"}],
         "addresses": {"email": ["ann@example.com"], "anonymous_id": ["cookie"]},
     }
     period = Period(since=0, person_id=person_id(ANN), slot=slot_of(COOKIE), version=2)
@@ -230,7 +231,7 @@ class TestPerson:
     def test_is_readable(self) -> None:
         text = call("person", ANN).stdout
         assert "Kyiv" in text
-        assert "email: granted" in text
+        assert "email: granted (box on the form)" in text
         assert "welcome running" in text
 
     def test_an_unknown_one_is_told(self) -> None:
