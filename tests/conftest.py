@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from pathline.local.kafka import KafkaBroker
 
-pytest_plugins = ["tests.leftovers"]
+pytest_plugins = ["tests.leftovers", "tests.warehouse"]
 
 # no time limits: a machine may be busy, and the first example pays for what is loaded. The same examples each
 # time, so that a failure is of the change at hand; `--hypothesis-profile explore` tries others.

@@ -29,6 +29,11 @@ class Classes:
     libraries: Path
     draft: Path
 
+    @property
+    def possible(self) -> bool:
+        """Whether this java can leave an archive: it adds to one that comes with it, which small ones lack."""
+        return any((self.java.resolve().parents[1] / "lib" / "server").glob("classes*.jsa"))
+
     def archive(self) -> Path | None:
         """The archive, if there is one; a file of another length than its name says crashes Java, and is none."""
         for found in jars.cache().glob(f"{self._name}-*.jsa"):
@@ -45,6 +50,8 @@ class Classes:
     def leave(self) -> list[str]:
         """Options to leave a draft at the end."""
         self.draft.unlink(missing_ok=True)
+        if not self.possible:
+            return []
         return [*_FLAGS, f"-XX:ArchiveClassesAtExit={self.draft}"]
 
     def keep(self) -> None:

@@ -185,7 +185,8 @@ def test_a_storm_of_bad_records_stops_its_reader_for_good_and_says_what_to_do(
     status = json.loads(CliRunner().invoke(app, ["status", "--format", "json"]).stdout)
     (doing,) = [told["doing"] for told in status["processes"] if told["name"] == name]
     assert doing.startswith("failed, stopped for good: exit code 65")
-    assert f"more than {RUN} records in a row can't be used in {topic}[0]" in doing
+    assert f"more than {RUN} records in a row" in doing
+    assert f"can't be used in {topic}[0]" in doing
     assert f"pathline dead-letters list --app {name} --topic {topic}" in doing
     assert "PATHLINE_DEAD_LETTER_RUN" in doing
     assert sum(1 for letter in read(stack.settings) if letter.app == name) - before <= RUN

@@ -13,9 +13,6 @@ from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.person import story
 from tests.erasure.line import CODEC, Whole
 from tests.line.project import Lab, at, identify, track
-from tests.sinks.conftest import engine, warehouse
-
-__all__ = ["engine", "warehouse"]
 
 ANNA, TABLET = "user_id:anna", "anonymous_id:tablet"
 

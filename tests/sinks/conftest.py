@@ -1,4 +1,4 @@
-"""One embedded engine for all tests here: a process can have only one open."""
+"""A home with a warehouse, and its endpoint."""
 
 from __future__ import annotations
 
@@ -9,25 +9,8 @@ from pathlib import Path
 import pytest
 
 from sinks.clickhouse.app import serving
-from sinks.clickhouse.engine import Warehouse, open_embedded
+from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.http import application
-from sinks.clickhouse.tables import COLUMNS
-
-
-@pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    opened = open_embedded(tmp_path_factory.mktemp("line") / "warehouse")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def warehouse(engine: Warehouse) -> Warehouse:
-    """The warehouse, empty."""
-    for table in COLUMNS:
-        engine.command(f"TRUNCATE TABLE pathline.{table}")
-    engine.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
-    return engine
 
 
 @pytest.fixture

@@ -80,10 +80,16 @@ def test_a_broker_that_can_not_start_says_why_with_its_log(tmp_path: Path, broke
         second.start()
 
 
+needs_shared_classes = pytest.mark.skipif(
+    not Classes(java.find(), Path(), Path()).possible, reason="this Java comes without an archive of its own classes"
+)
+
+
 def archives() -> list[Path]:
     return list(jars.cache().glob("classes-*"))
 
 
+@needs_shared_classes
 def test_a_broker_that_stops_leaves_no_process_and_its_classes_for_the_next_start(broker: KafkaBroker) -> None:
     pid = broker.pid
     assert archives() == []
@@ -101,6 +107,7 @@ def garbled(whole: bytes) -> bytes:
     return whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2)
 
 
+@needs_shared_classes
 @pytest.mark.parametrize("left", [lambda whole: whole[: len(whole) // 2], garbled])
 def test_classes_that_are_not_whole_break_no_start(broker: KafkaBroker, left: Callable[[bytes], bytes]) -> None:
     (archive,) = archives()
@@ -113,6 +120,7 @@ def test_classes_that_are_not_whole_break_no_start(broker: KafkaBroker, left: Ca
         archive.write_bytes(whole)
 
 
+@needs_shared_classes
 def test_only_a_whole_archive_is_kept_whoever_stops_at_the_same_time(broker: KafkaBroker, tmp_path: Path) -> None:
     (archive,) = archives()
     whole = archive.read_bytes()
