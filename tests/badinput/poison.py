@@ -54,7 +54,7 @@ READERS = {
     LEDGER: ("sink",),
 }
 #: compacted topics take no record without a key; there a null value says that a key is gone, which some understand
-COMPACTED = {topics.ASSIGNMENTS: ("identity",), topics.DEFINITIONS: (), LEDGER: ()}
+COMPACTED = {topics.ASSIGNMENTS: (), topics.DEFINITIONS: (), LEDGER: ()}
 SINGLE = (topics.LINKS, topics.DEFINITIONS)
 
 _SEND = SendCommand(
