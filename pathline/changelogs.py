@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import ConsumerGroupState, Producer
 from confluent_kafka.admin import AdminClient
 
+from pathline.erasing.reading import records
 from pathline.errors import UserError
-from schemas.kafka import client_config, consumer_config, high_watermarks, producer_config
+from schemas.kafka import client_config, producer_config
 from schemas.settings import Settings
 from schemas.topics import changelog
 
 _SECONDS = 30.0
-_CHUNK = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ def put_back(settings: Settings, app: str, partition: int, offset: int, *, delet
     if workers := _members(settings, app):
         raise UserError(f"{app} has {workers} workers that may change its state meanwhile: stop them first.")
     topic = changelog(app)
-    there = list(_records(settings.brokers, topic, partition))
+    there = list(records(settings.brokers, topic, [partition]))
     wrong = next((message for message in there if message.offset() == offset), None)
     if wrong is None or (key := wrong.key()) is None:
         raise UserError(f"There is no record with a key at offset {offset} of {topic}[{partition}].")
@@ -53,22 +52,3 @@ def _members(settings: Settings, app: str) -> int:
     admin = AdminClient(client_config(settings.brokers))
     group: Any = admin.describe_consumer_groups([app])[app].result(_SECONDS)
     return 0 if group.state == ConsumerGroupState.EMPTY else len(group.members)
-
-
-def _records(brokers: str, topic: str, partition: int) -> Iterator[Message]:
-    """All committed records of a partition."""
-    end = high_watermarks(brokers, [(topic, partition)])[topic, partition]
-    reader = Consumer(consumer_config(brokers, "unused") | {"enable.partition.eof": True})
-    reader.assign([TopicPartition(topic, partition, 0)])
-    try:
-        while True:
-            for message in reader.consume(_CHUNK, 0.1):
-                error = message.error()
-                if error is None:
-                    yield message
-                elif error.code() != KafkaError._PARTITION_EOF:
-                    raise KafkaException(error)
-                elif (message.offset() or 0) >= end:
-                    return
-    finally:
-        reader.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from base64 import b64encode
@@ -185,8 +186,8 @@ def test_a_storm_of_bad_records_stops_its_reader_for_good_and_says_what_to_do(
     status = json.loads(CliRunner().invoke(app, ["status", "--format", "json"]).stdout)
     (doing,) = [told["doing"] for told in status["processes"] if told["name"] == name]
     assert doing.startswith("failed, stopped for good: exit code 65")
-    assert f"more than {RUN} records in a row" in doing
-    assert f"can't be used in {topic}[0]" in doing
+    storm = rf"more than {RUN} records in a row(, over \d partitions,)? can't be used in {re.escape(topic)}\[0\]"
+    assert re.search(storm, doing)
     assert f"pathline dead-letters list --app {name} --topic {topic}" in doing
     assert "PATHLINE_DEAD_LETTER_RUN" in doing
     assert sum(1 for letter in read(stack.settings) if letter.app == name) - before <= RUN
