@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from processors.journeys.localtime import local_date
 from processors.journeys.model import Sent
 from processors.journeys.snapshot import Snapshot
 from schemas import reasons
 from schemas.consent import allowed, suppression
 from schemas.definitions.durations import spoken
 from schemas.definitions.model import Channel, Journey, Project
+from schemas.localtime import local_date
 from schemas.receipts import REACH_MS
 
 #: a local day can be 25 hours long

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from processors.journeys.localtime import parse, zone_of
 from processors.journeys.snapshot import Snapshot
+from schemas import traits
 from schemas.consent import allowed
-from schemas.definitions.expressions import lookup
 from schemas.definitions.model import (
     All,
     AnyOf,
@@ -16,13 +15,13 @@ from schemas.definitions.model import (
     HasConsent,
     Holds,
     InSegment,
+    LocalTime,
     Not,
     Project,
     Reachable,
     TraitIs,
 )
-
-_UTC = zone_of()
+from schemas.localtime import Span, span_of_day, zone_of
 
 
 def holds(condition: Condition, profile: Snapshot, project: Project, names: Mapping[str, Any]) -> bool:
@@ -44,6 +43,9 @@ def holds(condition: Condition, profile: Snapshot, project: Project, names: Mapp
             return cel.holds(names)
         case TraitIs():
             return _trait_is(condition, profile, project, names["now"])
+        case LocalTime(first, end, days):
+            zone = zone_of(profile.timezone, project.timezone)
+            return _inside(span_of_day(names["now"], first, end, days, zone), names["now"])
         case _:
             raise TypeError(f"{type(condition).__name__} needs history; the loader makes it a segment")
 
@@ -56,56 +58,12 @@ def _consents(profile: Snapshot, project: Project, channel: str, purpose: str) -
 
 
 def _trait_is(condition: TraitIs, profile: Snapshot, project: Project, now: int) -> bool:
-    """As in segments: `not_equals` is true of a person without the trait, all others but `exists: false` need it."""
-    value, wanted = _trait(profile.traits, condition.trait), condition.value
-    match condition.op:
-        case "exists":
-            return (value is not None) == bool(wanted)
-        case "equals":
-            return _equal(value, wanted)
-        case "not_equals":
-            return not _equal(value, wanted)
-        case "one_of":
-            return any(_equal(value, one) for one in wanted)
-        case "contains":
-            return _contains(value, wanted)
-        case "at_least":
-            return _ordered(wanted, value)
-        case "at_most":
-            return _ordered(value, wanted)
-        case "within":
-            at = parse(value, zone_of(profile.timezone, project.timezone))
-            return at is not None and at - wanted <= now < at + wanted
-        case _:
-            raise TypeError(f"{condition.op} of a trait needs history; the loader makes it a segment")
+    value = traits.find(profile.traits, condition.trait)
+    if condition.op not in traits.DATED:
+        return traits.compare(condition.op, value, condition.value)
+    span = traits.span(condition.op, value, condition.value, zone_of(profile.timezone, project.timezone), now)
+    return span is not None and _inside(span, now)
 
 
-def _trait(traits: Mapping[str, Any], path: str) -> Any | None:
-    return traits[path] if path in traits else lookup(traits, path)
-
-
-def _equal(a: Any, b: Any) -> bool:
-    """Equal as JSON values: true is not 1, text is no number."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, int | float) and isinstance(b, int | float):
-        return a == b
-    return type(a) is type(b) and bool(a == b)
-
-
-def _contains(value: Any, wanted: Any) -> bool:
-    if isinstance(value, str):
-        return isinstance(wanted, str) and wanted in value
-    return isinstance(value, list) and any(_equal(item, wanted) for item in value)
-
-
-def _ordered(low: Any, high: Any) -> bool:
-    """Numbers with numbers, written dates with dates; what can't be compared is not."""
-    if isinstance(low, bool) or isinstance(high, bool):
-        return False
-    if isinstance(low, int | float) and isinstance(high, int | float):
-        return low <= high
-    if isinstance(low, str) and isinstance(high, str):
-        first, last = parse(low, _UTC), parse(high, _UTC)
-        return first is not None and last is not None and first <= last
-    return False
+def _inside(span: Span, now: int) -> bool:
+    return span[0] <= now and (span[1] is None or now < span[1])

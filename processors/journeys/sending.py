@@ -15,13 +15,13 @@ import orjson
 
 from processors.journeys import ids
 from processors.journeys.allowance import address_for, capped, horizon
-from processors.journeys.localtime import inside, next_time_of_day
 from processors.journeys.model import JOINING_MS, Instance, Sent
 from processors.journeys.working import Working
 from schemas import reasons, topics
 from schemas.definitions.durations import spoken
 from schemas.definitions.model import Channel, Journey, Project, Send
 from schemas.definitions.templates import TemplateError, render, render_text
+from schemas.localtime import inside, next_time_of_day
 from schemas.records import SendCommand
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from processors.journeys.localtime import next_time_of_day, parse
 from schemas.definitions.expressions import lookup
 from schemas.definitions.model import Wait
+from schemas.localtime import next_time_of_day, parse
 
 
 def due(wait: Wait, at: int, entry: Any, traits: dict[str, Any], zone: ZoneInfo) -> int:

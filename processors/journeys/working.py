@@ -11,7 +11,6 @@ import msgspec
 import orjson
 
 from processors.journeys import ids
-from processors.journeys.localtime import zone_of
 from processors.journeys.model import Belongings, Draw, Instance, Person, Recent, Sent, remembered
 from processors.journeys.plan import Plan, Plans
 from processors.journeys.snapshot import Snapshot
@@ -19,6 +18,7 @@ from processors.runtime.slots import Slots, with_state
 from schemas import topics
 from schemas.definitions.model import Journey, Project
 from schemas.identifiers import identifier_of, person_id
+from schemas.localtime import zone_of
 from schemas.records import Decision, Wire
 
 #: draws are parts of this

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from processors.segments import traits
-from processors.segments.marks import Span, tally
+from processors.segments.marks import tally
 from processors.segments.view import View
+from schemas import traits
 from schemas.consent import allowed
 from schemas.definitions.durations import spoken
 from schemas.definitions.expressions import iso
@@ -18,11 +18,14 @@ from schemas.definitions.model import (
     Did,
     HasConsent,
     InSegment,
+    LocalTime,
     Not,
+    Percent,
     Reachable,
     TraitIs,
     Window,
 )
+from schemas.localtime import Span, span_of_day, time_text
 
 
 class Answer(NamedTuple):
@@ -63,6 +66,10 @@ def explain(condition: Condition, view: View, member: Mapping[str, int], now: in
         case Reachable(channel):
             known = len(view.reached_by(channel))
             return f"{known} address{'' if known == 1 else 'es'} for {channel}"
+        case LocalTime():
+            return f"{time_text(now, view.clock)} in {view.clock.key}"
+        case Percent(_, _, of):
+            return f"{view.lot(of):.2f} % of {of}"
     raise ValueError(f"{type(condition).__name__} can't stand in a segment")
 
 
@@ -92,8 +99,8 @@ def _answer_trait(one: TraitIs, view: View, member: Mapping[str, int], now: int)
         since = view.held_since(one.trait)
         return _during(None if since is None else (since + one.value, None), now)
     actual = traits.find(view.values, one.trait)
-    if one.op == "within":
-        return _during(traits.date_span(actual, one.value, view.zone or view.plan.timezone), now)
+    if one.op in traits.DATED:
+        return _during(traits.span(one.op, actual, one.value, view.clock, now), now)
     return Answer(traits.compare(one.op, actual, one.value))
 
 
@@ -103,6 +110,14 @@ def _answer_consent(one: HasConsent, view: View, member: Mapping[str, int], now:
 
 def _answer_reachable(one: Reachable, view: View, member: Mapping[str, int], now: int) -> Answer:
     return Answer(bool(view.reached_by(one.channel)))
+
+
+def _answer_time(one: LocalTime, view: View, member: Mapping[str, int], now: int) -> Answer:
+    return _during(span_of_day(now, one.first, one.end, one.days, view.clock), now)
+
+
+def _answer_percent(one: Percent, view: View, member: Mapping[str, int], now: int) -> Answer:
+    return Answer(one.low <= view.lot(one.of) < one.high)
 
 
 #: how each kind of condition is answered; `plan.prepare` lets no other kind into a segment
@@ -115,6 +130,8 @@ _ANSWERS: dict[type, Callable[[Any, View, Mapping[str, int], int], Answer]] = {
     TraitIs: _answer_trait,
     HasConsent: _answer_consent,
     Reachable: _answer_reachable,
+    LocalTime: _answer_time,
+    Percent: _answer_percent,
 }
 
 

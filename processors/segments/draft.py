@@ -57,8 +57,8 @@ class Draft:
     def view(self) -> View:
         """The person as the fold of its slots, as they are now."""
         if self._view is None:
-            states = [slot.state for slot in self._slots.held.values() if slot.state is not None]
-            self._view = View(states, self.plan)
+            held = {name: slot.state for name, slot in self._slots.held.items() if slot.state is not None}
+            self._view = View(held, self.plan)
         return self._view
 
     @property

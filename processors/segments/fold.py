@@ -10,7 +10,7 @@ import msgspec
 from processors.segments import consents, occurrences
 from processors.segments.marks import matches, name_of, trimmed, within
 from processors.segments.model import Choice, Mark, State, Trait, newer_choice, wider_scope
-from processors.segments.plan import ADDRESS, CONSENT, ZONE, Counter
+from processors.segments.plan import ADDRESS, CONSENT, FIRST, ZONE, Counter
 from processors.segments.receipts import kind_of, receipt
 from processors.segments.view import ZONES, View
 from schemas.definitions.expressions import document
@@ -46,8 +46,9 @@ class Fold:
 
     def _fold(self) -> None:
         event, plan = self._event, self._plan
-        if event.occurred_at < self._old.first_seen:
+        if event.occurred_at < self._old.first_seen or self.profile:
             self._new["first_seen"] = event.occurred_at
+            self.keys.add(FIRST)
             self.profile = True
         if event.type != "group" and len(event.traits) > 2:  # the traits of a group are not the person's own
             self._traits()

@@ -14,9 +14,7 @@ from processors.segments.model import Mark, joined_marks
 from processors.segments.plan import Counter
 from schemas.definitions.expressions import lookup
 from schemas.definitions.model import Did, Window
-
-#: From when on a mark counts, and from when on no more (None: for ever).
-Span = tuple[int, int | None]
+from schemas.localtime import Span
 
 
 def within(window: Window, at: int) -> bool:

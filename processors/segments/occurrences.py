@@ -14,11 +14,12 @@ from typing import Any
 
 import msgspec
 
-from processors.segments.marks import Span, matches, span, within
+from processors.segments.marks import matches, span, within
 from processors.segments.model import Occurrence, Report, Undone, joined_occurrence
 from processors.segments.plan import AMOUNTS, Plan
 from schemas.definitions.expressions import lookup, narrowed
 from schemas.definitions.model import Did, EventRule
+from schemas.localtime import Span
 from schemas.records import Event
 
 #: Amounts closer than this are equal: they are sums of decimal fractions.

@@ -22,12 +22,15 @@ from schemas.definitions.model import (
     HasConsent,
     IdentityRules,
     InSegment,
+    LocalTime,
     Not,
+    Percent,
     Project,
     Reachable,
     Segment,
     TraitIs,
 )
+from schemas.traits import DATED
 
 #: Where the amount of an order or refund stands when `revenue` does not say otherwise.
 AMOUNTS = ("properties.revenue", "properties.total")
@@ -35,6 +38,7 @@ AMOUNTS = ("properties.revenue", "properties.total")
 CONSENT = "consent"
 ADDRESS = "address"
 ZONE = "zone"
+FIRST = "first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +186,16 @@ def _reads(condition: Condition) -> tuple[str, ...]:
         case Did():
             return (f"did:{fingerprint(condition)}",)
         case TraitIs(trait, op, _):
-            return (*(f"trait:{name}" for name in sorted({trait, root(trait)})), *((ZONE,) if op == "within" else ()))
+            return (*(f"trait:{name}" for name in sorted({trait, root(trait)})), *((ZONE,) if op in DATED else ()))
         case InSegment(name):
             return (f"in:{name}",)
         case HasConsent():
             return CONSENT, ADDRESS
         case Reachable():
             return (ADDRESS,)
+        case LocalTime():
+            return (ZONE,)
+        case Percent():
+            return (FIRST,)
         case _:
             raise ValueError(f"{type(condition).__name__} can't stand in a segment")

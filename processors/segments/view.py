@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property, reduce
+from hashlib import blake2b
 from typing import Any
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from processors.segments import occurrences
-from processors.segments.marks import Span, span
+from processors.segments.marks import span
 from processors.segments.model import (
     NEVER,
     Choice,
@@ -26,19 +27,21 @@ from processors.segments.model import (
     wider_scope,
 )
 from processors.segments.plan import Plan, root
-from processors.segments.traits import find
 from schemas import consent
 from schemas.definitions.model import Did
-from schemas.identifiers import split
+from schemas.identifiers import identifier_of, split
+from schemas.localtime import Span, zone_of
+from schemas.traits import find
 
 ZONES = frozenset(available_timezones())
 
 
 class View:
-    """What all slots of a person say together; `states` are those that hold anything."""
+    """What all slots of a person say together; `held` are the states of those that hold anything, by slot."""
 
-    def __init__(self, states: Sequence[State], plan: Plan) -> None:
-        self._states = states
+    def __init__(self, held: Mapping[str, State], plan: Plan) -> None:
+        self._held = held
+        self._states = list(held.values())
         self.plan = plan
 
     @property
@@ -89,6 +92,18 @@ class View:
             return trait
         told = [state.zone for state in self._states if state.zone is not None]
         return str(reduce(newer_trait, told).value) if told else None
+
+    @cached_property
+    def clock(self) -> ZoneInfo:
+        """The person's zone, else the project's."""
+        return zone_of(self.zone, self.plan.timezone)
+
+    def lot(self, of: str) -> float:
+        """The person's number in a lottery, 0 <= number < 100: it hangs on the identifier the person was seen by
+        first, so any run draws the same and a merged person goes on with the number it had first."""
+        first = min((state.first_seen, slot) for slot, state in self._held.items())[1]
+        drawn = blake2b(f"{of}\0{identifier_of(first)}".encode(), digest_size=8).digest()
+        return int.from_bytes(drawn) / 2**64 * 100
 
     @cached_property
     def choices(self) -> Mapping[Subject, Choice]:

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from schemas.definitions import durations
 from schemas.definitions.grammar import conditions as written
-from schemas.definitions.grammar.base import Findings, Part
+from schemas.definitions.grammar.base import DAYS, Findings, Part
 from schemas.definitions.model import (
     All,
     AnyOf,
@@ -16,13 +17,16 @@ from schemas.definitions.model import (
     HasConsent,
     Holds,
     InSegment,
+    LocalTime,
     Not,
+    Percent,
     Reachable,
     TraitIs,
     Window,
 )
 from schemas.definitions.names import Names, expression, refer
 from schemas.definitions.yaml12 import Mark
+from schemas.localtime import parse
 
 #: Stands where a condition could not be built; the project is refused then anyway.
 _NOTHING = All(())
@@ -31,9 +35,11 @@ _COUNTED = ("event",)
 
 
 class ConditionBuilder:
-    """Builds conditions of one file. `cel` are the names a `cel:` condition may use, None where there is none."""
+    """Builds conditions of one file, of the segment or journey `owner`. `cel` are the names a `cel:` condition may use,
+    None where there is none."""
 
-    def __init__(self, names: Names, findings: Findings, cel: Collection[str] | None = None) -> None:
+    def __init__(self, owner: str, names: Names, findings: Findings, cel: Collection[str] | None = None) -> None:
+        self._owner = owner
         self._names = names
         self._findings = findings
         self._cel = cel
@@ -52,8 +58,7 @@ class ConditionBuilder:
             case written.DidThis():
                 return self._did(part)
             case written.TraitIs():
-                compared = tuple(TraitIs(part.trait, operator, _plain(value)) for operator, value in part.operators())
-                return compared[0] if len(compared) == 1 else All(compared)
+                return self._trait(part)
             case written.InThis():
                 return self._in(part)
             case written.Consent():
@@ -61,6 +66,11 @@ class ConditionBuilder:
             case written.ReachableBy():
                 refer("channel", part.reachable, self._names.channels, self._findings, part.at("reachable"))
                 return Reachable(part.reachable)
+            case written.TimeIs():
+                return self._time(part.time)
+            case written.PercentOf():
+                low, high = part.percent if isinstance(part.percent, list) else (0, part.percent)
+                return Percent(low, high, part.of or self._owner)
             case written.CelHolds():
                 return self._holds(part)
             case _:
@@ -116,13 +126,41 @@ class ConditionBuilder:
         refer("channel", channel, self._names.channels, self._findings, mark)
         return HasConsent(channel, purpose)
 
+    def _trait(self, part: written.TraitIs) -> Condition:
+        compared = tuple(TraitIs(part.trait, op, self._wanted(part, op, value)) for op, value in part.operators())
+        return compared[0] if len(compared) == 1 else All(compared)
+
+    def _wanted(self, part: written.TraitIs, op: str, value: object) -> object:
+        if isinstance(value, written.Anniversary):
+            return (value.within or 0) // written.DAY, (value.after or 0) // written.DAY
+        if op in ("before", "after") and isinstance(value, str):
+            return self._moment(value.strip(), part.at(op))
+        return tuple(value) if isinstance(value, list) else value
+
+    def _moment(self, text: str, mark: Mark) -> int | str:
+        """Milliseconds ago, or a date as it was written."""
+        try:
+            return durations.duration(text)
+        except ValueError:
+            if parse(text, ZoneInfo(self._names.timezone)) is None:
+                hint = "write 2025-01-01, 2025-01-01T12:00:00Z or, for so long ago, 7d"
+                self._findings.add(mark, f"{text!r} is neither a date nor a duration", hint)
+        return text
+
+    def _time(self, part: written.TimeOfDay) -> Condition:
+        first, end = self._minutes(part, "from", part.from_), self._minutes(part, "to", part.to)
+        return LocalTime(first, end, frozenset(DAYS.index(day) for day in part.days or ()))
+
+    def _minutes(self, part: written.TimeOfDay, key: str, text: str | None) -> int:
+        try:
+            return 0 if text is None else durations.time_of_day(text)
+        except ValueError as error:
+            self._findings.add(part.at(key), str(error))
+            return 0
+
     def _holds(self, part: written.CelHolds) -> Condition:
         if self._cel is None:
             self._findings.add(part.at("cel"), "cel has no place in a segment", "use did with where, or trait")
             return _NOTHING
         compiled = expression(part.cel, self._cel, self._findings, part.at("cel"))
         return _NOTHING if compiled is None else Holds(compiled)
-
-
-def _plain(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value

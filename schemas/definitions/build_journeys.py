@@ -10,7 +10,7 @@ from schemas.definitions import durations
 from schemas.definitions.build_conditions import ConditionBuilder
 from schemas.definitions.expressions import Expression
 from schemas.definitions.grammar import journeys as written
-from schemas.definitions.grammar.base import Findings, Part
+from schemas.definitions.grammar.base import DAYS, Findings, Part
 from schemas.definitions.hoisting import Hoist
 from schemas.definitions.liquid_check import check_liquid
 from schemas.definitions.model import (
@@ -71,7 +71,7 @@ class JourneyBuilder:
     def build(self, name: str, part: written.JourneyFile) -> Built:
         """The journey; problems go to the findings."""
         self._caught = frozenset(self._catches(part))
-        self._conditions = ConditionBuilder(self._names, self._findings, self._names_at_run)
+        self._conditions = ConditionBuilder(name, self._names, self._findings, self._names_at_run)
         self._hoist = Hoist(name, self._file)
         if part.intent:
             check_liquid(part.intent, self._names_at_run | {"item"}, self._findings, part.at("intent"))
@@ -192,7 +192,7 @@ class JourneyBuilder:
             if wait.days or wait.before is not None or wait.after is not None:
                 self._findings.add(wait.at(), "days, before and after belong to until")
             return Wait(step_id, duration=wait.for_, restart_on=restart_on)
-        days = frozenset(written.DAYS.index(day) for day in wait.days or ())
+        days = frozenset(DAYS.index(day) for day in wait.days or ())
         offset = (wait.before or 0) - (wait.after or 0)
         if _TIME.fullmatch(wait.until):
             if offset:

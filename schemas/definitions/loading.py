@@ -255,7 +255,7 @@ class _Loader:
             part = self._definition(file, SegmentFile)
             if part is not None:
                 name = part.name or self._stem(file)
-                builder = ConditionBuilder(names, self._of(file))
+                builder = ConditionBuilder(name, names, self._of(file))
                 built.setdefault(name, Segment(name, builder.build(part.when), file))
                 self._references.setdefault(name, builder.references)
         return built

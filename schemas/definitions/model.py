@@ -61,7 +61,8 @@ class Did:
 
 @dataclass(frozen=True, slots=True)
 class TraitIs:
-    """A trait compared: op is equals, not_equals, one_of, at_least, at_most, exists, contains, within or held_for."""
+    """A trait compared: op is equals, not_equals, one_of, at_least, at_most, exists, contains, held_for, or of a date
+    within, before, after (milliseconds ago, or a date as written) or anniversary (days ahead, days past)."""
 
     trait: str
     op: str
@@ -85,13 +86,32 @@ class Reachable:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalTime:
+    """The person's clock shows a time from `first` up to `end` (minutes after midnight; an end that is not later is on
+    the next day) that began on one of these days (0 = Monday; none: any)."""
+
+    first: int
+    end: int
+    days: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Percent:
+    """The person's number in the lottery `of`, from 0 up to 100, is at least `low` and below `high`."""
+
+    low: float
+    high: float
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
 class Holds:
     """A CEL expression over `entry`, `event`, `person.traits` and `now`; in journeys only."""
 
     cel: Expression
 
 
-Condition = All | AnyOf | Not | Did | TraitIs | InSegment | HasConsent | Reachable | Holds
+Condition = All | AnyOf | Not | Did | TraitIs | InSegment | HasConsent | Reachable | LocalTime | Percent | Holds
 
 
 @dataclass(frozen=True, slots=True)

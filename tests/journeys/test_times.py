@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.journeys.localtime import inside, instant_of, next_time_of_day, parse, zone_of
 from schemas import reasons
+from schemas.localtime import inside, instant_of, next_time_of_day, parse, zone_of
 from tests.journeys.lab import SEND, START, Lab, at
 
 KYIV = ZoneInfo("Europe/Kyiv")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from processors.segments.traits import compare
 from schemas.consent import allowed, suppression
 from schemas.definitions.model import HasConsent, Not, Reachable, TraitIs
+from schemas.traits import compare
 from tests.segments.lab import D, H, Line, event, identify, project
 
 T = 1_700_000_000_000

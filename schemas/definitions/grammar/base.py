@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -139,6 +139,11 @@ EventNames = Annotated[
 ]
 
 
+#: Days of the week, Monday first.
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = get_args(Day)
+
+
 def by_key(what: str, names: Iterable[str], later: Iterable[str] = ()) -> Discriminator:
     """Chooses a part by the key that stands in it, so that a mistake inside is reported for that part alone.
 
@@ -155,9 +160,12 @@ def by_key(what: str, names: Iterable[str], later: Iterable[str] = ()) -> Discri
 
 
 def by_shape(what: str, *shapes: str) -> Discriminator:
-    """Chooses by what was written: `text`, `list` or `mapping`; the tags are these words in angle brackets."""
+    """Chooses by what was written: `text`, `number`, `list` or `mapping`; the tags are these words in angle
+    brackets."""
 
     def chosen(value: Any) -> str | None:
+        if isinstance(value, int | float) and not isinstance(value, bool) and "number" in shapes:
+            return "<number>"
         shape = "text" if isinstance(value, str) else "list" if isinstance(value, list) else "mapping"
         if shape == "mapping" and not isinstance(value, dict):
             # a number or nothing: the text form explains best what is expected

@@ -6,16 +6,22 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, Tag, model_validator
 
-from schemas.definitions.grammar.base import Cel, Duration, EventNames, Name, Part, Span, by_key, by_shape
+from schemas.definitions.durations import UNITS
+from schemas.definitions.grammar.base import Cel, Day, Duration, EventNames, Name, Part, Span, by_key, by_shape
 
 Value = str | int | float | bool
+Percentage = Annotated[float, Field(ge=0, le=100)]
+DAY = UNITS["d"]
 
-KINDS = ("all", "any", "not", "did", "trait", "in", "consent", "reachable", "cel")
+KINDS = ("all", "any", "not", "did", "trait", "in", "consent", "reachable", "time", "percent", "cel")
 LATER = (
     *("did_in_order", "sum", "average", "min", "max", "distinct", "first", "last", "most_frequent"),
-    *("prefers", "rfm", "predicts", "percentage", "time_of_day", "day_of_week"),
+    *("prefers", "rfm", "predicts"),
 )
-OPERATORS = ("equals", "not_equals", "one_of", "at_least", "at_most", "exists", "contains", "within", "held_for")
+OPERATORS = (
+    *("equals", "not_equals", "one_of", "at_least", "at_most", "exists", "contains"),
+    *("within", "before", "after", "anniversary", "held_for"),
+)
 
 
 class AllOf(Part):
@@ -84,6 +90,22 @@ class DidThis(Part):
         return self
 
 
+class Anniversary(Part):
+    """Days around a day that comes every year."""
+
+    within: Duration | None = Field(None, description="From so many days before it; the day itself belongs to it.")
+    after: Duration | None = Field(None, description="Up to so many days after it; the day itself belongs to it.")
+
+    @model_validator(mode="after")
+    def _days(self) -> Anniversary:
+        if self.within is None and self.after is None:
+            raise ValueError("say within, after or both")
+        for length in (self.within or 0, self.after or 0):
+            if length % DAY or length > 180 * DAY:
+                raise ValueError("an anniversary is counted in whole days, at most 180d; 0d is the day itself")
+        return self
+
+
 class TraitIs(Part):
     """A trait of the person, compared; several operators must all hold."""
 
@@ -96,6 +118,9 @@ class TraitIs(Part):
     exists: bool | None = None
     contains: Value | None = None
     within: Span | None = Field(None, description="The trait is a date less than this away from now, before or after.")
+    before: str | None = Field(None, description="The trait is a date before this one, or at least so long ago.")
+    after: str | None = Field(None, description="The trait is a date after this one, or less long ago, or to come.")
+    anniversary: Anniversary | None = Field(None, description="The trait is a date, such as a birthday.")
     held_for: Span | None = Field(None, description="The trait has had its value for at least this long.")
 
     @model_validator(mode="after")
@@ -138,6 +163,45 @@ class ReachableBy(Part):
     reachable: Name
 
 
+class TimeOfDay(Part):
+    """What the person's clock shows: from a time of day up to another, on some days of the week."""
+
+    from_: str | None = Field(None, alias="from", description='"09:00"; default: midnight, when the day begins.')
+    to: str | None = Field(None, description='"18:00", not included; default: midnight, when the day ends.')
+    days: list[Day] | None = Field(None, min_length=1, description="The days on which it begins; default: all.")
+
+    @model_validator(mode="after")
+    def _some(self) -> TimeOfDay:
+        if self.from_ is None and self.to is None and self.days is None:
+            raise ValueError("say from, to or days")
+        if self.from_ is not None and self.from_ == self.to:
+            raise ValueError("from and to are the same: nothing lies between them")
+        return self
+
+
+class TimeIs(Part):
+    """It is a certain time where the person is."""
+
+    time: TimeOfDay
+
+
+class PercentOf(Part):
+    """A share of all people, the same ones every time."""
+
+    percent: Annotated[
+        Annotated[Percentage, Tag("<number>")]
+        | Annotated[list[Percentage], Field(min_length=2, max_length=2), Tag("<list>")],
+        by_shape("a percentage or [from, up to] is expected", "number", "list"),
+    ]
+    of: Name | None = Field(None, description="Name of the lottery; default: the name of the segment or journey.")
+
+    @model_validator(mode="after")
+    def _range(self) -> PercentOf:
+        if isinstance(self.percent, list) and self.percent[0] >= self.percent[1]:
+            raise ValueError("percent is [from, up to], the smaller first")
+        return self
+
+
 class CelHolds(Part):
     """A CEL condition; in journeys only."""
 
@@ -153,6 +217,8 @@ Condition = Annotated[
     | Annotated[InThis, Tag("<in>")]
     | Annotated[Consent, Tag("<consent>")]
     | Annotated[ReachableBy, Tag("<reachable>")]
+    | Annotated[TimeIs, Tag("<time>")]
+    | Annotated[PercentOf, Tag("<percent>")]
     | Annotated[CelHolds, Tag("<cel>")],
     by_key("a condition is expected", KINDS, LATER),
 ]

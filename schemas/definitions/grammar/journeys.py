@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, Tag, model_validator
 
 from schemas.definitions.grammar.base import (
     Cel,
+    Day,
     Duration,
     EventName,
     EventNames,
@@ -25,7 +26,6 @@ from schemas.definitions.yaml12 import Mapping
 
 STEPS = ("wait", "wait_for", "branch", "send", "split", "update", "exit")
 LATER_STEPS = ("emit", "call", "task", "start", "repeat", "add_to", "remove_from")
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CHOICES = ("cheapest", "all")
 LATER_CHOICES = ("preferred", "best")
 RECEIPTS = ("delivered", "opened", "clicked")
@@ -133,7 +133,7 @@ class WaitUntil(Part):
 
     for_: Duration | None = Field(None, alias="for")
     until: str | None = Field(None, description='"09:00", or traits.x or properties.x.')
-    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] | None = Field(None, min_length=1)
+    days: list[Day] | None = Field(None, min_length=1)
     before: Duration | None = Field(None, description="This much earlier than the date.")
     after: Duration | None = Field(None, description="This much later than the date.")
 

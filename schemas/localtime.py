@@ -11,6 +11,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+#: From when on something is so, and from when on no more (None: for ever); milliseconds since 1970 UTC.
+Span = tuple[int, int | None]
+
 _DAY = timedelta(days=1)
 EVERY_DAY = frozenset(range(7))
 
@@ -27,6 +30,11 @@ def zone_of(*names: str | None) -> ZoneInfo:
 def local_date(at: int, zone: ZoneInfo) -> date:
     """The local day an instant lies in."""
     return _local(at, zone).date()
+
+
+def time_text(at: int, zone: ZoneInfo) -> str:
+    """Weekday and time of day, as people read them: `Mon 09:00`."""
+    return _local(at, zone).strftime("%a %H:%M")
 
 
 def inside(at: int, span: tuple[int, int], zone: ZoneInfo) -> bool:
@@ -47,11 +55,36 @@ def next_time_of_day(at: int, minute: int, zone: ZoneInfo, days: Iterable[int] =
     day = local_date(at, zone)
     while True:
         if day.weekday() in allowed:
-            local = datetime.combine(day, time(minute // 60, minute % 60))
+            local = _at(day, minute)
             for instant in (instant_of(local, zone), _to_ms(local.replace(tzinfo=zone, fold=1))):
                 if instant >= at:
                     return instant
         day += _DAY
+
+
+def span_of_day(at: int, first: int, end: int, days: Iterable[int], zone: ZoneInfo) -> Span:
+    """The span from `first` to `end` (minutes after midnight; an end that is not later is on the next day) on one of
+    these weekdays (none given: any) that holds `at`, else the next one.
+
+    A span belongs to the day it begins on, and begins and ends once, also where the clock shows its time twice.
+    """
+    allowed, length = frozenset(days) or EVERY_DAY, 1 if end <= first else 0
+    day = local_date(at, zone) - _DAY
+    while True:
+        if day.weekday() in allowed:
+            start = instant_of(_at(day, first), zone)
+            over = instant_of(_at(day + length * _DAY, end), zone)
+            if start < over and at < over:
+                return start, over
+        day += _DAY
+
+
+def anniversary(day: date, year: int) -> date:
+    """The same day in another year; February 29th is the 28th where there is none."""
+    try:
+        return day.replace(year=year)
+    except ValueError:
+        return date(year, 2, 28)
 
 
 def instant_of(local: datetime, zone: ZoneInfo) -> int:
@@ -76,15 +109,19 @@ def parse(value: object, zone: ZoneInfo) -> int | None:
     or a number of seconds or milliseconds since 1970; None when it names none."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
-        return round(value if abs(value) >= 1e11 else value * 1000)
-    if not isinstance(value, str):
-        return None
     try:
+        if isinstance(value, int | float):
+            return round(value if abs(value) >= 1e11 else value * 1000)
+        if not isinstance(value, str):
+            return None
         moment = datetime.fromisoformat(value.strip())
         return _to_ms(moment) if moment.tzinfo else instant_of(moment, zone)
     except (ValueError, OverflowError):
         return None
+
+
+def _at(day: date, minute: int) -> datetime:
+    return datetime.combine(day, time(minute // 60, minute % 60))
 
 
 def _local(at: int, zone: ZoneInfo) -> datetime:
