@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from processors.segments.marks import tally
+from processors.segments.sequences import standing
 from processors.segments.view import View
 from schemas import traits
 from schemas.consent import allowed
@@ -17,6 +18,7 @@ from schemas.definitions.model import (
     Condition,
     Did,
     HasConsent,
+    InOrder,
     InSegment,
     LocalTime,
     Not,
@@ -56,6 +58,10 @@ def explain(condition: Condition, view: View, member: Mapping[str, int], now: in
             count, _, _ = tally(view.spans(condition, now), condition, now)
             matching = f" where {where.source}" if where is not None else ""
             return f"{' or '.join(events)}{matching}: {count} {_window(condition.window)}".rstrip()
+        case InOrder(steps, window):
+            happened = "yes" if answer(condition, view, member, now).holds else "no"
+            named = ", then ".join(" or ".join(step.events) for step in steps)
+            return f"{named}{f' {_window(window)}'.rstrip()}: {happened}"
         case InSegment(name):
             return f"in {name}" if name in member else f"not in {name}"
         case TraitIs(trait, _, _):
@@ -78,7 +84,7 @@ def _answer_all(one: All, view: View, member: Mapping[str, int], now: int) -> An
 
 
 def _answer_any(one: AnyOf, view: View, member: Mapping[str, int], now: int) -> Answer:
-    return _opposite(_all([_opposite(answer(part, view, member, now)) for part in one.of]))
+    return _any([answer(part, view, member, now) for part in one.of])
 
 
 def _answer_not(one: Not, view: View, member: Mapping[str, int], now: int) -> Answer:
@@ -88,6 +94,10 @@ def _answer_not(one: Not, view: View, member: Mapping[str, int], now: int) -> An
 def _answer_did(one: Did, view: View, member: Mapping[str, int], now: int) -> Answer:
     _, holds, until = tally(view.spans(one, now), one, now)
     return Answer(holds, until)
+
+
+def _answer_in_order(one: InOrder, view: View, member: Mapping[str, int], now: int) -> Answer:
+    return _any([Answer(*standing(one, taken, now)) for taken in view.taken(one).values()])
 
 
 def _answer_in(one: InSegment, view: View, member: Mapping[str, int], now: int) -> Answer:
@@ -126,6 +136,7 @@ _ANSWERS: dict[type, Callable[[Any, View, Mapping[str, int], int], Answer]] = {
     AnyOf: _answer_any,
     Not: _answer_not,
     Did: _answer_did,
+    InOrder: _answer_in_order,
     InSegment: _answer_in,
     TraitIs: _answer_trait,
     HasConsent: _answer_consent,
@@ -142,6 +153,10 @@ def _all(answers: Iterable[Answer]) -> Answer:
     if not false:
         return Answer(True, min((one.until for one in listed if one.until is not None), default=None))
     return Answer(False, None if None in false else max(until for until in false if until is not None))
+
+
+def _any(answers: Iterable[Answer]) -> Answer:
+    return _opposite(_all([_opposite(one) for one in answers]))
 
 
 def _opposite(one: Answer) -> Answer:

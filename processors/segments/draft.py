@@ -209,11 +209,13 @@ def _needed(state: State | None, plan: Plan) -> State | None:
     if state is None:
         return None
     keys = {counter.key for counters in plan.counters.values() for counter in counters}
+    orderings = {ordering.key for orderings in plan.orderings.values() for ordering in orderings}
     return msgspec.structs.replace(
         state,
         counted=_only(state.counted, keys),
         occurrences=_only(state.occurrences, plan.rules.keys()),
         history=_only(state.history, plan.held.keys()),
+        sequences=_only(state.sequences, orderings),
     )
 
 

@@ -10,8 +10,9 @@ import msgspec
 from processors.segments import consents, occurrences
 from processors.segments.marks import matches, name_of, trimmed, within
 from processors.segments.model import Choice, Mark, State, Trait, newer_choice, wider_scope
-from processors.segments.plan import ADDRESS, CONSENT, FIRST, ZONE, Counter
+from processors.segments.plan import ADDRESS, CONSENT, FIRST, ZONE, Counter, Ordering
 from processors.segments.receipts import kind_of, receipt
+from processors.segments.sequences import steps_of, with_moment
 from processors.segments.view import ZONES, View
 from schemas.definitions.expressions import document
 from schemas.identifiers import split
@@ -148,12 +149,20 @@ class Fold:
 
     def _count(self) -> None:
         event, plan = self._event, self._plan
-        counters = plan.counters.get(event.name, ())
-        rule = plan.rules.get(event.name)
-        if counters and reached(event.name) and by_machine(self._document):
+        counters, orderings = plan.counters.get(event.name, ()), plan.orderings.get(event.name, ())
+        if not counters and not orderings:
+            return
+        if reached(event.name) and by_machine(self._document):
             return  # nobody opened or clicked anything
-        if not counters or (rule is not None and occurrences.name_of(self._document, rule) is not None):
-            return  # not asked for, or counted as an occurrence that others may report too
+        rule = plan.rules.get(event.name)
+        if rule is not None and occurrences.name_of(self._document, rule) is not None:
+            return  # counted as an occurrence that others may report too
+        if counters:
+            self._mark(counters)
+        if orderings:
+            self._line_up(orderings)
+
+    def _mark(self, counters: Sequence[Counter]) -> None:
         counted = dict(self._old.counted)
         for counter in counters:
             new = self._marks(counter)
@@ -172,6 +181,20 @@ class Fold:
             return [(event.occurred_at, name_of(event.event_id))]
         return [(event.occurred_at, name) for name in matches(did, event.event_id, self._document)]
 
+    def _line_up(self, orderings: Sequence[Ordering]) -> None:
+        event, sequences = self._event, dict(self._old.sequences)
+        for ordering in orderings:
+            order = ordering.order
+            value, steps = steps_of(order, event.name, lambda: self._document)
+            if not steps or not within(order.window, event.occurred_at):
+                continue
+            moment = (event.occurred_at, name_of(event.event_id), steps)
+            moments = with_moment(sequences.get(ordering.key, {}), value, moment, order, self._now)
+            sequences[ordering.key] = moments
+            if moment in moments.get(value, ()):
+                self.keys.add(f"order:{ordering.key}")
+        self._new["sequences"] = sequences
+
     def _occurrence(self, name: str, key: str) -> None:
         self.repeated |= name == self._event.name and self._view.reported(name, key)
         by_name = self._new.get("occurrences", self._old.occurrences)
@@ -182,6 +205,7 @@ class Fold:
         kept = occurrences.pruned({**by_key, key: after}, self._plan.horizons.get(name), self._now)
         self._new["occurrences"] = {**by_name, name: kept}
         self.keys.update(f"did:{counter.key}" for counter in self._plan.counters.get(name, ()))
+        self.keys.update(f"order:{ordering.key}" for ordering in self._plan.orderings.get(name, ()))
 
 
 def _recent(values: Sequence[Trait], since: int) -> tuple[Trait, ...]:

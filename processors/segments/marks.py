@@ -83,6 +83,13 @@ def _bounded(count: int, did: Did) -> bool:
     return count >= did.at_least and (did.at_most is None or count <= did.at_most)
 
 
+def value_name(value: Any) -> str | None:
+    """A value as a name; None when it can't be one. 7 and "7" are one name."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def name_of(text: str) -> int:
     """The short name under which an event or a line of it is kept."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) >> 1

@@ -24,6 +24,8 @@ V = TypeVar("V")
 NEVER = LATEST + 1
 #: An occurrence that counts: (when it happened, what it is called among those of its condition).
 Mark = tuple[int, int]
+#: An event that can be a step of a sequence: (when, what it is called, the steps it can be as bits).
+Moment = tuple[int, int, int]
 #: What a choice is about: (address or "" for the person, channel or "" for all, purpose or "" for all).
 Subject = tuple[str, str, str]
 
@@ -75,7 +77,8 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     """What one slot contributed. `used` is when the person last used an identifier itself (0: only told by receipts);
     `suppressed` is the scope by address; `zone` the newest time zone of a context. `counted` has the marks by counting
     condition, `occurrences` those of events with `same` by event name and value; `history`
-    the values of traits that conditions with `held_for` ask about, in order of time."""
+    the values of traits that conditions with `held_for` ask about, in order of time; `sequences` the events that can be
+    steps, by sequence and value of its `same`."""
 
     first_seen: int
     traits: dict[str, Trait] = {}
@@ -86,6 +89,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     counted: dict[str, tuple[Mark, ...]] = {}
     occurrences: dict[str, dict[str, Occurrence]] = {}
     history: dict[str, tuple[Trait, ...]] = {}
+    sequences: dict[str, dict[str, tuple[Moment, ...]]] = {}
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -135,6 +139,7 @@ def join(a: State, b: State) -> State:
         counted=merged(a.counted, b.counted, joined_marks),
         occurrences=merged(a.occurrences, b.occurrences, lambda x, y: merged(x, y, joined_occurrence)),
         history=merged(a.history, b.history, joined_history),
+        sequences=merged(a.sequences, b.sequences, lambda x, y: merged(x, y, joined_moments)),
     )
 
 
@@ -169,6 +174,11 @@ def joined_marks(a: tuple[Mark, ...], b: tuple[Mark, ...]) -> tuple[Mark, ...]:
     for at, name in (*a, *b):
         first[name] = min(at, first.get(name, at))
     return tuple(sorted((at, name) for name, at in first.items()))
+
+
+def joined_moments(a: tuple[Moment, ...], b: tuple[Moment, ...]) -> tuple[Moment, ...]:
+    """Events of both in order of time, each name once."""
+    return tuple(sorted({one[1]: one for one in (*a, *b)}.values()))
 
 
 def joined_history(a: tuple[Trait, ...], b: tuple[Trait, ...]) -> tuple[Trait, ...]:

@@ -14,11 +14,12 @@ from typing import Any
 
 import msgspec
 
-from processors.segments.marks import matches, span, within
+from processors.segments.marks import matches, span, value_name, within
 from processors.segments.model import Occurrence, Report, Undone, joined_occurrence
 from processors.segments.plan import AMOUNTS, Plan
+from processors.segments.sequences import Taken, steps_of
 from schemas.definitions.expressions import lookup, narrowed
-from schemas.definitions.model import Did, EventRule
+from schemas.definitions.model import Did, EventRule, InOrder
 from schemas.localtime import Span
 from schemas.records import Event
 
@@ -27,11 +28,8 @@ _PENNY = 1e-6
 
 
 def name_of(document: Mapping[str, Any], rule: EventRule) -> str | None:
-    """What names the occurrence in an event; None when the event does not carry it. 7 and "7" are one name."""
-    value = lookup(document, rule.same) if rule.same else None
-    if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
-        return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    """What names the occurrence in an event; None when the event does not carry it."""
+    return value_name(lookup(document, rule.same)) if rule.same else None
 
 
 def concerned(event: Event, document: Mapping[str, Any], plan: Plan) -> Iterator[tuple[str, str]]:
@@ -81,6 +79,19 @@ def spans(did: Did, name: str, by_key: Mapping[str, Occurrence], plan: Plan, now
             yield start, end
 
 
+def taken(order: InOrder, name: str, by_key: Mapping[str, Occurrence], plan: Plan) -> Iterator[tuple[str, Taken]]:
+    """(value of `same`, occurrence) of those that can be a step. What a sequence asks to be undone is undone in it by
+    that step, so the undo does not take it out of the sequence."""
+    rule = plan.rules[name]
+    kept = any(undo in step.events for step in order.steps for undo in rule.undo)
+    for one in by_key.values():
+        if one.at is None or not one.reports or not within(order.window, one.at):
+            continue
+        value, steps = _steps(order, name, one.reports)
+        if steps:
+            yield value, Taken(one.at, steps, None if kept else _gone(one, rule))
+
+
 def _telling(reports: tuple[Report, ...]) -> tuple[Report, ...]:
     """Reports that fill a property the earlier ones left open; the others can never matter."""
     known, kept = set[str](), list[Report]()
@@ -109,6 +120,11 @@ def _whole(reports: tuple[Report, ...]) -> dict[str, Any]:
 def _matching(did: Did, reports: tuple[Report, ...]) -> int:
     """How often the occurrence counts; remembered, as expressions cost far more than all else here."""
     return len(matches(did, reports[0].event_id, _whole(reports)))
+
+
+@lru_cache(maxsize=100_000)
+def _steps(order: InOrder, name: str, reports: tuple[Report, ...]) -> tuple[str, int]:
+    return steps_of(order, name, lambda: _whole(reports))
 
 
 def _gone(one: Occurrence, rule: EventRule) -> int | None:

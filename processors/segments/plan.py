@@ -21,6 +21,7 @@ from schemas.definitions.model import (
     EventRule,
     HasConsent,
     IdentityRules,
+    InOrder,
     InSegment,
     LocalTime,
     Not,
@@ -29,6 +30,7 @@ from schemas.definitions.model import (
     Reachable,
     Segment,
     TraitIs,
+    Window,
 )
 from schemas.traits import DATED
 
@@ -52,13 +54,21 @@ class Counter:
 
 
 @dataclass(frozen=True, slots=True)
+class Ordering:
+    """A condition on events in order; `key` names its state, the same in every version that has it."""
+
+    key: str
+    order: InOrder
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What the stage needs of a project. Positions are indexes into `segments`, each after those it refers to.
 
-    `readers` gives the positions that depend on a key; `counters` and `rules` are by event name, `undoes` the rules
-    whose occurrences an event takes back, `asked` the parts of an event that decide about its occurrences. `horizons`
-    is how long occurrences of an event matter, None for ever; `held` how far back the values of a trait do; `names` are
-    those of the channels.
+    `readers` gives the positions that depend on a key; `counters`, `orderings` and `rules` are by event name, `undoes`
+    the rules whose occurrences an event takes back, `asked` the parts of an event that decide about its occurrences.
+    `horizons` is how long occurrences of an event matter, None for ever; `held` how far back the values of a trait do;
+    `names` are those of the channels.
     """
 
     version: str
@@ -67,8 +77,9 @@ class Plan:
     channels: Mapping[str, Channel]
     segments: tuple[Segment, ...]
     readers: Mapping[str, tuple[int, ...]]
-    keys: Mapping[Did, str]
+    keys: Mapping[Did | InOrder, str]
     counters: Mapping[str, tuple[Counter, ...]]
+    orderings: Mapping[str, tuple[Ordering, ...]]
     rules: Mapping[str, EventRule]
     undoes: Mapping[str, tuple[EventRule, ...]]
     asked: Mapping[str, frozenset[Path]]
@@ -83,7 +94,8 @@ def prepare(project: Project) -> Plan:
     segments = tuple(project.segments.values())
     readers: dict[str, list[int]] = defaultdict(list)
     counters: dict[str, dict[str, Counter]] = defaultdict(dict)
-    keys: dict[Did, str] = {}
+    orderings: dict[str, dict[str, Ordering]] = defaultdict(dict)
+    keys: dict[Did | InOrder, str] = {}
     horizons: dict[str, int | None] = {}
     held: dict[str, int] = {}
     for position, segment in enumerate(segments):
@@ -96,7 +108,13 @@ def prepare(project: Project) -> Plan:
                 keys[condition] = counter.key
                 for name in condition.events:
                     counters[name][counter.key] = counter
-                    horizons[name] = _longer(horizons.get(name, 0), condition)
+                    horizons[name] = _longer(horizons.get(name, 0), condition.window)
+            if isinstance(condition, InOrder):
+                ordering = Ordering(fingerprint(condition), condition)
+                keys[condition] = ordering.key
+                for name in {name for step in condition.steps for name in step.events}:
+                    orderings[name][ordering.key] = ordering
+                    horizons[name] = _longer(horizons.get(name, 0), condition.window)
             if isinstance(condition, TraitIs) and condition.op == "held_for":
                 name = root(condition.trait)
                 held[name] = max(held.get(name, 0), condition.value)
@@ -117,9 +135,13 @@ def prepare(project: Project) -> Plan:
         readers={key: tuple(positions) for key, positions in readers.items()},
         keys=keys,
         counters={name: tuple(by_key.values()) for name, by_key in counters.items()},
+        orderings={name: tuple(by_key.values()) for name, by_key in orderings.items()},
         rules=rules,
         undoes={name: tuple(found) for name, found in undoes.items()},
-        asked={name: _asked(rule, counters.get(name, {}).values()) for name, rule in rules.items()},
+        asked={
+            name: _asked(rule, counters.get(name, {}).values(), orderings.get(name, {}).values())
+            for name, rule in rules.items()
+        },
         horizons=horizons,
         held=held,
         positions={segment.name: position for position, segment in enumerate(segments)},
@@ -128,20 +150,31 @@ def prepare(project: Project) -> Plan:
 
 
 #: The plan of a line to which nothing was published yet: events pass through, nobody is in anything.
-NOTHING = Plan("", "UTC", IdentityRules({}, frozenset()), {}, (), {}, {}, {}, {}, {}, {}, {}, {}, {}, frozenset())
+NOTHING = Plan("", "UTC", IdentityRules({}, frozenset()), {}, (), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, frozenset())
 
 
-def fingerprint(did: Did) -> str:
-    """Name of a counting condition, by its meaning: state under it lives as long as some version has it."""
-    window = did.window
-    meaning = (
+def fingerprint(condition: Did | InOrder) -> str:
+    """Name of a condition that has state, by its meaning: the state lives as long as some version has it."""
+    meaning = _meaning(condition) if isinstance(condition, Did) else _meaning_in_order(condition)
+    return blake2b(repr(meaning).encode(), digest_size=6).hexdigest()
+
+
+def _meaning(did: Did) -> tuple[object, ...]:
+    return (
         sorted(did.events),
         did.where.source if did.where else None,
         did.each,
-        (window.near, window.far, window.since, window.until),
+        _bounds(did.window),
         (did.at_least, did.at_most),
     )
-    return blake2b(repr(meaning).encode(), digest_size=6).hexdigest()
+
+
+def _meaning_in_order(order: InOrder) -> tuple[object, ...]:
+    return [_meaning(step) for step in order.steps], _bounds(order.window), order.same
+
+
+def _bounds(window: Window) -> tuple[int | None, ...]:
+    return window.near, window.far, window.since, window.until
 
 
 def root(trait: str) -> str:
@@ -153,20 +186,22 @@ def _counter(did: Did) -> Counter:
     return Counter(fingerprint(did), did, max(did.at_least, 0 if did.at_most is None else did.at_most + 1))
 
 
-def _asked(rule: EventRule, counters: Iterable[Counter]) -> frozenset[Path]:
+def _asked(rule: EventRule, counters: Iterable[Counter], orderings: Iterable[Ordering]) -> frozenset[Path]:
     """Paths, from `event` on, that conditions and undoes read: all that has to be kept of a report."""
-    texts = [counter.did.each for counter in counters if counter.did.each]
+    orders = [ordering.order for ordering in orderings]
+    counted = [*(counter.did for counter in counters), *(step for order in orders for step in order.steps)]
+    texts = [did.each for did in counted if did.each] + [order.same for order in orders if order.same]
     texts += [*AMOUNTS, *([rule.revenue] if rule.revenue else [])] if rule.undo else []
     found = {("event", *text.removeprefix("event.").split(".")) for text in texts}
-    for counter in counters:
-        if counter.did.where is not None:
-            found |= {path for path in counter.did.where.paths if path[0] == "event"}
+    for did in counted:
+        if did.where is not None:
+            found |= {path for path in did.where.paths if path[0] == "event"}
     # whole properties: a part of one that is not there must not look like one that is empty
     return frozenset(path[:3] for path in found)
 
 
-def _longer(horizon: int | None, did: Did) -> int | None:
-    far = did.window.far
+def _longer(horizon: int | None, window: Window) -> int | None:
+    far = window.far
     return None if horizon is None or far is None else max(horizon, far)
 
 
@@ -185,6 +220,8 @@ def _reads(condition: Condition) -> tuple[str, ...]:
     match condition:
         case Did():
             return (f"did:{fingerprint(condition)}",)
+        case InOrder():
+            return (f"order:{fingerprint(condition)}",)
         case TraitIs(trait, op, _):
             return (*(f"trait:{name}" for name in sorted({trait, root(trait)})), *((ZONE,) if op in DATED else ()))
         case InSegment(name):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, reduce
 from hashlib import blake2b
 from typing import Any
@@ -15,11 +15,14 @@ from processors.segments.model import (
     NEVER,
     Choice,
     Mark,
+    Moment,
+    Occurrence,
     State,
     Subject,
     Trait,
     joined_history,
     joined_marks,
+    joined_moments,
     joined_occurrence,
     merged,
     newer_choice,
@@ -27,8 +30,9 @@ from processors.segments.model import (
     wider_scope,
 )
 from processors.segments.plan import Plan, root
+from processors.segments.sequences import Taken
 from schemas import consent
-from schemas.definitions.model import Did
+from schemas.definitions.model import Did, InOrder
 from schemas.identifiers import identifier_of, split
 from schemas.localtime import Span, zone_of
 from schemas.traits import find
@@ -160,9 +164,21 @@ class View:
         for at, _ in marks[0] if len(marks) == 1 else reduce(joined_marks, marks, tuple[Mark, ...]()):
             yield span(did.window, at)
         for name in did.events:
-            if name not in self.plan.rules:
-                continue
-            reported = [state.occurrences[name] for state in self._states if name in state.occurrences]
-            if reported:
-                together = reduce(lambda a, b: merged(a, b, joined_occurrence), reported)
-                yield from occurrences.spans(did, name, together, self.plan, now)
+            if name in self.plan.rules:
+                yield from occurrences.spans(did, name, self._occurrences(name), self.plan, now)
+
+    def taken(self, order: InOrder) -> Mapping[str, Sequence[Taken]]:
+        """What can be a step of a sequence, by the value of its `same`."""
+        key, found = self.plan.keys[order], defaultdict[str, list[Taken]](list)
+        told = [state.sequences[key] for state in self._states if key in state.sequences]
+        together = reduce(lambda a, b: merged(a, b, joined_moments), told, dict[str, tuple[Moment, ...]]())
+        for value, moments in together.items():
+            found[value] += [Taken(at, steps) for at, _, steps in moments]
+        for name in {name for step in order.steps for name in step.events} & self.plan.rules.keys():
+            for value, one in occurrences.taken(order, name, self._occurrences(name), self.plan):
+                found[value].append(one)
+        return found
+
+    def _occurrences(self, name: str) -> Mapping[str, Occurrence]:
+        reported = [state.occurrences[name] for state in self._states if name in state.occurrences]
+        return reduce(lambda a, b: merged(a, b, joined_occurrence), reported, dict[str, Occurrence]())

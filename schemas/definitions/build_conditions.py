@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from schemas.definitions import durations
+from schemas.definitions.expressions import Expression
 from schemas.definitions.grammar import conditions as written
 from schemas.definitions.grammar.base import DAYS, Findings, Part
 from schemas.definitions.model import (
@@ -16,6 +17,7 @@ from schemas.definitions.model import (
     Did,
     HasConsent,
     Holds,
+    InOrder,
     InSegment,
     LocalTime,
     Not,
@@ -24,7 +26,7 @@ from schemas.definitions.model import (
     TraitIs,
     Window,
 )
-from schemas.definitions.names import Names, expression, refer
+from schemas.definitions.names import Names, event_path, expression, refer
 from schemas.definitions.yaml12 import Mark
 from schemas.localtime import parse
 
@@ -32,6 +34,7 @@ from schemas.localtime import parse
 _NOTHING = All(())
 #: Names that `where` of a counted event may use: history is counted once, so only what the event itself holds.
 _COUNTED = ("event",)
+_LINES = ("event", "item")
 
 
 class ConditionBuilder:
@@ -57,6 +60,8 @@ class ConditionBuilder:
                 return Not(self.build(part.not_))
             case written.DidThis():
                 return self._did(part)
+            case written.DidInOrder():
+                return self._in_order(part)
             case written.TraitIs():
                 return self._trait(part)
             case written.InThis():
@@ -77,26 +82,41 @@ class ConditionBuilder:
                 raise AssertionError(f"no such condition: {part!r}")
 
     def _did(self, part: written.DidThis) -> Condition:
-        where = None
-        if part.where is not None:
-            where = expression(part.where, _COUNTED, self._findings, part.at("where"))
+        where = self._where(part, part.where, _COUNTED if part.each is None else _LINES)
+        if part.each is not None:
+            event_path(part.each, self._findings, part.at("each"))
         at_least, at_most = 1, None
         if part.count is not None:
             exactly = part.count.exactly
             at_most = part.count.at_most if exactly is None else exactly
             at_least = (part.count.at_least or 0) if exactly is None else exactly
-        window = Window()
-        if part.within is not None:
-            window = Window(0, part.within)
-        elif part.between is not None:
-            window = Window(near=part.between[1], far=part.between[0])
-        elif part.from_ is not None or part.to is not None:
-            window = Window(since=self._instant(part, "from"), until=self._instant(part, "to"))
-            if window.since is not None and window.until is not None and window.since >= window.until:
-                self._findings.add(part.at("to"), "to is not later than from")
-        return Did(tuple(dict.fromkeys(part.did)), where, at_least, at_most, window)
+        return Did(_names(part.did), where, at_least, at_most, self._window(part), part.each)
 
-    def _instant(self, part: written.DidThis, key: str) -> int | None:
+    def _in_order(self, part: written.DidInOrder) -> Condition:
+        if part.same is not None:
+            event_path(part.same, self._findings, part.at("same"))
+        steps = [
+            Did(_names(step.did), self._where(step, step.where, _COUNTED))
+            if isinstance(step, written.OrderStep)
+            else Did(_names([step] if isinstance(step, str) else step))
+            for step in part.did_in_order
+        ]
+        return InOrder(tuple(steps), self._window(part), part.same)
+
+    def _where(self, part: Part, source: str | None, names: Collection[str]) -> Expression | None:
+        return None if source is None else expression(source, names, self._findings, part.at("where"))
+
+    def _window(self, part: written.Windowed) -> Window:
+        if part.within is not None:
+            return Window(0, part.within)
+        if part.between is not None:
+            return Window(near=part.between[1], far=part.between[0])
+        window = Window(since=self._instant(part, "from"), until=self._instant(part, "to"))
+        if window.since is not None and window.until is not None and window.since >= window.until:
+            self._findings.add(part.at("to"), "to is not later than from")
+        return window
+
+    def _instant(self, part: written.Windowed, key: str) -> int | None:
         text = part.from_ if key == "from" else part.to
         if text is None:
             return None
@@ -164,3 +184,7 @@ class ConditionBuilder:
             return _NOTHING
         compiled = expression(part.cel, self._cel, self._findings, part.at("cel"))
         return _NOTHING if compiled is None else Holds(compiled)
+
+
+def _names(events: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(events))

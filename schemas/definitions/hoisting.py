@@ -6,7 +6,19 @@ a name that begins with `~` and is never shown to people.
 
 from __future__ import annotations
 
-from schemas.definitions.model import All, AnyOf, Condition, Did, Holds, InSegment, Not, Percent, Segment, TraitIs
+from schemas.definitions.model import (
+    All,
+    AnyOf,
+    Condition,
+    Did,
+    Holds,
+    InOrder,
+    InSegment,
+    Not,
+    Percent,
+    Segment,
+    TraitIs,
+)
 
 HIDDEN = "~"
 
@@ -48,10 +60,12 @@ def references(condition: Condition) -> set[str]:
 
 
 def _asks_history(condition: Condition) -> bool:
-    # held_for needs to know since when a trait has had its value, which the profile does not say
-    return any(
-        isinstance(p, Did | Percent) or (isinstance(p, TraitIs) and p.op == "held_for") for p in _parts(condition)
-    )
+    return any(isinstance(p, Did | InOrder | Percent) or _asks_since_when(p) for p in _parts(condition))
+
+
+def _asks_since_when(condition: Condition) -> bool:
+    """Since when a trait has had its value is not in the profile."""
+    return isinstance(condition, TraitIs) and condition.op == "held_for"
 
 
 def _asks_entry(condition: Condition) -> bool:

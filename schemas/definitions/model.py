@@ -60,6 +60,18 @@ class Did:
 
 
 @dataclass(frozen=True, slots=True)
+class InOrder:
+    """Events one after the other, all in the window; of each step only `events` and `where` say something.
+
+    `same` is a path whose value is the same in all of them.
+    """
+
+    steps: tuple[Did, ...]
+    window: Window = Window()
+    same: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TraitIs:
     """A trait compared: op is equals, not_equals, one_of, at_least, at_most, exists, contains, held_for, or of a date
     within, before, after (milliseconds ago, or a date as written) or anniversary (days ahead, days past)."""
@@ -111,7 +123,9 @@ class Holds:
     cel: Expression
 
 
-Condition = All | AnyOf | Not | Did | TraitIs | InSegment | HasConsent | Reachable | LocalTime | Percent | Holds
+Condition = (
+    All | AnyOf | Not | Did | InOrder | TraitIs | InSegment | HasConsent | Reachable | LocalTime | Percent | Holds
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from schemas.definitions.model import (
     Goal,
     HasConsent,
     Holds,
+    InOrder,
     InSegment,
     Not,
     Reachable,
@@ -66,6 +67,15 @@ def steps(text: str) -> tuple[Step, ...]:
             # midnight in Kyiv is 21:00 UTC in summer
             "when: {did: A, from: 2024-05-01, to: 2024-05-02T00:00:00Z}",
             Did(("A",), window=Window(since=1_714_510_800_000, until=1_714_608_000_000)),
+        ),
+        (
+            "when: {did: A, each: properties.products, where: item.x > 1}",
+            Did(("A",), compile("item.x > 1"), each="properties.products"),
+        ),
+        ("when: {did_in_order: [A, [B, C]]}", InOrder((Did(("A",)), Did(("B", "C"))))),
+        (
+            "when: {did_in_order: [A, {did: B, where: event.properties.x > 1}], within: 1d, same: properties.y}",
+            InOrder((Did(("A",)), Did(("B",), compile("event.properties.x > 1"))), Window(0, DAY), "properties.y"),
         ),
         ("when: {not: {did: A}}", Not(Did(("A",)))),
         ("when: {any: [{in: vip}, {reachable: sms}]}", AnyOf((InSegment("vip"), Reachable("sms")))),
@@ -359,8 +369,6 @@ EXAMPLES = {
 def test_the_examples_of_the_language_are_sound_or_not_supported_yet() -> None:
     assert [str(problem) for problem in problems(**EXAMPLES)] == [
         "journeys/abandoned_cart.yaml:25:5: not supported yet: emit",
-        "segments/lapsing_buyers.yaml:8:7: not supported yet: each",
-        "segments/lapsing_buyers.yaml:10:7: not supported yet: did_in_order",
         "segments/lapsing_buyers.yaml:13:7: not supported yet: sum",
         "segments/lapsing_buyers.yaml:19:7: not supported yet: prefers",
         "segments/lapsing_buyers.yaml:20:7: not supported yet: rfm",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
 from typing import Any
 
-from schemas.definitions.model import All, AnyOf, Condition, Did, InSegment, Not, TraitIs
+from schemas.definitions.model import All, AnyOf, Condition, Did, InOrder, InSegment, Not, TraitIs, Window
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Happened:
     order: str | None = None
     amount: int | None = None
     city: str | None = None
+    lines: tuple[int, ...] = ()
 
 
 def members(segments: Mapping[str, Condition], events: Sequence[Happened], now: int) -> set[str]:
@@ -51,6 +53,8 @@ def holds(condition: Condition, events: Sequence[Happened], now: int, found: set
             return _held(events, now, length)
         case Did():
             return _counted(condition, events, now)
+        case InOrder():
+            return _in_order(condition, events, now)
     raise AssertionError(condition)
 
 
@@ -65,26 +69,52 @@ def _held(events: Sequence[Happened], now: int, length: int) -> bool:
 
 
 def _counted(did: Did, events: Sequence[Happened], now: int) -> bool:
+    times = [
+        at
+        for at, first, worth in _standing(did, events, now)
+        for _ in range(1 if did.each is None else sum(price > 20 for price in first.lines))
+        if did.each is not None or did.where is None or (worth is not None and worth > 20)
+    ]
+    inside = [at for at in times if _inside(did.window, at, now)]
+    return did.at_least <= len(inside) and (did.at_most is None or len(inside) <= did.at_most)
+
+
+def _in_order(order: InOrder, events: Sequence[Happened], now: int) -> bool:
+    """Try every way to take the steps."""
+    steps = [
+        [(at, one) for at, one, _ in _standing(step, events, now) if _inside(order.window, at, now)]
+        for step in order.steps
+    ]
+    return any(
+        len({one.number for _, one in way}) == len(way)
+        and all(a[0] <= b[0] for a, b in pairwise(way))
+        and (order.same is None or (way[0][1].order is not None and len({one.order for _, one in way}) == 1))
+        for way in product(*steps)
+    )
+
+
+def _standing(did: Did, events: Sequence[Happened], now: int) -> list[tuple[int, Happened, int | None]]:
+    """(when, first report, worth) of what was not taken back."""
     joined = [e for e in events if e.name == "Order" and e.order is not None and "Order" in did.events]
-    plain = [e for e in events if e.name in did.events and e not in joined]
-    times = [e.at for e in plain if did.where is None]  # none of these carries a total
+    found: list[tuple[int, Happened, int | None]] = [
+        (e.at, e, None) for e in events if e.name in did.events and e not in joined
+    ]
     for order in {e.order for e in joined}:
         reports = sorted((e for e in joined if e.order == order), key=lambda e: (e.at, e.number))
         worth = next((e.amount for e in reports if e.amount is not None), None)
-        if did.where is not None and (worth is None or worth <= 20):
-            continue
+        lines = next((e.lines for e in reports if e.lines), ())
         undone = [e for e in events if e.order == order and e.name == "Refund" and e.at <= now]
         taken = sum(e.amount or 0 for e in undone)
         if undone and (worth is None or any(e.amount is None for e in undone) or taken >= worth):
             continue
-        times.append(reports[0].at)
-    window = did.window
-    inside = [
-        at
-        for at in times
-        if window.near <= now - at
+        found.append((reports[0].at, replace(reports[0], lines=lines), worth))
+    return found
+
+
+def _inside(window: Window, at: int, now: int) -> bool:
+    return (
+        window.near <= now - at
         and (window.far is None or now - at < window.far)
         and (window.since is None or window.since <= at)
         and (window.until is None or at < window.until)
-    ]
-    return did.at_least <= len(inside) and (did.at_most is None or len(inside) <= did.at_most)
+    )

@@ -92,3 +92,19 @@ def test_two_slots_that_report_one_order_are_one_after_the_merge() -> None:
     shop.move("C", "P", {COOKIE: 2}, at=T + 2)
     assert shop.story("twice") == []
     assert shop.story("once") == [(T + 1, "entered", "event")]
+
+
+def test_the_lines_of_an_order_count_each_on_its_own_and_once_however_many_systems_report_them() -> None:
+    tea = Did(
+        ("Order",), compile("item.kind == 'tea' && event.properties.store == 'Lviv'"), 2, each="properties.products"
+    )
+    shop = line(tea=tea)
+    lines = [{"kind": "tea"}, {"kind": "cup"}, {"kind": "tea"}]
+    shop.happen(order(T, order_id="o2", products=lines[:2], store="Lviv"), order(T + 1, products=lines[:1]))
+    shop.happen(order(T + 2, "till", products=lines, store="Lviv"))
+    assert shop.story("tea") == [(T + 2, "entered", "event")], "what the first report says is not overwritten"
+    shop.happen(order(T + 3, name="Cancel"))
+    assert shop.story("tea")[1:] == [(T + 3, "left", "event")]
+    shop.happen(event("Order", T + 4, properties={"products": lines, "store": "Lviv"}))
+    assert shop.story("tea")[2:] == [(T + 4, "entered", "event")]
+    shop.happen(event("Order", T + 5, properties={"products": {"kind": "tea"}, "store": "Lviv"}))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.definitions.expressions import compile
-from schemas.definitions.model import All, AnyOf, Condition, Did, EventRule, InSegment, Not, TraitIs, Window
+from schemas.definitions.model import All, AnyOf, Condition, Did, EventRule, InOrder, InSegment, Not, TraitIs, Window
 from tests.segments.lab import Line, event, project
 from tests.segments.oracle import Happened, members
 
@@ -29,11 +29,21 @@ bounds = st.sampled_from([(1, None), (2, None), (3, None), (0, 0), (0, 1), (0, 2
 
 
 @st.composite
-def counting(draw: st.DrawFn, *choices: tuple[str, ...]) -> Did:
+def counting(draw: st.DrawFn, *choices: tuple[str, ...], each: bool = False) -> Did:
     low, high = draw(bounds)
     names = draw(st.sampled_from(choices))
+    if each:
+        return Did(names, compile("item.price > 20"), low, high, draw(windows), "properties.products")
     where = compile("event.properties.total > 20") if names == ("Order",) and draw(st.booleans()) else None
     return Did(names, where, low, high, draw(windows))
+
+
+@st.composite
+def ordered(draw: st.DrawFn, *names: str) -> InOrder:
+    """Two or three steps; `Order` is reported by several systems and taken back."""
+    steps = draw(st.lists(st.sampled_from([*((name,) for name in names), names]), min_size=2, max_size=3))
+    same = draw(st.sampled_from([None, None, "properties.order_id"]))
+    return InOrder(tuple(Did(step) for step in steps), draw(windows), same)
 
 
 def city(op: str, value: st.SearchStrategy[Any]) -> st.SearchStrategy[TraitIs]:
@@ -44,6 +54,9 @@ def city(op: str, value: st.SearchStrategy[Any]) -> st.SearchStrategy[TraitIs]:
 TOPICS: dict[str, tuple[list[str], st.SearchStrategy[Any]]] = {
     "counts": (["View", "Click"], counting(("View",), ("View", "Click"))),
     "orders": (["Order", "Refund"], counting(("Order",), ("Order", "View"))),
+    "lines": (["Order", "Refund"], counting(("Order",), each=True)),
+    "sequences": (["View", "Click"], ordered("View", "Click")),
+    "sequences of orders": (["Order", "Refund", "View"], st.one_of(ordered("View", "Order"), ordered("Order", "View"))),
     "traits": (["Identify"], st.one_of(city("equals", st.sampled_from(["Kyiv", "Lviv"])), city("held_for", spans))),
     "all": (["View", "Order", "Refund", "Identify"], counting(("View", "Order"), ("Refund",), ("Order",))),
 }
@@ -76,6 +89,7 @@ def histories(draw: st.DrawFn, topic: str, moves: bool = True) -> tuple[dict[str
             "order": st.sampled_from(["1", "1", "2", None]),
             "amount": st.sampled_from([30, 30, 15, None]),
             "city": st.sampled_from(["Kyiv", "Lviv"]),
+            "lines": st.sampled_from([(), (), (30,), (30, 5), (30, 40)]),
             "wait": st.sampled_from([0, 0, 1, 2, 5]),
         }
     )
@@ -127,13 +141,15 @@ class Story:
             if at in self.traits:
                 return  # two values of one instant: there is no right answer
             self.traits.add(at)
-        order = step["order"] if name in ("Order", "Refund") else None
-        amount = step["amount"] if order is not None else None
-        happened = Happened(
-            step["slot"], name, at, self.now, number, order, amount, step["city"] if name == "Identify" else None
-        )
+        order = step["order"] if name != "Identify" else None
+        amount = step["amount"] if order is not None and name in ("Order", "Refund") else None
+        city = step["city"] if name == "Identify" else None
+        lines = step["lines"] if name == "Order" else ()
+        happened = Happened(step["slot"], name, at, self.now, number, order, amount, city, lines)
         self.events.append(happened)
-        properties = {key: value for key, value in (("order_id", order), ("total", amount)) if value is not None}
+        products = [{"price": price} for price in lines] or None
+        told = {"order_id": order, "total": amount, "products": products}
+        properties = {key: value for key, value in told.items() if value is not None}
         identifier = step["slot"].partition("#")[0]
         self.line.happen(
             event(

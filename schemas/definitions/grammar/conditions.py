@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, Tag, model_validator
 
 from schemas.definitions.durations import UNITS
-from schemas.definitions.grammar.base import Cel, Day, Duration, EventNames, Name, Part, Span, by_key, by_shape
+from schemas.definitions.grammar.base import (
+    Cel,
+    Day,
+    Duration,
+    EventName,
+    EventNames,
+    EventPath,
+    Name,
+    Part,
+    Span,
+    by_key,
+    by_shape,
+)
 
 Value = str | int | float | bool
 Percentage = Annotated[float, Field(ge=0, le=100)]
 DAY = UNITS["d"]
 
-KINDS = ("all", "any", "not", "did", "trait", "in", "consent", "reachable", "time", "percent", "cel")
+KINDS = (
+    *("all", "any", "not", "did", "did_in_order", "trait", "in"),
+    *("consent", "reachable", "time", "percent", "cel"),
+)
 LATER = (
-    *("did_in_order", "sum", "average", "min", "max", "distinct", "first", "last", "most_frequent"),
+    *("sum", "average", "min", "max", "distinct", "first", "last", "most_frequent"),
     *("prefers", "rfm", "predicts"),
 )
+#: of `did_in_order`
+MAX_STEPS = 16
 OPERATORS = (
     *("equals", "not_equals", "one_of", "at_least", "at_most", "exists", "contains"),
     *("within", "before", "after", "anniversary", "held_for"),
@@ -61,14 +78,9 @@ class Count(Part):
         return self
 
 
-class DidThis(Part):
-    """Events of these names happened, counted in a window."""
+class Windowed(Part):
+    """What happened at certain times only; without any: ever."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"each", "same"})
-
-    did: EventNames = Field(description="The name of an event, or a list: any of them.")
-    where: Cel | None = None
-    count: Count | None = None
     within: Span | None = Field(None, description="Not longer ago than this.")
     between: list[Duration] | None = Field(
         None, min_length=2, max_length=2, description="[far, near]: not longer ago than far, at least near ago."
@@ -77,7 +89,7 @@ class DidThis(Part):
     to: str | None = Field(None, description="Date or instant before which events count.")
 
     @model_validator(mode="after")
-    def _window(self) -> DidThis:
+    def _window(self) -> Self:
         written = [
             name
             for name, value in (("within", self.within), ("between", self.between), ("from/to", self.from_ or self.to))
@@ -88,6 +100,36 @@ class DidThis(Part):
         if self.between is not None and self.between[0] <= self.between[1]:
             raise ValueError("between is [far, near], the longer duration first")
         return self
+
+
+class DidThis(Windowed):
+    """Events of these names happened, counted in a window."""
+
+    did: EventNames = Field(description="The name of an event, or a list: any of them.")
+    where: Cel | None = None
+    count: Count | None = None
+    each: EventPath | None = Field(None, description="A list in the event: its entries are counted, each as item.")
+
+
+class OrderStep(Part):
+    """One of several events in order."""
+
+    did: EventNames = Field(description="The name of an event, or a list: any of them.")
+    where: Cel | None = None
+
+
+class DidInOrder(Windowed):
+    """Events happened one after the other, all of them in the window."""
+
+    did_in_order: list[
+        Annotated[
+            Annotated[EventName, Tag("<text>")]
+            | Annotated[list[EventName], Field(min_length=1), Tag("<list>")]
+            | Annotated[OrderStep, Tag("<mapping>")],
+            by_shape("an event, a list of events or {did, where} is expected", "text", "list", "mapping"),
+        ]
+    ] = Field(min_length=2, max_length=MAX_STEPS)
+    same: EventPath | None = Field(None, description="A property that has the same value in all of them.")
 
 
 class Anniversary(Part):
@@ -213,6 +255,7 @@ Condition = Annotated[
     | Annotated[AnyOf, Tag("<any>")]
     | Annotated[NotThis, Tag("<not>")]
     | Annotated[DidThis, Tag("<did>")]
+    | Annotated[DidInOrder, Tag("<did_in_order>")]
     | Annotated[TraitIs, Tag("<trait>")]
     | Annotated[InThis, Tag("<in>")]
     | Annotated[Consent, Tag("<consent>")]
