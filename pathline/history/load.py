@@ -30,6 +30,7 @@ from schemas.settings import Settings
 from sinks.clickhouse.connect import folder
 from sinks.clickhouse.engine import open_embedded
 from sinks.clickhouse.load import Counts, Placed, load_events, load_identity
+from sinks.clickhouse.views import adopt
 
 #: history knows no arrival: nothing in it is from the future
 _END_OF_TIME = 253_402_300_799_000
@@ -61,6 +62,7 @@ def load_into_warehouse(
     """
     warehouse, kept = open_embedded(folder(settings.home)), rejected_lines(settings.home)
     try:
+        adopt(warehouse, project, time.time_ns() // 1_000_000)
         resolver, outcome = Resolver(project, source.id, links_of(settings.home)), Outcome(kept=kept)
 
         def tell(counts: Counts) -> None:

@@ -74,7 +74,7 @@ def open_embedded(folder: Path) -> Warehouse:
     if _locked(folder):
         raise WarehouseError(f"the warehouse in {folder} is open in another process")
     warehouse = Warehouse(_embedded_client(folder), folder)
-    migrate(warehouse)
+    _prepare(warehouse)
     return warehouse
 
 
@@ -108,8 +108,16 @@ def open_server(dsn: str, prepare: bool = True) -> Warehouse:
         raise WarehouseError(f"ClickHouse at {parts.hostname}:{parts.port} can't be used: {error}") from error
     warehouse = Warehouse(client)
     if prepare:
-        migrate(warehouse, credentials=f"USER {_quoted(user)} PASSWORD {_quoted(password)}")
+        _prepare(warehouse, credentials=f"USER {_quoted(user)} PASSWORD {_quoted(password)}")
     return warehouse
+
+
+def _prepare(warehouse: Warehouse, credentials: str = "") -> None:
+    # views need queries, and those need a warehouse
+    from sinks.clickhouse.views import define
+
+    migrate(warehouse, credentials)
+    define(warehouse)
 
 
 def transient(error: Exception) -> bool:

@@ -28,7 +28,7 @@ def rows_of(warehouse: Warehouse, person: UUID, ids: list[UUID], rules: TouchRul
         return [_plain(row) for row in warehouse.rows(sql, parameters | more)]
 
     events = rows(f"SELECT * FROM pathline.events WHERE {_OWN} ORDER BY occurred_at, toUInt128(event_id)")
-    sends = rows("SELECT * FROM pathline.sends WHERE person_id = {id:UUID} ORDER BY at, send_id")
+    sends = rows("SELECT * FROM pathline.sends_placed WHERE person_id = {id:UUID} ORDER BY at, send_id")
     states = rows(
         "SELECT * FROM pathline.ledger WHERE send_id IN {sends:Array(String)} ORDER BY at, offset",
         sends=[send["send_id"] for send in sends],

@@ -208,7 +208,7 @@ SELECT * FROM
     FROM pathline.decisions WHERE person_id IN {ids:Array(UUID)}
     UNION ALL
     SELECT at, 3, toUInt128(0), 'send', toString(channel), concat(template, ' to ', address), send_id
-    FROM pathline.sends WHERE person_id = {id:UUID}
+    FROM pathline.sends_placed WHERE person_id = {id:UUID}
     UNION ALL
     SELECT at, 4, toUInt128(offset), 'dispatch', toString(channel), toString(state), detail
     FROM pathline.ledger WHERE person_id IN {ids:Array(UUID)}

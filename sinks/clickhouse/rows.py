@@ -17,6 +17,7 @@ from schemas.records import (
     LATEST,
     Assignment,
     Decision,
+    Definitions,
     Erasure,
     Event,
     LedgerEntry,
@@ -24,7 +25,7 @@ from schemas.records import (
     SendCommand,
     Update,
 )
-from schemas.topics import ASSIGNMENTS, DECISIONS, REFUSALS, UPDATES
+from schemas.topics import ASSIGNMENTS, DECISIONS, DEFINITIONS, REFUSALS, UPDATES
 from sinks.clickhouse.tables import Origin, Row
 
 Rows = list[tuple[str, Row]]  # (table, row)
@@ -44,6 +45,8 @@ def rows_of(codec: Codec, origin: Origin, value: bytes | None) -> Rows:
         return [("refusals", refusal_row(codec.decode(Refusal, value), origin))]
     if topic == DECISIONS:
         return [("decisions", decision_row(codec.decode(Decision, value), origin))]
+    if topic == DEFINITIONS:
+        return [] if value is None else [("definitions", definitions_row(codec.decode(Definitions, value), origin))]
     if topic.startswith("outbound."):
         return [("sends_raw", send_row(codec.decode(SendCommand, value), origin))]
     if topic.endswith(".ledger"):
@@ -151,6 +154,11 @@ def decision_row(decision: Decision, origin: Origin) -> Row:
         decision.send_id,
         *origin,
     )
+
+
+def definitions_row(published: Definitions, origin: Origin) -> Row:
+    files = list(published.files.items())
+    return (_instant("published_at", published.published_at), published.version, published.author, files, *origin)
 
 
 def send_row(send: SendCommand, origin: Origin) -> Row:

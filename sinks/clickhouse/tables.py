@@ -136,6 +136,13 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "attempts": pa.uint32(),
         **_ORIGIN,
     },
+    "definitions": {
+        "published_at": _INSTANT,
+        "version": pa.string(),
+        "author": pa.string(),
+        "files": pa.map_(pa.string(), pa.string()),
+        **_ORIGIN,
+    },
     # these come from files, not from records
     "costs_raw": {
         "file": pa.string(),

@@ -28,7 +28,7 @@ from schemas.headers import headers_of, sendable
 from schemas.kafka import consumer_config, producer_config
 from schemas.limits import Limits, Tally, TooMany, advice, after
 from schemas.settings import Settings
-from schemas.topics import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, REFUSALS, UPDATES
+from schemas.topics import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, DEFINITIONS, REFUSALS, UPDATES
 from schemas.watchdog import Watchdog
 from sinks.clickhouse import metrics
 from sinks.clickhouse.batches import Batch, Partition, Refused, written_ahead
@@ -38,9 +38,10 @@ from sinks.clickhouse.engine import Warehouse, transient
 from sinks.clickhouse.erasure import Erasures, Names, delete
 from sinks.clickhouse.rows import erasure_of, rows_of
 from sinks.clickhouse.tables import Origin, arrow, furthest
+from sinks.clickhouse.views import define
 
 GROUP = "sink"
-TOPICS = [UPDATES, ASSIGNMENTS, REFUSALS, DECISIONS, r"^outbound\..*", r"^.*\.ledger$"]
+TOPICS = [UPDATES, ASSIGNMENTS, REFUSALS, DECISIONS, DEFINITIONS, r"^outbound\..*", r"^.*\.ledger$"]
 #: a batch is inserted when it has so many records or bytes, at the latest this long after the one before
 MOST_RECORDS = 20_000
 MOST_BYTES = 32 * 1024 * 1024
@@ -322,6 +323,8 @@ class Writer:
         if "slot_owners" in batch.rows:
             # dictionaries of the embedded engine never refresh by themselves
             self._warehouse.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
+        if "definitions" in batch.rows:
+            self._patiently("views", partial(define, self._warehouse))
 
     def _erase(self, batch: Batch) -> None:
         for erasure in batch.erasures:

@@ -113,10 +113,12 @@ def fill(warehouse: Warehouse, records: Iterable[Wire], first: int = 0) -> None:
 
 
 def topic_of(record: Wire) -> str:
-    from schemas.records import Assignment, LedgerEntry, Refusal
-    from schemas.topics import ASSIGNMENTS, REFUSALS, ledger
+    from schemas.records import Assignment, Definitions, LedgerEntry, Refusal
+    from schemas.topics import ASSIGNMENTS, DEFINITIONS, REFUSALS, ledger
 
     match record:
+        case Definitions():
+            return DEFINITIONS
         case Assignment():
             return ASSIGNMENTS
         case Refusal():

@@ -13,8 +13,8 @@ from confluent_kafka.admin import AdminClient
 from pathline.local.kafka import KafkaBroker
 from schemas.identifiers import person_id, slot_of
 from schemas.kafka import apply_topics, client_config, consumer_config, producer_config
-from schemas.records import Assignment, Period
-from schemas.topics import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, UPDATES, outbound
+from schemas.records import Assignment, Definitions, Period
+from schemas.topics import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, DEFINITIONS, UPDATES, outbound
 from tests.sinks.made import CODEC, DAY, T0, decision, event, send, update
 from tests.sinks.sinking import Sink, wait
 
@@ -115,6 +115,10 @@ def test_what_the_line_committed_is_in_the_tables(sink: Sink) -> None:
     line.write((ASSIGNMENTS, bob, CODEC.encode(Assignment(identifier=bob, version=2, periods=[period]))))
     together = f"SELECT count() AS n FROM pathline.events WHERE person_id = '{person_id(ann)}'"
     wait(lambda: int(sink.rows(together)[0]["n"]) == 120, "the merge")
+    # so is what the project says of visits
+    files = {"project.yaml": "name: shop\n", "channels.yaml": "web: {kind: session}\n"}
+    line.write((DEFINITIONS, "v1", CODEC.encode(Definitions(version="v1", published_at=T0, files=files))))
+    wait(lambda: sink.count("sessions") == 50, "the project")
     assert "pathline_sink_records_total" in sink.metrics()
     assert sink.stop() == 0
 

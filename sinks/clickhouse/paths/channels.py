@@ -140,7 +140,7 @@ FROM
     FULL JOIN
     (
         SELECT send_id, toString(channel) AS channel, toString(journey) AS campaign
-        FROM pathline.sends
+        FROM pathline.sends_placed
         WHERE {{sends}} AND send_id NOT IN
             (SELECT send_id FROM pathline.ledger GROUP BY send_id HAVING argMax(state, offset) IN {UNSENT})
     ) AS s ON r.key = s.send_id

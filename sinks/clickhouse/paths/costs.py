@@ -103,7 +103,7 @@ ORDER BY channel, campaign, currency
 
 _MESSAGES = f"""
 SELECT toString(channel) AS channel, toString(journey) AS campaign, count() AS messages
-FROM pathline.sends
+FROM pathline.sends_placed
 WHERE {{sends}} AND send_id NOT IN
     (SELECT send_id FROM pathline.ledger GROUP BY send_id HAVING argMax(state, offset) IN {UNSENT})
 GROUP BY channel, campaign

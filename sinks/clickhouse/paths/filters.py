@@ -78,11 +78,11 @@ def on_events(warehouse: Warehouse, filters: Filters) -> Condition:
 
 
 def on_sends(warehouse: Warehouse, filters: Filters) -> Condition:
-    """The filters as a condition on the rows of `pathline.sends`. Raises BadQuestion."""
+    """The filters as a condition on the rows of `pathline.sends_placed`. Raises BadQuestion."""
     condition = _on(filters, "at")
     if filters.where is None:
         return condition
-    return _holding(warehouse, filters.where, "sends", _SEND, condition)
+    return _holding(warehouse, filters.where, "sends_placed", _SEND, condition)
 
 
 def apart(condition: Condition, name: str) -> Condition:

@@ -12,13 +12,14 @@ def _list(values: Iterable[str | int]) -> str:
 
 
 _STARTS = " OR ".join(f"startsWith(name, '{subject}')" for subject in SUBJECTS)
-_LAST_WORD = "splitByChar(' ', name)[-1]"
+#: how a receipt ends
+LAST_WORD = "splitByChar(' ', name)[-1]"
 
 #: whether a row of `events` is a receipt
-IS_RECEIPT = f"(name = 'Unsubscribed' OR (({_STARTS}) AND has({_list(ENDINGS)}, {_LAST_WORD})))"
+IS_RECEIPT = f"(name = 'Unsubscribed' OR (({_STARTS}) AND has({_list(ENDINGS)}, {LAST_WORD})))"
 #: how far it shows the message got; machines (prefetch, scanners) show no more than delivery
 DEPTH = (
-    f"least(transform({_LAST_WORD}, {_list(ENDINGS)}, {_list(ENDINGS.values())}, 0),"
+    f"least(transform({LAST_WORD}, {_list(ENDINGS)}, {_list(ENDINGS.values())}, 0),"
     " if(JSONExtractBool(properties, 'machine'), 1, 3))"
 )
 #: its channel: its own, else by its name

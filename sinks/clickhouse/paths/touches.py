@@ -64,7 +64,7 @@ def nodes(warehouse: Warehouse, asked: Nodes, filters: Filters, direct: bool = F
     Raises BadQuestion.
     """
     if asked.by in _NODE:
-        source = _touches(warehouse, asked.by, filters, asked.rules, direct)
+        source = touches(warehouse, asked.by, filters, asked.rules, direct)
     elif asked.by == "event":
         source = _events(warehouse, "toString(name)", filters)
     elif asked.by.startswith("property:") and asked.by != "property:":
@@ -130,10 +130,18 @@ _NODE = {
 }
 #: nodes of a channel and a campaign at once, with a line break between
 PAIR = "channel and campaign"
+#: nodes of channel, campaign and source at once, as a tuple
+ALL = "channel, campaign and source"
 _NODE[PAIR] = _Node(
     *(
         f"concat({one}, '\\n', {other})"
         for one, other in zip(astuple(_NODE["channel"]), astuple(_NODE["campaign"]), strict=True)
+    )
+)
+_NODE[ALL] = _Node(
+    *(
+        f"({', '.join(of)})"
+        for of in zip(*(astuple(_NODE[name]) for name in ("channel", "campaign", "source")), strict=True)
     )
 )
 
@@ -144,7 +152,8 @@ def _events(warehouse: Warehouse, node: str, filters: Filters) -> Source:
     return Source(sql, events.parameters)
 
 
-def _touches(warehouse: Warehouse, by: str, filters: Filters, rules: TouchRules, direct: bool) -> Source:
+def touches(warehouse: Warehouse, by: str, filters: Filters, rules: TouchRules, direct: bool = False) -> Source:
+    """Everyone's touches, each a node of a kind in `_NODE`. Raises BadQuestion."""
     events = on_events(warehouse, filters)
     parameters = events.parameters | {"sessions": sorted(rules.sessions), "gap": rules.gap, "depth": rules.depth}
     node, source = _NODE[by], _NODE["source"]
@@ -161,6 +170,14 @@ def _touches(warehouse: Warehouse, by: str, filters: Filters, rules: TouchRules,
     else:
         parts.append(_receipts(events.sql, node.receipt, node.send))
     return Source(f"({' UNION ALL '.join(parts)})", parameters)
+
+
+def visits(warehouse: Warehouse, by: str, filters: Filters, rules: TouchRules) -> Source:
+    """The visits among the touches. Raises BadQuestion."""
+    events = on_events(warehouse, filters)
+    node = _NODE[by].visit.replace("<source>", rules.source)
+    parameters = events.parameters | {"sessions": sorted(rules.sessions), "gap": rules.gap}
+    return Source(f"({_visits(events.sql, node, 'false')})", parameters)
 
 
 def _others(events: str, node: str, direct: str) -> str:
@@ -194,7 +211,7 @@ ARRAY JOIN starts AS start
 
 _SENT = """
 SELECT send_id, person_id, toUnixTimestamp64Milli(at) AS at, toString(channel) AS channel, address, journey
-FROM pathline.sends
+FROM pathline.sends_placed
 """
 
 
@@ -249,7 +266,7 @@ def _sends(sends: str, node: str) -> str:
 SELECT
     person_id, toUnixTimestamp64Milli(s.at) AS at, toUInt128(toUUIDOrZero(send_id)) AS id, {node} AS node,
     false AS direct
-FROM (SELECT * FROM pathline.sends WHERE {sends}) AS s
+FROM (SELECT * FROM pathline.sends_placed WHERE {sends}) AS s
 WHERE send_id NOT IN
 (
     SELECT send_id FROM pathline.ledger GROUP BY send_id
@@ -265,7 +282,7 @@ FROM
 (
     SELECT key, argMin((person_id, at, id, channel, node), (at, id)) AS first
     FROM ({keyed(events, node)})
-    WHERE send NOT IN (SELECT send_id FROM pathline.sends)
+    WHERE send NOT IN (SELECT send_id FROM pathline.sends_placed)
     GROUP BY key
 )
 WHERE first.4 != ''
