@@ -35,6 +35,7 @@ COMMANDS = (
     "forget",
     "export",
     "identity",
+    "lists",
     "paths",
     "dead-letters",
     "state",

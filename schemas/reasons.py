@@ -32,6 +32,8 @@ GOAL: Final = "goal"
 ARM: Final = "arm"
 #: the arm that gets nothing
 HELD_OUT: Final = "holdout"
+#: the detail of whatever does not happen to people whom the project excludes
+EXCLUDED: Final = "excluded by project.yaml"
 
 FIXED: Final = frozenset(
     {

@@ -28,6 +28,7 @@ JOURNEYS_HANDOFF = "journeys.handoff"
 UPDATES = "updates"
 DECISIONS = "journeys.decisions"
 DEFINITIONS = "definitions"
+LISTS = "lists"
 DEAD_LETTERS = "dead-letters"
 
 
@@ -73,6 +74,7 @@ def catalogue(channels: Iterable[str]) -> list[Topic]:
         Topic(UPDATES, "person_id", None, False, "update", "events with what they changed", 30 * DAY_MS),
         Topic(DECISIONS, "person_id", None, False, "decision", "every decision of a journey with its reason"),
         Topic(DEFINITIONS, "version", 1, True, "definitions", "the published project, a record a version"),
+        Topic(LISTS, "list/identifier", 1, True, "event", "who is in static lists, by the event that says so"),
         Topic(DEAD_LETTERS, "as the source", None, False, None, "records that could not be used", 90 * DAY_MS),
     ]
     for app, partitions in (("identity", None), ("graph", 1), ("segments", None), ("journeys", None)):

@@ -19,6 +19,7 @@ def simulate(
     output: Annotated[Path, typer.Option(help="Folder for the five files.")],
 ) -> None:
     """Run the line's own steps over recorded events on a virtual clock, without Kafka, and write what happened."""
+    from pathline.lists.files import of_project
     from pathline.simulation import report, run
     from schemas.definitions import load
 
@@ -27,12 +28,15 @@ def simulate(
     if not events.is_file():
         raise typer.BadParameter(f"no such file: {events}", param_hint="--events")
     loaded = load(project)
+    listed, problems = of_project(project, loaded.identity)
+    for problem in problems:
+        errors.print(problem, markup=False, soft_wrap=True)
     recorded = run.read_file(events, loaded, last)
     for rejected in recorded.rejected[:SHOWN]:
         errors.print(f"{events}:{rejected.number}: {rejected.reason}", markup=False, soft_wrap=True)
     if len(recorded.rejected) > SHOWN:
         errors.print(f"... and {len(recorded.rejected) - SHOWN} more lines that could not be used")
-    counts = report.write(run.simulate(loaded, recorded.events, last), loaded.channels, output)
+    counts = report.write(run.simulate(loaded, [*listed, *recorded.events], last), loaded.channels, output)
     rows = ", ".join(f"{name} {count}" for name, count in counts.items())
     errors.print(f"{len(recorded.events)} events applied, {len(recorded.rejected)} rejected -> {output}: {rows}")
 

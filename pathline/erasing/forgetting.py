@@ -15,6 +15,7 @@ from pathline.erasing.reading import Following, newest, topics_of
 from pathline.erasing.traces import compacted, state_of
 from pathline.erasing.warehouse import Asking
 from pathline.errors import UserError
+from pathline.lists.keeping import Keeper
 from processors.graph.erasure import FORGOTTEN, Forgotten
 from processors.graph.model import NODES
 from processors.identity.model import HOLDERS, RECENT
@@ -94,6 +95,8 @@ def forget(
     say(f"{len(names.identifiers)} identifiers; waiting until every stage has heard of it")
     late = _await(settings, there, passed, time.monotonic() + patience)
     removed = letters.erase(settings, names.identifiers)
+    if topics.LISTS in there:
+        Keeper(settings, codec).forget(names.identifiers)
     places = [Place(app, problem=f"has not heard of it within {patience:.0f} s") for app in late]
     places += _asked(settings, codec, warehouse, there, names, assertion.at)
     return Report(who, assertion.at, names.persons, names.identifiers, len(names.slots), places, removed)

@@ -17,7 +17,7 @@ from processors.runtime.slots import Slots
 from processors.segments.model import PEOPLE
 from schemas.codec import Codec
 from schemas.records import LedgerEntry, SendCommand
-from schemas.topics import ASSIGNMENTS, changelog
+from schemas.topics import ASSIGNMENTS, LISTS, changelog
 from sinks.clickhouse.erasure import Names
 
 #: (key, decoded state) -> whether it is of somebody
@@ -41,6 +41,9 @@ def state_of(brokers: str, app: str, partitions: list[int], names: Names, codec:
 def compacted(brokers: str, topics: Mapping[str, list[int]], names: Names, codec: Codec) -> dict[str, int]:
     """Records that compacted topics still have of these names, by topic. Raises KafkaException."""
     found = {ASSIGNMENTS: len(newest(brokers, ASSIGNMENTS, topics[ASSIGNMENTS], _key_in(names.identifiers)))}
+    if LISTS in topics:
+        keys = _key_in(names.identifiers)
+        found[LISTS] = len(newest(brokers, LISTS, [0], lambda key, value: keys(key.partition(b"/")[2], value)))
     for topic in (topic for topic in topics if topic.endswith(".ledger")):
         theirs = newest(brokers, topic, topics[topic], lambda key, value: _person(codec, value) in names.persons)
         found[topic] = len(theirs)

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from processors.runtime.memory import MemoryLine
-from schemas import reasons, topics
+from schemas import lists, reasons, topics
 from schemas.codec import Codec
 from schemas.identifiers import identifier_of, person_id
 from schemas.records import Assignment, Decision, Event, Refusal, SendCommand, Update
@@ -61,7 +61,7 @@ class Outcome:
 
     def people(self) -> Iterator[Row]:
         """Persons that did something, as they are at the end."""
-        events = self._read(topics.EVENTS, Event)
+        events = [event for event in self._read(topics.EVENTS, Event) if event.type != lists.TYPE]
         owner = self._owners({identifier for event in events for identifier in event.identifiers})
         identifiers = defaultdict(list)
         for identifier, person in owner.items():

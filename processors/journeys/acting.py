@@ -63,6 +63,8 @@ def _end(
     person: Working, walk: Walk, instance: Instance, happening: Happening | None, changes: Sequence[Change]
 ) -> None:
     why = _met(person.journey(instance).exit, walk, instance, person, happening, changes)
+    if why is None and person.excluded:
+        walk.exit(instance, reasons.EXCLUDED)
     if why is not None:
         walk.exit(instance, why[1])
 

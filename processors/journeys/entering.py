@@ -126,6 +126,8 @@ def _try(person: Working, plan: Plan, walk: Walk, candidate: _Candidate, happeni
 def _obstacle(person: Working, journey: Journey, at: int, happening: Happening | None, repeat: str | None) -> str:
     """Why the person may not enter now, "" when nothing is in the way."""
     rules = journey.enter
+    if person.excluded:
+        return reasons.EXCLUDED
     if happening is not None and happening.repeated and rules.trigger.events:
         return f"this {happening.name} was reported before"
     if rules.max_age is not None and happening is not None:

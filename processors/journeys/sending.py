@@ -100,6 +100,8 @@ class _Decision:
         return self.person.joining and bool(self.notes) and unknown
 
     def _run(self) -> Done | Later:
+        if self.person.excluded:
+            return self._over(reasons.SUPPRESSED, reasons.EXCLUDED)
         if self._held_out():
             return Done()
         try:

@@ -16,6 +16,7 @@ from processors.journeys.plan import Plan, Plans
 from processors.journeys.snapshot import Snapshot
 from processors.runtime.slots import Slots, with_state
 from schemas import topics
+from schemas.definitions.hoisting import EXCLUDED
 from schemas.definitions.model import Journey, Project
 from schemas.identifiers import identifier_of, person_id
 from schemas.localtime import zone_of
@@ -161,6 +162,11 @@ class Working:
         if holdout is None or holdout.exempt & {journey.category, journey.name}:
             return False
         return self.draw("holdout", at) < holdout.share / 100 * MILLION
+
+    @property
+    def excluded(self) -> bool:
+        """Whether the project excludes the person from everything."""
+        return EXCLUDED in self.profile.segments
 
     def remember(self, event: Recent, slot: str) -> None:
         """An event that instances which arrive by a merge may have missed."""

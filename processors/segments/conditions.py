@@ -18,6 +18,7 @@ from schemas.definitions.model import (
     Condition,
     Did,
     HasConsent,
+    InList,
     InOrder,
     InSegment,
     LocalTime,
@@ -64,6 +65,8 @@ def explain(condition: Condition, view: View, member: Mapping[str, int], now: in
             return f"{named}{f' {_window(window)}'.rstrip()}: {happened}"
         case InSegment(name):
             return f"in {name}" if name in member else f"not in {name}"
+        case InList(name):
+            return f"{'in' if name in view.lists else 'not in'} list {name}"
         case TraitIs(trait, _, _):
             value = traits.find(view.values, trait)
             return f"no trait {trait}" if value is None else f"{trait} is {str(value)[:100]}"
@@ -104,6 +107,10 @@ def _answer_in(one: InSegment, view: View, member: Mapping[str, int], now: int) 
     return Answer(one.segment in member)
 
 
+def _answer_list(one: InList, view: View, member: Mapping[str, int], now: int) -> Answer:
+    return Answer(one.list in view.lists)
+
+
 def _answer_trait(one: TraitIs, view: View, member: Mapping[str, int], now: int) -> Answer:
     if one.op == "held_for":
         since = view.held_since(one.trait)
@@ -138,6 +145,7 @@ _ANSWERS: dict[type, Callable[[Any, View, Mapping[str, int], int], Answer]] = {
     Did: _answer_did,
     InOrder: _answer_in_order,
     InSegment: _answer_in,
+    InList: _answer_list,
     TraitIs: _answer_trait,
     HasConsent: _answer_consent,
     Reachable: _answer_reachable,

@@ -15,6 +15,7 @@ from processors.segments.model import Person, State
 from processors.segments.plan import Plan
 from processors.segments.profile import digest, profile
 from processors.segments.view import View
+from schemas.definitions.hoisting import EXCLUDED
 from schemas.definitions.model import Segment
 from schemas.records import Change, Event
 
@@ -181,14 +182,18 @@ class Draft:
     def _look(self, segment: Segment, now: int, cause: str, why: str) -> Change | None:
         """The change of one segment, if it changes."""
         name, condition = segment.name, segment.when
-        holds, until = answer(condition, self.view, self._member, now) if self.exists else (False, None)
+        counts = self.exists and (EXCLUDED not in self._member or name == EXCLUDED)
+        holds, until = answer(condition, self.view, self._member, now) if counts else (False, None)
         if until is None:
             self._due.pop(name, None)
         else:
             self._due[name] = until
         if holds == (name in self._member):
             return None
-        reason = explain(condition, self.view, self._member, now) if self.exists else "nothing left here"
+        if counts:
+            reason = explain(condition, self.view, self._member, now)
+        else:
+            reason = "excluded by project.yaml" if self.exists else "nothing left here"
         reason = f"{why}; {reason}" if why else reason
         if not holds:
             return self._leave(name, now, cause, reason)

@@ -9,11 +9,12 @@ import msgspec
 
 from processors.segments import consents, occurrences
 from processors.segments.marks import matches, name_of, trimmed, within
-from processors.segments.model import Choice, Mark, State, Trait, newer_choice, wider_scope
+from processors.segments.model import NEVER, Choice, Listed, Mark, State, Trait, newer_choice, newer_listed, wider_scope
 from processors.segments.plan import ADDRESS, CONSENT, FIRST, ZONE, Counter, Ordering
 from processors.segments.receipts import kind_of, receipt
 from processors.segments.sequences import steps_of, with_moment
 from processors.segments.view import ZONES, View
+from schemas import lists
 from schemas.definitions.expressions import document
 from schemas.identifiers import split
 from schemas.receipts import by_machine, reached
@@ -39,7 +40,9 @@ class Fold:
         self._plan = before.plan
         # a value said again may be news when another slot may have said something else in between
         self._others = before.count > (state is not None)
-        self._old = state or State(first_seen=event.occurred_at)
+        self._listed = event.type == lists.TYPE
+        # what a list says of somebody is nothing that the person did
+        self._old = state or State(first_seen=NEVER if self._listed else event.occurred_at)
         self._new: dict[str, Any] = {}
         self._parsed: dict[str, Any] | None = None
         self._fold()
@@ -47,6 +50,9 @@ class Fold:
 
     def _fold(self) -> None:
         event, plan = self._event, self._plan
+        if self._listed:
+            self._list()
+            return
         if event.occurred_at < self._old.first_seen or self.profile:
             self._new["first_seen"] = event.occurred_at
             self.keys.add(FIRST)
@@ -81,6 +87,14 @@ class Fold:
         """traits or context; empty when it is not an object."""
         value = self._document[name]
         return value if isinstance(value, Mapping) else {}
+
+    def _list(self) -> None:
+        event, name = self._event, str(self._document["properties"]["list"])
+        about = (name, event.identifiers[0])
+        listed = Listed(event.name == lists.JOINED, event.occurred_at)
+        known = self._old.lists.get(about)
+        self._new["lists"] = {**self._old.lists, about: listed if known is None else newer_listed(known, listed)}
+        self.keys.add(f"list:{name}")
 
     def _traits(self) -> None:
         """The newest by event time; of two at one time the one that came last."""

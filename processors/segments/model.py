@@ -47,6 +47,13 @@ class Choice(msgspec.Struct, frozen=True, array_like=True):
     proof: str = ""
 
 
+class Listed(msgspec.Struct, frozen=True, array_like=True):
+    """Whether an identifier is in a static list, by the newest that was said of it."""
+
+    member: bool
+    at: int
+
+
 class Report(msgspec.Struct, frozen=True, array_like=True):
     """One event that reported an occurrence; `document` is the JSON of what conditions ask of it."""
 
@@ -78,7 +85,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     `suppressed` is the scope by address; `zone` the newest time zone of a context. `counted` has the marks by counting
     condition, `occurrences` those of events with `same` by event name and value; `history`
     the values of traits that conditions with `held_for` ask about, in order of time; `sequences` the events that can be
-    steps, by sequence and value of its `same`."""
+    steps, by sequence and value of its `same`; `lists` what was said of (list, identifier)."""
 
     first_seen: int
     traits: dict[str, Trait] = {}
@@ -90,6 +97,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     occurrences: dict[str, dict[str, Occurrence]] = {}
     history: dict[str, tuple[Trait, ...]] = {}
     sequences: dict[str, dict[str, tuple[Moment, ...]]] = {}
+    lists: dict[tuple[str, str], Listed] = {}
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -140,6 +148,7 @@ def join(a: State, b: State) -> State:
         occurrences=merged(a.occurrences, b.occurrences, lambda x, y: merged(x, y, joined_occurrence)),
         history=merged(a.history, b.history, joined_history),
         sequences=merged(a.sequences, b.sequences, lambda x, y: merged(x, y, joined_moments)),
+        lists=merged(a.lists, b.lists, newer_listed),
     )
 
 
@@ -161,6 +170,11 @@ def newer_trait(a: Trait, b: Trait) -> Trait:
 def newer_choice(a: Choice, b: Choice) -> Choice:
     """The newer one; at equal times the refusal."""
     return max(a, b, key=lambda choice: (choice.at, not choice.granted, choice.source, choice.proof))
+
+
+def newer_listed(a: Listed, b: Listed) -> Listed:
+    """The newer one; at equal times that it left."""
+    return max(a, b, key=lambda listed: (listed.at, not listed.member))
 
 
 def wider_scope(a: str, b: str) -> str:

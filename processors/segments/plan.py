@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from schemas.definitions.expressions import Path
+from schemas.definitions.hoisting import EXCLUDED
 from schemas.definitions.model import (
     All,
     AnyOf,
@@ -21,6 +22,7 @@ from schemas.definitions.model import (
     EventRule,
     HasConsent,
     IdentityRules,
+    InList,
     InOrder,
     InSegment,
     LocalTime,
@@ -92,6 +94,8 @@ class Plan:
 def prepare(project: Project) -> Plan:
     """The plan of a project. Raises ValueError for a condition that has no meaning in a segment."""
     segments = tuple(project.segments.values())
+    if project.exclude is not None:
+        segments = (Segment(EXCLUDED, project.exclude), *segments)
     readers: dict[str, list[int]] = defaultdict(list)
     counters: dict[str, dict[str, Counter]] = defaultdict(dict)
     orderings: dict[str, dict[str, Ordering]] = defaultdict(dict)
@@ -118,6 +122,8 @@ def prepare(project: Project) -> Plan:
             if isinstance(condition, TraitIs) and condition.op == "held_for":
                 name = root(condition.trait)
                 held[name] = max(held.get(name, 0), condition.value)
+    if project.exclude is not None:
+        readers[f"in:{EXCLUDED}"] = list(range(1, len(segments)))
     for journey in project.journeys.values():
         for name in journey.enter.trigger.events:
             horizons.setdefault(name, 0)  # a repeated report starts nothing, however late: names are kept, no more
@@ -226,6 +232,8 @@ def _reads(condition: Condition) -> tuple[str, ...]:
             return (*(f"trait:{name}" for name in sorted({trait, root(trait)})), *((ZONE,) if op in DATED else ()))
         case InSegment(name):
             return (f"in:{name}",)
+        case InList(name):
+            return (f"list:{name}",)
         case HasConsent():
             return CONSENT, ADDRESS
         case Reachable():

@@ -22,7 +22,7 @@ from processors.segments.erasure import alive, anew, outliving, restored, withou
 from processors.segments.metrics import GIVEN_UP
 from processors.segments.model import IN_FORCE, PEOPLE, InForce, Person, State
 from processors.segments.plan import NOTHING, Plan, prepare
-from schemas import topics
+from schemas import lists, topics
 from schemas.codec import Codec
 from schemas.erasure import mark
 from schemas.records import (
@@ -108,6 +108,11 @@ class SegmentsStage:
         draft.slots = arrive(before, envelope.slot, envelope.version)
         draft.wait(now, before)
         changes = draft.apply(envelope.slot, event, now)
+        if event.type == lists.TYPE:
+            # nothing the person did, so there is nothing to count or to start a journey by but what it changed
+            self._tell(draft, now, changes, turn)
+            self._close(draft, turn)
+            return
         update = Update(
             kind="event",
             person_id=key,

@@ -110,6 +110,11 @@ class View:
         return int.from_bytes(drawn) / 2**64 * 100
 
     @cached_property
+    def lists(self) -> frozenset[str]:
+        """Static lists that an identifier of the person is in."""
+        return frozenset(name for s in self._states for (name, _), listed in s.lists.items() if listed.member)
+
+    @cached_property
     def choices(self) -> Mapping[Subject, Choice]:
         """Consents by what they are about."""
         return reduce(

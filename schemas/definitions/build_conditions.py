@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from schemas.definitions import durations
 from schemas.definitions.expressions import Expression
 from schemas.definitions.grammar import conditions as written
-from schemas.definitions.grammar.base import DAYS, Findings, Part
+from schemas.definitions.grammar.base import DAYS, Findings, Part, usable_name
 from schemas.definitions.model import (
     All,
     AnyOf,
@@ -17,6 +17,7 @@ from schemas.definitions.model import (
     Did,
     HasConsent,
     Holds,
+    InList,
     InOrder,
     InSegment,
     LocalTime,
@@ -28,6 +29,7 @@ from schemas.definitions.model import (
 )
 from schemas.definitions.names import Names, event_path, expression, refer
 from schemas.definitions.yaml12 import Mark
+from schemas.lists import PREFIX
 from schemas.localtime import parse
 
 #: Stands where a condition could not be built; the project is refused then anyway.
@@ -131,12 +133,18 @@ class ConditionBuilder:
 
     def _in(self, part: written.InThis) -> Condition:
         mark: Mark = part.at("in")
-        if part.in_.startswith("list:"):
-            self._findings.add(mark, "not supported yet: in: list:NAME")
-        else:
-            refer("segment", part.in_, self._names.segments, self._findings, mark)
-            self.references.setdefault(part.in_, mark)
+        if part.in_.startswith(PREFIX):
+            return self._list(part.in_.removeprefix(PREFIX), mark)
+        refer("segment", part.in_, self._names.segments, self._findings, mark)
+        self.references.setdefault(part.in_, mark)
         return InSegment(part.in_)
+
+    def _list(self, name: str, mark: Mark) -> Condition:
+        try:
+            usable_name(name)
+        except ValueError as error:
+            self._findings.add(mark, str(error))
+        return InList(name)
 
     def _consent(self, part: written.Consent) -> Condition:
         if isinstance(part.consent, str):

@@ -12,6 +12,7 @@ from schemas.definitions.model import (
     Condition,
     Did,
     Holds,
+    InList,
     InOrder,
     InSegment,
     Not,
@@ -21,6 +22,10 @@ from schemas.definitions.model import (
 )
 
 HIDDEN = "~"
+#: Who is in this one is in no other segment and in no journey: `exclude` of project.yaml.
+EXCLUDED = f"{HIDDEN}excluded"
+#: What the profile does not say.
+_OF_HISTORY = (Did, InList, InOrder, Percent)
 
 
 class Hoist:
@@ -60,12 +65,11 @@ def references(condition: Condition) -> set[str]:
 
 
 def _asks_history(condition: Condition) -> bool:
-    return any(isinstance(p, Did | InOrder | Percent) or _asks_since_when(p) for p in _parts(condition))
-
-
-def _asks_since_when(condition: Condition) -> bool:
-    """Since when a trait has had its value is not in the profile."""
-    return isinstance(condition, TraitIs) and condition.op == "held_for"
+    return any(
+        # held_for needs to know since when a trait has had its value
+        isinstance(part, _OF_HISTORY) or (isinstance(part, TraitIs) and part.op == "held_for")
+        for part in _parts(condition)
+    )
 
 
 def _asks_entry(condition: Condition) -> bool:

@@ -19,7 +19,16 @@ from schemas.definitions.grammar.conditions import SegmentFile
 from schemas.definitions.grammar.journeys import JourneyFile
 from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile
 from schemas.definitions.grammar.sources import SourcesFile
-from schemas.definitions.model import Channel, EventRule, IdentityRules, Journey, Project, Segment, SourceRule
+from schemas.definitions.model import (
+    Channel,
+    Condition,
+    EventRule,
+    IdentityRules,
+    Journey,
+    Project,
+    Segment,
+    SourceRule,
+)
 from schemas.definitions.names import Names
 from schemas.definitions.ordering import in_order
 from schemas.definitions.problems import Invalid, Problem, nearest
@@ -145,6 +154,7 @@ class _Loader:
             channels=channels,
             timezone=zone,
         )
+        exclude = self._exclude(settings, names)
         templates = self._templates(names)
         segments = self._segments(names)
         journeys, hidden = self._journeys(names)
@@ -177,6 +187,7 @@ class _Loader:
             version=content_hash(self._files),
             files=dict(self._files),
             sources=sources,
+            exclude=exclude,
         )
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -239,6 +250,16 @@ class _Loader:
     def _sources(self) -> tuple[SourceRule, ...]:
         part = self._part("sources.yaml", SourcesFile)
         return defaults.SOURCES if part is None else build_project.sources(part)
+
+    def _exclude(self, settings: ProjectFile, names: Names) -> Condition | None:
+        if settings.exclude is None:
+            return None
+        builder = ConditionBuilder("exclude", names, self._of("project.yaml"))
+        built = builder.build(settings.exclude)
+        for name, mark in builder.references.items():
+            hint = "say its condition here"
+            self._of("project.yaml").add(mark, f"who is excluded is in no segment, so not in {name!r}", hint)
+        return built
 
     def _templates(self, names: Names) -> dict[str, TemplateFile]:
         built: dict[str, TemplateFile] = {}

@@ -87,6 +87,13 @@ class InSegment:
 
 
 @dataclass(frozen=True, slots=True)
+class InList:
+    """An identifier of the person is in a static list."""
+
+    list: str
+
+
+@dataclass(frozen=True, slots=True)
 class HasConsent:
     channel: str
     purpose: str = ""
@@ -124,7 +131,19 @@ class Holds:
 
 
 Condition = (
-    All | AnyOf | Not | Did | InOrder | TraitIs | InSegment | HasConsent | Reachable | LocalTime | Percent | Holds
+    All
+    | AnyOf
+    | Not
+    | Did
+    | InOrder
+    | TraitIs
+    | InSegment
+    | InList
+    | HasConsent
+    | Reachable
+    | LocalTime
+    | Percent
+    | Holds
 )
 
 
@@ -358,3 +377,4 @@ class Project:
     version: str
     files: Mapping[str, str]
     sources: tuple[SourceRule, ...] = ()
+    exclude: Condition | None = None  # of whom nothing is done

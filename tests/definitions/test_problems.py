@@ -58,7 +58,7 @@ def told(**files: str) -> list[str]:
         ("when: {percent: [20, 10]}", "1:7", "percent is [from, up to], the smaller first"),
         ("when: {percent: ten}", "1:17", "a percentage or [from, up to] is expected, not 'ten'"),
         ("when: {in: vp}", "1:12", "there is no segment 'vp' (did you mean vip?)"),
-        ("when: {in: list:staff}", "1:12", "not supported yet: in: list:NAME"),
+        ("when: {in: 'list:my staff'}", "1:12", "'my staff' can't be a name"),
         ("when: {consent: emial}", "1:17", "there is no channel 'emial' (did you mean email?)"),
         ("when: {consent: {purpose: x}}", "1:17", "'channel' is missing here"),
         ("when: {reachable: fax}", "1:19", "there is no channel 'fax' (allowed: email, sms, web)"),

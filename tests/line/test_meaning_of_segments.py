@@ -256,3 +256,35 @@ def test_a_machine_that_opens_a_mail_is_nobody_who_opened_it(lab: Lab) -> None:
         track("Email Opened", at(hours=1)),
     ]
     assert lab.simulate(opened, at(days=1)).changes("openers") == [(at(hours=1), "entered", "event")]
+
+
+def test_a_list_of_the_project_is_there_before_anything_happens(lab: Lab) -> None:
+    lab.files({"lists/vip.csv": "email,name\na@example.com,Ann\n", "lists/bots.txt": "user_id:u2\n"})
+    lab.segment("vips", "all: [{in: list:vip}, {not: {in: list:bots}}]")
+    lab.segment("bots", "in: list:bots")
+    events = [
+        track("Page Seen", at()),
+        identify(at(hours=1), traits={"email": "a@example.com"}),
+        track("Page Seen", at(hours=2), user="u2"),
+    ]
+    done = lab.simulate(events, at(days=1))
+    assert done.changes("vips") == [(at(hours=1), "entered", "merge")]
+    assert done.changes("bots") == [(at(hours=2), "entered", "event")]
+    assert len(done.people) == 2
+
+
+def test_staff_is_in_no_segment_and_gets_nothing(lab: Lab) -> None:
+    lab.files({"project.yaml": "name: shop\nexclude: {any: [{in: list:staff}, {trait: bot, equals: true}]}"})
+    lab.files({"lists/staff.txt": "user_id:u2\n"})
+    lab.segment("seen", "did: Page Seen")
+    lab.journey("hello", "enter: {event: Page Seen}\nsteps: [{wait: 1h}, {send: {template: hello, channels: [email]}}]")
+    people, context = ("u1", "u2", "u3"), granted("email")
+    events = [identify(at(), user, traits={"email": f"{user}@example.com"}, context=context) for user in people]
+    events += [track("Page Seen", at(hours=1), user=user) for user in people]
+    events += [identify(at(hours=1, minutes=30), user="u3", traits={"bot": True})]
+    done = lab.simulate(events, at(days=1))
+    assert [send["to"] for send in done.sends] == ["u1@example.com"]
+    assert [change["change"] for change in done.memberships] == ["entered", "entered", "left"]
+    told = [(decision["reason"], decision["detail"]) for decision in done.decisions]
+    assert ("not entered", "excluded by project.yaml") in told
+    assert ("exited", "excluded by project.yaml") in told

@@ -105,7 +105,8 @@ def span(value: Any) -> int:
     return _positive(_duration(value))
 
 
-def _name(value: str) -> str:
+def usable_name(value: str) -> str:
+    """A name as it is. Raises ValueError for what can't be one."""
     if not _NAME.fullmatch(value) or len(value) > 100:
         raise ValueError(f"{value!r} can't be a name; use letters, digits, _, - and . (at most 100 characters)")
     return value
@@ -126,7 +127,9 @@ _DURATION_SCHEMA = {"type": "string", "pattern": r"^(\d+[smhdw])+$", "examples":
 #: Milliseconds, written `30s 5m 6h 1d 2w`.
 Duration = Annotated[int, BeforeValidator(_duration), Field(json_schema_extra={**_DURATION_SCHEMA})]
 Span = Annotated[Duration, AfterValidator(_positive)]
-Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": r"^\w[\w.-]*$", "maxLength": 100})]
+Name = Annotated[
+    str, AfterValidator(usable_name), Field(json_schema_extra={"pattern": r"^\w[\w.-]*$", "maxLength": 100})
+]
 #: A dotted path into an event, such as `properties.cart_id`.
 EventPath = Annotated[str, AfterValidator(_path)]
 #: A CEL condition.

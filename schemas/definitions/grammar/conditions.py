@@ -178,9 +178,9 @@ class TraitIs(Part):
 
 
 class InThis(Part):
-    """The person is in another segment."""
+    """The person is in another segment, or in a static list."""
 
-    in_: str = Field(alias="in")
+    in_: str = Field(alias="in", description="The name of a segment, or list:NAME.")
 
 
 class ConsentTo(Part):

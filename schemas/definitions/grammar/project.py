@@ -17,6 +17,7 @@ from schemas.definitions.grammar.base import (
     by_shape,
     span,
 )
+from schemas.definitions.grammar.conditions import Condition
 
 
 class Holdout(Part):
@@ -37,6 +38,9 @@ class ProjectFile(Part):
     timezone: str = Field("UTC", description="IANA name, for people whose own zone is not known.")
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="ISO 4217.")
     holdout: Holdout | None = None
+    exclude: Condition | None = Field(
+        None, description="Staff, bots: people for whom this holds are in no segment and get nothing."
+    )
 
 
 class IdentifierRules(Part):
