@@ -7,7 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from sinks.clickhouse.engine import Warehouse, open_embedded
-from sinks.clickhouse.tables import COLUMNS
+from sinks.clickhouse.owners import reload
+
+#: all that hold rows of the line
+TABLES = (
+    "SELECT name FROM system.tables WHERE database = 'pathline' AND engine LIKE '%MergeTree' AND name != 'migrations'"
+)
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +25,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 @pytest.fixture
 def warehouse(engine: Warehouse) -> Warehouse:
     """The warehouse, empty."""
-    for table in COLUMNS:
-        engine.command(f"TRUNCATE TABLE pathline.{table}")
-    engine.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
-    return engine
+    return emptied(engine)
+
+
+def emptied(warehouse: Warehouse) -> Warehouse:
+    for table in warehouse.rows(TABLES):
+        warehouse.command(f"TRUNCATE TABLE pathline.{table['name']}")
+    reload(warehouse)
+    return warehouse

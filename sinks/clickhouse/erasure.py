@@ -13,6 +13,7 @@ from uuid import UUID
 from schemas.erasure import mark
 from schemas.records import Erasure
 from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.owners import reload
 from sinks.clickhouse.tables import COLUMNS, Row
 
 PERSON, SLOT, IDENTIFIER = "person", "slot", "identifier"
@@ -24,6 +25,8 @@ OWNERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "moves": ((SLOT, "slot"), (PERSON, "from_person"), (PERSON, "to_person")),
     "assignments": ((SLOT, "slot"),),
     "slot_owners": ((SLOT, "slot"),),
+    # after the table it is copied from
+    "settled_owners": ((SLOT, "slot"),),
     "refusals": ((IDENTIFIER, "a"), (IDENTIFIER, "b")),
     "decisions": ((PERSON, "person_id"),),
     "ledger": ((PERSON, "person_id"),),
@@ -93,7 +96,7 @@ def delete(warehouse: Warehouse, names: Names) -> None:
             statement = f"ALTER TABLE pathline.{table} DELETE WHERE {where} SETTINGS mutations_sync = 2"
             warehouse.command(statement, parameters)
             if table == "slot_owners":
-                warehouse.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
+                reload(warehouse)
 
 
 def remaining(warehouse: Warehouse, table: str, names: Names) -> int:

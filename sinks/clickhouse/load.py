@@ -12,8 +12,9 @@ from schemas.codec import BadRecord, Codec
 from schemas.records import Assignment, Event, Refusal, Update
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.erasure import Erasures
+from sinks.clickhouse.owners import put
 from sinks.clickhouse.rows import Rows, assignment_rows, event_row, refusal_row, update_rows, uuid_bytes
-from sinks.clickhouse.tables import Origin, Row, arrow
+from sinks.clickhouse.tables import Origin, Row
 
 CHUNK = 50_000
 
@@ -66,7 +67,7 @@ def load_events(
         known = {row[0] for row in new}
         counts.rejected += ((row[1], "of somebody who was erased") for row in fresh if row[0] not in known)
         if new:
-            warehouse.insert("events_raw", arrow("events_raw", new), _token(new))
+            put(warehouse, "events_raw", new, _token(new))
         counts.accepted += len(new)
         progress(counts)
     return counts
@@ -84,9 +85,7 @@ def load_identity(warehouse: Warehouse, found: Iterable[Assignment | Refusal | U
             tables.setdefault(table, []).append(row)
     for table, found_rows in tables.items():
         rows = erasures.kept(table, found_rows)
-        warehouse.insert(table, arrow(table, rows), _token(rows))
-    if "slot_owners" in tables:
-        warehouse.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
+        put(warehouse, table, rows, _token(rows))
     return number
 
 

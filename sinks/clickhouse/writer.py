@@ -36,8 +36,9 @@ from sinks.clickhouse.committed import current
 from sinks.clickhouse.crash import crash_point
 from sinks.clickhouse.engine import Warehouse, transient
 from sinks.clickhouse.erasure import Erasures, Names, delete
+from sinks.clickhouse.owners import put
 from sinks.clickhouse.rows import erasure_of, rows_of
-from sinks.clickhouse.tables import Origin, arrow, furthest
+from sinks.clickhouse.tables import Origin, furthest
 from sinks.clickhouse.views import define
 
 GROUP = "sink"
@@ -316,13 +317,9 @@ class Writer:
             rows = self._erasures.kept(table, found)
             if not rows:
                 continue
-            data, token = arrow(table, rows), range_.token(batch.partition)
             # the token makes repeating harmless
-            self._patiently(table, partial(self._warehouse.insert, table, data, token))
+            self._patiently(table, partial(put, self._warehouse, table, rows, range_.token(batch.partition)))
             metrics.ROWS.labels(table).inc(len(rows))
-        if "slot_owners" in batch.rows:
-            # dictionaries of the embedded engine never refresh by themselves
-            self._warehouse.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
         if "definitions" in batch.rows:
             self._patiently("views", partial(define, self._warehouse))
 

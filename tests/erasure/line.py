@@ -23,8 +23,9 @@ from schemas.records import Assertion, Event, LinkEnvelope, SendCommand
 from sinks.clickhouse.batches import Batch
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.erasure import Erasures, Names, delete
+from sinks.clickhouse.owners import put
 from sinks.clickhouse.rows import erasure_of, rows_of
-from sinks.clickhouse.tables import Origin, arrow
+from sinks.clickhouse.tables import Origin
 
 CODEC = Codec()
 
@@ -106,7 +107,7 @@ class Whole:
                 kept = erasures.kept(table, rows)
                 if kept:
                     token = f"{record.topic}-{record.partition}-{record.offset}-{table}"
-                    self.warehouse.insert(table, arrow(table, kept), token)
+                    put(self.warehouse, table, kept, token)
             for erasure in batch.erasures:
                 delete(self.warehouse, Names.of(erasure))
                 erasures.refresh()

@@ -13,8 +13,9 @@ from schemas.identifiers import person_id, slot_of
 from schemas.records import Change, Decision, Event, SendCommand, Update, Wire
 from schemas.topics import DECISIONS, UPDATES, outbound
 from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.owners import put
 from sinks.clickhouse.rows import rows_of
-from sinks.clickhouse.tables import Origin, arrow
+from sinks.clickhouse.tables import Origin
 
 #: 2026-03-01 00:00:00 UTC
 T0 = 1_772_323_200_000
@@ -107,9 +108,7 @@ def fill(warehouse: Warehouse, records: Iterable[Wire], first: int = 0) -> None:
         for table, row in rows_of(CODEC, Origin(topic, 0, offset), CODEC.encode(record)):
             batches.setdefault(table, []).append(row)
     for table, rows in batches.items():
-        warehouse.insert(table, arrow(table, rows), f"test-{table}-{first}-{len(rows)}-{hash(tuple(map(str, rows)))}")
-    if "slot_owners" in batches:
-        warehouse.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
+        put(warehouse, table, rows, f"test-{table}-{first}-{len(rows)}-{hash(tuple(map(str, rows)))}")
 
 
 def topic_of(record: Wire) -> str:

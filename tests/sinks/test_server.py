@@ -11,8 +11,8 @@ from docker.errors import DockerException
 from testcontainers.core.container import DockerContainer
 
 from sinks.clickhouse.engine import Warehouse, WarehouseError, open_server
-from sinks.clickhouse.tables import COLUMNS
 from tests.sinks import test_rows, test_transitions
+from tests.warehouse import emptied
 
 IMAGE = "clickhouse/clickhouse-server:25.8"
 START_SECONDS = 60
@@ -43,10 +43,7 @@ def server() -> Iterator[Warehouse]:
     ids=lambda holds: holds.__name__.removeprefix("test_"),
 )
 def test_on_a_server(server: Warehouse, holds: Callable[[Warehouse], None]) -> None:
-    for table in COLUMNS:
-        server.command(f"TRUNCATE TABLE pathline.{table}")
-    server.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
-    holds(server)
+    holds(emptied(server))
 
 
 def _opened(dsn: str) -> Warehouse:
