@@ -46,14 +46,15 @@ def reached(name: str) -> int:
 
 def depth(event: Mapping[str, Any]) -> int:
     """How far a receipt (as expressions see it) shows the message got, `SENT` when it is no receipt."""
-    return min(reached(event["name"]), DELIVERED) if _is_machine(event) else reached(event["name"])
+    return min(reached(event["name"]), DELIVERED) if is_machine(event) else reached(event["name"])
 
 
 def by_machine(event: Mapping[str, Any]) -> bool:
     """Whether a machine (prefetch, scanner) opened or clicked: that counts as delivered only."""
-    return reached(event["name"]) > DELIVERED and _is_machine(event)
+    return reached(event["name"]) > DELIVERED and is_machine(event)
 
 
-def _is_machine(event: Mapping[str, Any]) -> bool:
+def is_machine(event: Mapping[str, Any]) -> bool:
+    """Whether a receipt was caused by a machine."""
     properties = event.get("properties")
     return isinstance(properties, Mapping) and properties.get("machine") is True

@@ -127,8 +127,11 @@ class _Decision:
         known = self.project.channels
         named = self.step.channels or tuple(name for name, channel in known.items() if channel.kind == "send")
         channels = [known[name] for name in named if name not in self.tried]
-        if self.step.choice == "cheapest":
+        if self.step.choice in ("cheapest", "preferred"):
             channels.sort(key=lambda channel: (channel.cost, channel.name))
+        if self.step.choice == "preferred":
+            order = {name: place for place, name in enumerate(self.person.profile.affinity)}
+            channels.sort(key=lambda channel: order.get(channel.name, len(order)))
         return channels
 
     def _held_out(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from processors.segments.affinity import coming, ranked
 from processors.segments.marks import tally
 from processors.segments.sequences import standing
 from processors.segments.view import View
@@ -24,6 +25,7 @@ from schemas.definitions.model import (
     LocalTime,
     Not,
     Percent,
+    Prefers,
     Reachable,
     TraitIs,
     Window,
@@ -75,6 +77,8 @@ def explain(condition: Condition, view: View, member: Mapping[str, int], now: in
         case Reachable(channel):
             known = len(view.reached_by(channel))
             return f"{known} address{'' if known == 1 else 'es'} for {channel}"
+        case Prefers():
+            return f"prefers {', then '.join(ranked(view.engagements, now)) or 'no channel'}"
         case LocalTime():
             return f"{time_text(now, view.clock)} in {view.clock.key}"
         case Percent(_, _, of):
@@ -137,6 +141,10 @@ def _answer_percent(one: Percent, view: View, member: Mapping[str, int], now: in
     return Answer(one.low <= view.lot(one.of) < one.high)
 
 
+def _answer_prefers(one: Prefers, view: View, member: Mapping[str, int], now: int) -> Answer:
+    return Answer(ranked(view.engagements, now)[:1] == [one.channel], coming(view.engagements, now))
+
+
 #: how each kind of condition is answered; `plan.prepare` lets no other kind into a segment
 _ANSWERS: dict[type, Callable[[Any, View, Mapping[str, int], int], Answer]] = {
     All: _answer_all,
@@ -149,6 +157,7 @@ _ANSWERS: dict[type, Callable[[Any, View, Mapping[str, int], int], Answer]] = {
     TraitIs: _answer_trait,
     HasConsent: _answer_consent,
     Reachable: _answer_reachable,
+    Prefers: _answer_prefers,
     LocalTime: _answer_time,
     Percent: _answer_percent,
 }

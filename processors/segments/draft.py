@@ -156,7 +156,7 @@ class Draft:
             return None
         if not (always or self._changed or not self._profile):
             return None
-        data = profile(self.person_id, self.view, self._member)
+        data = profile(self.person_id, self.view, self._member, self.last)
         known, self._profile, self._changed = self._profile, digest(data), False
         return data if always or known != self._profile else None
 
@@ -221,6 +221,7 @@ def _needed(state: State | None, plan: Plan) -> State | None:
         occurrences=_only(state.occurrences, plan.rules.keys()),
         history=_only(state.history, plan.held.keys()),
         sequences=_only(state.sequences, orderings),
+        engagements=state.engagements if plan.affinity else (),
     )
 
 

@@ -7,11 +7,22 @@ from typing import Any
 
 import msgspec
 
-from processors.segments import consents, occurrences
+from processors.segments import affinity, consents, occurrences
 from processors.segments.marks import matches, name_of, trimmed, within
-from processors.segments.model import NEVER, Choice, Listed, Mark, State, Trait, newer_choice, newer_listed, wider_scope
-from processors.segments.plan import ADDRESS, CONSENT, FIRST, ZONE, Counter, Ordering
-from processors.segments.receipts import kind_of, receipt
+from processors.segments.model import (
+    NEVER,
+    Choice,
+    Listed,
+    Mark,
+    State,
+    Trait,
+    joined_engagements,
+    newer_choice,
+    newer_listed,
+    wider_scope,
+)
+from processors.segments.plan import ADDRESS, AFFINITY, CONSENT, FIRST, ZONE, Counter, Ordering
+from processors.segments.receipts import Receipt, kind_of, receipt
 from processors.segments.sequences import steps_of, with_moment
 from processors.segments.view import ZONES, View
 from schemas import lists
@@ -70,6 +81,8 @@ class Fold:
             self._suppress(list(consents.suppressions(told, self._view.addresses, plan)))
         if said:
             self._choose(said)
+        if plan.affinity and (told is not None or event.name in plan.purchases):
+            self._engage(told)
         self._use(0 if told is not None else event.occurred_at)
         if event.name in plan.rules or event.name in plan.undoes:
             for name, key in occurrences.concerned(event, self._document, plan):
@@ -143,6 +156,16 @@ class Fold:
             suppressed[address] = wider_scope(suppressed.get(address, scope), scope)
         if suppressed != self._old.suppressed:
             self._new["suppressed"] = suppressed
+            self.profile = True
+
+    def _engage(self, told: Receipt | None) -> None:
+        """The person answered in a channel, or bought."""
+        before = self._old.engagements
+        new = tuple(affinity.engagements(self._event, self._document, told, self._plan))
+        after = affinity.newest(joined_engagements(before, new))
+        if after != before:
+            self._new["engagements"] = after
+            self.keys.add(AFFINITY)
             self.profile = True
 
     def _use(self, at: int) -> None:

@@ -26,6 +26,8 @@ NEVER = LATEST + 1
 Mark = tuple[int, int]
 #: An event that can be a step of a sequence: (when, what it is called, the steps it can be as bits).
 Moment = tuple[int, int, int]
+#: Something done in a channel: (when, what it is called, channel, what it is worth); a purchase may have no channel.
+Engagement = tuple[int, int, str, int]
 #: What a choice is about: (address or "" for the person, channel or "" for all, purpose or "" for all).
 Subject = tuple[str, str, str]
 
@@ -85,7 +87,8 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     `suppressed` is the scope by address; `zone` the newest time zone of a context. `counted` has the marks by counting
     condition, `occurrences` those of events with `same` by event name and value; `history`
     the values of traits that conditions with `held_for` ask about, in order of time; `sequences` the events that can be
-    steps, by sequence and value of its `same`; `lists` what was said of (list, identifier)."""
+    steps, by sequence and value of its `same`; `lists` what was said of (list, identifier); `engagements` what was done
+    in channels, in order of time."""
 
     first_seen: int
     traits: dict[str, Trait] = {}
@@ -98,6 +101,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     history: dict[str, tuple[Trait, ...]] = {}
     sequences: dict[str, dict[str, tuple[Moment, ...]]] = {}
     lists: dict[tuple[str, str], Listed] = {}
+    engagements: tuple[Engagement, ...] = ()
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -149,6 +153,7 @@ def join(a: State, b: State) -> State:
         history=merged(a.history, b.history, joined_history),
         sequences=merged(a.sequences, b.sequences, lambda x, y: merged(x, y, joined_moments)),
         lists=merged(a.lists, b.lists, newer_listed),
+        engagements=joined_engagements(a.engagements, b.engagements),
     )
 
 
@@ -193,6 +198,14 @@ def joined_marks(a: tuple[Mark, ...], b: tuple[Mark, ...]) -> tuple[Mark, ...]:
 def joined_moments(a: tuple[Moment, ...], b: tuple[Moment, ...]) -> tuple[Moment, ...]:
     """Events of both in order of time, each name once."""
     return tuple(sorted({one[1]: one for one in (*a, *b)}.values()))
+
+
+def joined_engagements(a: tuple[Engagement, ...], b: tuple[Engagement, ...]) -> tuple[Engagement, ...]:
+    """Those of both in order of time, each name once, at its earliest."""
+    first: dict[int, Engagement] = {}
+    for one in sorted((*a, *b)):
+        first.setdefault(one[1], one)
+    return tuple(sorted(first.values()))
 
 
 def joined_history(a: tuple[Trait, ...], b: tuple[Trait, ...]) -> tuple[Trait, ...]:

@@ -28,12 +28,14 @@ from schemas.definitions.model import (
     LocalTime,
     Not,
     Percent,
+    Prefers,
     Project,
     Reachable,
     Segment,
     TraitIs,
     Window,
 )
+from schemas.definitions.steps import sends
 from schemas.traits import DATED
 
 #: Where the amount of an order or refund stands when `revenue` does not say otherwise.
@@ -43,6 +45,9 @@ CONSENT = "consent"
 ADDRESS = "address"
 ZONE = "zone"
 FIRST = "first"
+AFFINITY = "affinity"
+#: What counts as a purchase beside events with `revenue` in events.yaml.
+PURCHASE = "Order Completed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ class Plan:
     `readers` gives the positions that depend on a key; `counters`, `orderings` and `rules` are by event name, `undoes`
     the rules whose occurrences an event takes back, `asked` the parts of an event that decide about its occurrences.
     `horizons` is how long occurrences of an event matter, None for ever; `held` how far back the values of a trait do;
-    `names` are those of the channels.
+    `names` are those of the channels; `affinity` is whether it matters which of them a person prefers, `purchases` the
+    events that then count as one, with their rule if there is one.
     """
 
     version: str
@@ -89,6 +95,8 @@ class Plan:
     held: Mapping[str, int]
     positions: Mapping[str, int]
     names: frozenset[str]
+    affinity: bool
+    purchases: Mapping[str, EventRule | None]
 
 
 def prepare(project: Project) -> Plan:
@@ -152,11 +160,18 @@ def prepare(project: Project) -> Plan:
         held=held,
         positions={segment.name: position for position, segment in enumerate(segments)},
         names=frozenset(project.channels),
+        affinity=AFFINITY in readers or any(send.choice == "preferred" for send in sends(project)),
+        purchases={
+            PURCHASE: project.events.get(PURCHASE),
+            **{name: rule for name, rule in project.events.items() if rule.revenue is not None},
+        },
     )
 
 
 #: The plan of a line to which nothing was published yet: events pass through, nobody is in anything.
-NOTHING = Plan("", "UTC", IdentityRules({}, frozenset()), {}, (), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, frozenset())
+NOTHING = Plan(
+    "", "UTC", IdentityRules({}, frozenset()), {}, (), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, frozenset(), False, {}
+)
 
 
 def fingerprint(condition: Did | InOrder) -> str:
@@ -238,6 +253,8 @@ def _reads(condition: Condition) -> tuple[str, ...]:
             return CONSENT, ADDRESS
         case Reachable():
             return (ADDRESS,)
+        case Prefers():
+            return (AFFINITY,)
         case LocalTime():
             return (ZONE,)
         case Percent():

@@ -7,11 +7,13 @@ from hashlib import blake2b
 
 import orjson
 
+from processors.segments.affinity import ranked
 from processors.segments.view import View
 
 
-def profile(person_id: str, view: View, segments: Iterable[str]) -> bytes:
-    """The profile of a person: traits, segments, consents, addresses, suppressions, time zone, first event."""
+def profile(person_id: str, view: View, segments: Iterable[str], now: int) -> bytes:
+    """The profile of a person: traits, segments, consents, addresses, suppressions, time zone, first event, channels
+    in the order in which the person prefers them."""
     return orjson.dumps(
         {
             "person_id": person_id,
@@ -22,6 +24,7 @@ def profile(person_id: str, view: View, segments: Iterable[str]) -> bytes:
             "suppressed": view.suppressed,
             "timezone": view.zone,
             "first_seen": view.first_seen,
+            "affinity": ranked(view.engagements, now),
         },
         option=orjson.OPT_SORT_KEYS,
     )

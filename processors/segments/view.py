@@ -9,17 +9,19 @@ from hashlib import blake2b
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from processors.segments import occurrences
+from processors.segments import affinity, occurrences
 from processors.segments.marks import span
 from processors.segments.model import (
     NEVER,
     Choice,
+    Engagement,
     Mark,
     Moment,
     Occurrence,
     State,
     Subject,
     Trait,
+    joined_engagements,
     joined_history,
     joined_marks,
     joined_moments,
@@ -156,6 +158,12 @@ class View:
         """Addresses of a channel."""
         known = self.plan.channels.get(channel)
         return [] if known is None else [a for type in known.identifiers for a in self.addresses.get(type, ())]
+
+    @cached_property
+    def engagements(self) -> tuple[Engagement, ...]:
+        """What the person did in channels lately, in order of time."""
+        told = reduce(joined_engagements, (s.engagements for s in self._states), tuple[Engagement, ...]())
+        return affinity.newest(told)
 
     def reported(self, name: str, key: str) -> bool:
         """Whether an occurrence of an event was reported, whatever was undone of it since."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from schemas.definitions.model import Branch, Project, Send, Split, Step, WaitFor
+from schemas.definitions.model import Project
+from schemas.definitions.steps import sends
 from schemas.definitions.templates import parts_for
 
 
 def advice(project: Project) -> list[str]:
     """Notes on a checked project, each a sentence."""
-    sends = [send for journey in project.journeys.values() for send in _sends(journey.steps)]
+    sent = list(sends(project))
     sending = {name for name, channel in project.channels.items() if channel.kind == "send"}
-    used = {channel for send in sends for channel in send.channels or sending}
+    used = {channel for send in sent for channel in send.channels or sending}
     notes = [
         f"channel {name} has no connector: in a running line its messages wait in outbound.{name}"
         for name in sorted(used)
@@ -26,26 +25,10 @@ def advice(project: Project) -> list[str]:
         known = [project.identity.types[type] for type in channel.identifiers if type in project.identity.types]
         if name in used and known and all(type.hash for type in known):
             notes.append(f"channel {name} reaches nobody: of {known[0].name} only a hash is kept")
-    for name in sorted(project.templates.keys() - {send.template for send in sends}):
+    for name in sorted(project.templates.keys() - {send.template for send in sent}):
         notes.append(f"template {name} is not used by any journey")
-    by_mail = {send.template for send in sends if "email" in (send.channels or sending)}
+    by_mail = {send.template for send in sent if "email" in (send.channels or sending)}
     for name in sorted(by_mail & project.templates.keys()):
         if "subject" not in parts_for(project.templates[name], "email"):
             notes.append(f"template {name} has no subject: e-mails show the first line of their text")
     return notes
-
-
-def _sends(steps: tuple[Step, ...]) -> Iterator[Send]:
-    for step in steps:
-        match step:
-            case Send():
-                yield step
-            case WaitFor():
-                yield from _sends(step.then)
-                yield from _sends(step.on_timeout)
-            case Branch():
-                for arm in step.arms:
-                    yield from _sends(arm.steps)
-            case Split():
-                for _, _, inner in step.arms:
-                    yield from _sends(inner)

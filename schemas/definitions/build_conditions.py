@@ -23,6 +23,7 @@ from schemas.definitions.model import (
     LocalTime,
     Not,
     Percent,
+    Prefers,
     Reachable,
     TraitIs,
     Window,
@@ -78,6 +79,10 @@ class ConditionBuilder:
             case written.PercentOf():
                 low, high = part.percent if isinstance(part.percent, list) else (0, part.percent)
                 return Percent(low, high, part.of or self._owner)
+            case written.PrefersChannel():
+                sending = [name for name, channel in self._names.channels.items() if channel.kind == "send"]
+                refer("channel to send by", part.prefers, sending, self._findings, part.at("prefers"))
+                return Prefers(part.prefers)
             case written.CelHolds():
                 return self._holds(part)
             case _:

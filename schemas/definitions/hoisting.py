@@ -17,6 +17,7 @@ from schemas.definitions.model import (
     InSegment,
     Not,
     Percent,
+    Prefers,
     Segment,
     TraitIs,
 )
@@ -25,7 +26,7 @@ HIDDEN = "~"
 #: Who is in this one is in no other segment and in no journey: `exclude` of project.yaml.
 EXCLUDED = f"{HIDDEN}excluded"
 #: What the profile does not say.
-_OF_HISTORY = (Did, InList, InOrder, Percent)
+_OF_HISTORY = (Did, InList, InOrder, Percent, Prefers)
 
 
 class Hoist:

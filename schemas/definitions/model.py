@@ -124,6 +124,13 @@ class Percent:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefers:
+    """The channel the person answers in most."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
 class Holds:
     """A CEL expression over `entry`, `event`, `person.traits` and `now`; in journeys only."""
 
@@ -143,6 +150,7 @@ Condition = (
     | Reachable
     | LocalTime
     | Percent
+    | Prefers
     | Holds
 )
 
@@ -216,8 +224,8 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """`channels` in order, or one of cheapest, all as `choice`; with `until` (a receipt: opened, clicked, delivered)
-    and `within` the next channel is tried when it did not come."""
+    """`channels` in order, or one of cheapest, preferred, all as `choice`; with `until` (a receipt: opened, clicked,
+    delivered) and `within` the next channel is tried when it did not come."""
 
     id: str
     template: str

@@ -28,6 +28,7 @@ from schemas.definitions.model import (
     InOrder,
     InSegment,
     Not,
+    Prefers,
     Reachable,
     Send,
     Split,
@@ -72,6 +73,7 @@ def steps(text: str) -> tuple[Step, ...]:
             "when: {did: A, each: properties.products, where: item.x > 1}",
             Did(("A",), compile("item.x > 1"), each="properties.products"),
         ),
+        ("when: {prefers: email}", Prefers("email")),
         ("when: {did_in_order: [A, [B, C]]}", InOrder((Did(("A",)), Did(("B", "C"))))),
         (
             "when: {did_in_order: [A, {did: B, where: event.properties.x > 1}], within: 1d, same: properties.y}",
@@ -123,6 +125,7 @@ def test_conditions(text: str, expected: Condition) -> None:
         ),
         ("- send: {template: hello, channels: [sms, email]}", Send("1", "hello", ("sms", "email"))),
         ("- send: {template: hello, channels: cheapest}", Send("1", "hello", (), "cheapest")),
+        ("- send: {template: hello, channels: preferred}", Send("1", "hello", (), "preferred")),
         ("- send: {template: hello, channels: all}", Send("1", "hello", (), "all")),
         ("- send: {template: hello, channels: sms}", Send("1", "hello", ("sms",))),
         (
@@ -370,7 +373,6 @@ def test_the_examples_of_the_language_are_sound_or_not_supported_yet() -> None:
     assert [str(problem) for problem in problems(**EXAMPLES)] == [
         "journeys/abandoned_cart.yaml:25:5: not supported yet: emit",
         "segments/lapsing_buyers.yaml:13:7: not supported yet: sum",
-        "segments/lapsing_buyers.yaml:19:7: not supported yet: prefers",
         "segments/lapsing_buyers.yaml:20:7: not supported yet: rfm",
         "segments/lapsing_buyers.yaml:21:7: not supported yet: predicts",
         "segments/lapsing_buyers.yaml:22:1: not supported yet: sync",

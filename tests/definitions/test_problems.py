@@ -74,7 +74,7 @@ def told(**files: str) -> list[str]:
         ("when: {did_in_order: [A, B], within: 1d, from: 2024-05-01}", "1:7", "one window only, not within and from"),
         ("when: {did: A, each: products}", "1:22", "an event has no 'products' (did you mean properties.products?)"),
         ("when: {did: A, where: item.price > 1}", "1:23", "there is no 'item' here"),
-        ("when: {prefers: web_push}", "1:7", "not supported yet: prefers"),
+        ("when: {prefers: web}", "1:17", "there is no channel to send by 'web' (allowed: email, sms)"),
         ("when: {rfm: {monetary: 5}}", "1:7", "not supported yet: rfm"),
         ("when: {predicts: {purchase: 30d}}", "1:7", "not supported yet: predicts"),
         ("when: {did: A}\nsync: [google_ads]", "2:1", "not supported yet: sync"),

@@ -112,6 +112,21 @@ def test_cheapest_and_all(lab: Lab) -> None:
     ]
 
 
+def test_the_channel_the_person_answers_in_comes_first_then_the_cheapest(lab: Lab) -> None:
+    lab.journey("j", NOW.replace("[email]", "preferred"))
+    lab.customer(consent=("sms", "email"))
+    profile = lab.profiles["user_id:u1"]
+    profile["addresses"]["phone"] = ["+380501234567"]
+    go(lab, at())
+    for hour, affinity in enumerate((["sms"], ["email", "sms"], ["web"]), 1):
+        profile["affinity"] = affinity
+        go(lab, at(hours=hour))
+    assert [s.channel for s in lab.sends()] == ["email", "sms", "email", "email"]
+    profile.update(affinity=["sms", "email"], addresses={"email": profile["addresses"]["email"]})
+    go(lab, at(hours=9))
+    assert [s.channel for s in lab.sends()][4:] == ["email"], "who can't be reached there is reached elsewhere"
+
+
 # --- caps and priority -----------------------------------------------------------------------------------------------
 
 

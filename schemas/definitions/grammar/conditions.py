@@ -27,11 +27,11 @@ DAY = UNITS["d"]
 
 KINDS = (
     *("all", "any", "not", "did", "did_in_order", "trait", "in"),
-    *("consent", "reachable", "time", "percent", "cel"),
+    *("consent", "reachable", "prefers", "time", "percent", "cel"),
 )
 LATER = (
     *("sum", "average", "min", "max", "distinct", "first", "last", "most_frequent"),
-    *("prefers", "rfm", "predicts"),
+    *("rfm", "predicts"),
 )
 #: of `did_in_order`
 MAX_STEPS = 16
@@ -244,6 +244,12 @@ class PercentOf(Part):
         return self
 
 
+class PrefersChannel(Part):
+    """The channel in which the person answers most: opens, clicks, replies, purchases."""
+
+    prefers: Name
+
+
 class CelHolds(Part):
     """A CEL condition; in journeys only."""
 
@@ -260,6 +266,7 @@ Condition = Annotated[
     | Annotated[InThis, Tag("<in>")]
     | Annotated[Consent, Tag("<consent>")]
     | Annotated[ReachableBy, Tag("<reachable>")]
+    | Annotated[PrefersChannel, Tag("<prefers>")]
     | Annotated[TimeIs, Tag("<time>")]
     | Annotated[PercentOf, Tag("<percent>")]
     | Annotated[CelHolds, Tag("<cel>")],

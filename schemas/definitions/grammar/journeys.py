@@ -26,8 +26,8 @@ from schemas.definitions.yaml12 import Mapping
 
 STEPS = ("wait", "wait_for", "branch", "send", "split", "update", "exit")
 LATER_STEPS = ("emit", "call", "task", "start", "repeat", "add_to", "remove_from")
-CHOICES = ("cheapest", "all")
-LATER_CHOICES = ("preferred", "best")
+CHOICES = ("cheapest", "preferred", "all")
+LATER_CHOICES = ("best",)
 RECEIPTS = ("delivered", "opened", "clicked")
 
 
@@ -197,7 +197,7 @@ class SendOver(Part):
     channels: Annotated[
         Annotated[str, Tag("<text>")] | Annotated[list[Name], Tag("<list>"), Field(min_length=1)],
         by_shape(f"a list of channels or one of {', '.join(CHOICES)} is expected", "text", "list"),
-    ] = Field("cheapest", description="Channels in order, or cheapest, or all.")
+    ] = Field("cheapest", description="Channels in order, or cheapest, preferred or all.")
     until: Literal["delivered", "opened", "clicked"] | None = Field(
         None, description="Goes on to the next channel when this receipt did not come."
     )

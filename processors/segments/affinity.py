@@ -1,0 +1,75 @@
+"""Which channel a person answers in: opens, clicks, replies and purchases, each worth half of before after a half-life.
+
+All decay alike, so scores change but their order does not: only events change which channel is preferred. Seen so, the
+score can be told from any instant (forward decay: Cormode, Shkapenyuk, Srivastava, Xu, ICDE 2009). The newest
+engagements decide; those of all slots are among the newest of each, so slots join in any order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import fsum
+from typing import Any
+
+from processors.segments.marks import name_of, value_name
+from processors.segments.model import Engagement
+from processors.segments.plan import Plan
+from processors.segments.receipts import Receipt
+from schemas.definitions.expressions import lookup
+from schemas.receipts import CLICKED, ENDINGS, OPENED, REACH_MS, is_machine
+from schemas.records import Event
+
+HALF_LIFE_MS = 30 * 86_400_000
+#: So many are kept; older ones are worth little beside them.
+NEWEST = 50
+#: What an engagement is worth, by its kind.
+OPEN, CLICK, REPLY, PURCHASE = 1, 3, 5, 10
+
+
+def engagements(event: Event, document: Mapping[str, Any], receipt: Receipt | None, plan: Plan) -> Iterator[Engagement]:
+    """What an event says of channels; a purchase elsewhere counts for the channel answered in before it."""
+    at = event.occurred_at
+    if event.name in plan.purchases:
+        rule = plan.purchases[event.name]
+        order = None if rule is None or rule.same is None else value_name(lookup(document, rule.same))
+        name = name_of(event.event_id if order is None else f"{event.name} {order}")
+        sending = event.channel in plan.channels and plan.channels[event.channel].kind == "send"
+        yield at, name, event.channel if sending else "", PURCHASE
+    elif receipt is not None and not is_machine(document):
+        word = event.name.rpartition(" ")[2]
+        worth = REPLY if word == "Replied" else {CLICKED: CLICK, OPENED: OPEN}.get(ENDINGS.get(word, 0))
+        if worth is not None:
+            for channel in receipt.channels:
+                yield at, name_of(f"{event.event_id} {channel}"), channel, worth
+
+
+def newest(engagements: tuple[Engagement, ...]) -> tuple[Engagement, ...]:
+    """Those that decide."""
+    return engagements[-NEWEST:]
+
+
+def ranked(engagements: Sequence[Engagement], now: int) -> list[str]:
+    """Channels by their scores at `now`, the highest first; at equal scores by name."""
+    past = [one for one in engagements if one[0] <= now]
+    worth = defaultdict[str, list[float]](list)
+    for at, channel, points in _placed(past):
+        worth[channel].append(points * 2.0 ** ((at - past[-1][0]) / HALF_LIFE_MS))
+    return sorted(worth, key=lambda channel: (-fsum(worth[channel]), channel))
+
+
+def coming(engagements: Iterable[Engagement], now: int) -> int | None:
+    """When the next engagement from the future counts."""
+    return min((one[0] for one in engagements if one[0] > now), default=None)
+
+
+def _placed(past: Sequence[Engagement]) -> Iterator[tuple[int, str, int]]:
+    """(when, channel, worth), a purchase in the channel that the person answered in last, shortly before it."""
+    answered: tuple[int, str] | None = None
+    for at, _, channel, points in past:
+        if channel:
+            if points != PURCHASE:
+                answered = at, channel
+            yield at, channel, points
+        elif answered is not None and at - answered[0] <= REACH_MS:
+            yield at, answered[1], points

@@ -1,0 +1,107 @@
+"""Channel affinity: `prefers`, and the order in which `channels: preferred` tries them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.segments.affinity import HALF_LIFE_MS, NEWEST, newest, ranked
+from processors.segments.model import Engagement, joined_engagements
+from schemas.definitions.model import EventRule, Not, Prefers
+from schemas.records import Event
+from tests.segments.lab import CHANNELS, D, H, Line, event, project
+
+T = 1_700_000_000_000
+COOKIE = "anonymous_id:c#0"
+
+
+def line(*rules: EventRule) -> Line:
+    made = project({"mail": Prefers("email"), "texts": Prefers("sms"), "not_mail": Not(Prefers("email"))}, rules)
+    return Line(replace(made, channels=CHANNELS))
+
+
+def told(name: str, at: int, **more: object) -> Event:
+    return event(name, at, channel="web", **more)
+
+
+def test_a_click_outweighs_two_opens_and_a_reply_both_until_they_have_faded() -> None:
+    shop = line()
+    shop.happen(told("Email Opened", T), told("Email Opened", T + 1), told("SMS Link Clicked", T + 2))
+    assert shop.story("mail") == [(T, "entered", "event"), (T + 2, "left", "event")]
+    assert shop.profile()["affinity"] == ["sms", "email"]
+    shop.happen(told("Email Replied", T + 3))
+    assert shop.story("texts") == [(T + 2, "entered", "event"), (T + 3, "left", "event")]
+    shop.happen(told("SMS Opened", T + 3 + 2 * HALF_LIFE_MS))
+    assert shop.story("texts")[2:] == [(T + 3 + 2 * HALF_LIFE_MS, "entered", "event")]
+    shop.until(T + 2_000 * D)
+    assert shop.story("mail")[2:] == [(T + 3, "entered", "event"), (T + 3 + 2 * HALF_LIFE_MS, "left", "event")]
+    assert shop.changes[-2][1].reason == "SMS Opened; prefers sms, then email"
+
+
+def test_deliveries_machines_and_visits_say_nothing() -> None:
+    shop = line()
+    shop.happen(told("Email Delivered", T), told("Email Opened", T + 1, properties={"machine": True}), told("View", T))
+    assert shop.profile()["affinity"] == []
+    assert shop.story("not_mail") == [(T, "entered", "event")]
+
+
+def test_a_purchase_counts_for_the_channel_answered_in_within_three_days_before_it_and_once() -> None:
+    rule = EventRule("Order", same="properties.order_id", revenue="properties.total")
+    shop = line(rule)
+    order = {"order_id": 1}
+    shop.happen(
+        told("SMS Opened", T), told("Email Opened", T + 1), told("Email Opened", T + 2), told("SMS Opened", T + 3)
+    )
+    assert shop.profile()["affinity"] == ["email", "sms"]
+    shop.happen(told("Order", T + 72 * H + 3, properties=order))
+    assert shop.profile()["affinity"] == ["sms", "email"]
+    shop.happen(told("Order", T + 80 * H, properties={"order_id": "1"}, source="till"))
+    shop.happen(event("Order", T + 90 * H, channel="email", properties={"order_id": 2}))
+    shop.happen(told("Order Completed", T + 200 * H))
+    assert shop.profile()["affinity"] == ["email", "sms"]
+
+
+def test_what_another_slot_did_counts_from_the_merge_on_and_goes_with_it() -> None:
+    shop = line()
+    shop.happen(told("SMS Replied", T), person="C", slot=COOKIE)
+    shop.happen(told("Email Opened", T + 1))
+    shop.move("C", "P", {COOKIE: 2}, at=T + 2)
+    assert shop.profile()["affinity"] == ["sms", "email"]
+    shop.move("P", "C", {COOKIE: 3}, at=T + 3, reason="split")
+    assert shop.profile()["affinity"] == ["email"]
+    assert [c for _, c, _ in shop.story("mail")] == ["entered", "left", "entered"]
+
+
+def test_an_answer_from_the_future_counts_when_its_time_comes() -> None:
+    shop = line()
+    shop.happen(told("Email Opened", T), told("SMS Replied", T + H, received_at=T + 1))
+    shop.until(T + D)
+    assert shop.story("texts") == [(T + H, "entered", "timer")]
+
+
+def test_nothing_is_kept_when_no_definition_asks() -> None:
+    shop = Line(project({}))
+    shop.happen(told("Email Opened", T))
+    state = shop.person().slots.held["user_id:u1#0"].state
+    assert state is not None
+    assert state.engagements == ()
+
+
+engagements = st.lists(
+    st.tuples(st.integers(0, 90 * D), st.integers(0, 200), st.sampled_from(["", "email", "sms"]), st.just(3)),
+    max_size=2 * NEWEST,
+    unique_by=lambda one: one[1],
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(engagements, st.data())
+def test_however_they_are_spread_over_slots_the_newest_decide(told: list[Engagement], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(told)))
+    slots = [newest(tuple(sorted(part))) for part in (told[:cut], told[cut:])]
+    together = newest(tuple(sorted(told)))
+    assert newest(joined_engagements(*slots)) == newest(joined_engagements(*reversed(slots))) == together
+    assert newest(joined_engagements(together, slots[0])) == together
+    assert ranked(together, 91 * D) == ranked(together, 9_000 * D), "time alone changes no order"
