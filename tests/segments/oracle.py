@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import pairwise, product
 from typing import Any
 
-from schemas.definitions.model import All, AnyOf, Condition, Did, InOrder, InSegment, Not, TraitIs, Window
+from schemas.definitions.model import (
+    All,
+    AnyOf,
+    Condition,
+    Did,
+    InList,
+    InOrder,
+    InSegment,
+    Not,
+    Percent,
+    TraitIs,
+    Window,
+)
 
 
 @dataclass(frozen=True)
@@ -23,11 +36,12 @@ class Happened:
     amount: int | None = None
     city: str | None = None
     lines: tuple[int, ...] = ()
+    expires: int | None = None
 
 
 def members(segments: Mapping[str, Condition], events: Sequence[Happened], now: int) -> set[str]:
-    """The segments a person with exactly these events is in."""
-    if not events:
+    """The segments a person with exactly these events is in; what a list says of somebody is nothing it did."""
+    if all(event.name in ("Listed", "Unlisted") for event in events):
         return set()
     found: set[str] = set()
     for name, condition in segments.items():
@@ -51,11 +65,32 @@ def holds(condition: Condition, events: Sequence[Happened], now: int, found: set
             return bool(told) and max(told, key=lambda e: e.at).city == wanted
         case TraitIs(_, "held_for", length):
             return _held(events, now, length)
+        case TraitIs("expires", op, length):
+            return _dated(events, now, op, length)
+        case InList():
+            return any(_listed([e for e in events if e.slot == slot]) for slot in {e.slot for e in events})
+        case Percent(low, high, of):
+            first = min((e.at, e.slot) for e in events if e.name not in ("Listed", "Unlisted"))[1]
+            drawn = blake2b(f"{of}\0{first.partition('#')[0]}".encode(), digest_size=8).digest()
+            return low <= int.from_bytes(drawn) / 2**64 * 100 < high
         case Did():
             return _counted(condition, events, now)
         case InOrder():
             return _in_order(condition, events, now)
     raise AssertionError(condition)
+
+
+def _listed(events: Sequence[Happened]) -> bool:
+    said = [e for e in events if e.name in ("Listed", "Unlisted")]
+    return bool(said) and max(said, key=lambda e: (e.at, e.name == "Unlisted")).name == "Listed"
+
+
+def _dated(events: Sequence[Happened], now: int, op: str, length: int) -> bool:
+    told = [e for e in events if e.expires is not None]
+    at = max(told, key=lambda e: e.at).expires if told else None
+    if at is None:
+        return False
+    return {"within": at - length <= now < at + length, "before": now - at >= length, "after": now - at < length}[op]
 
 
 def _held(events: Sequence[Happened], now: int, length: int) -> bool:

@@ -8,9 +8,24 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from schemas.definitions.expressions import compile
-from schemas.definitions.model import All, AnyOf, Condition, Did, EventRule, InOrder, InSegment, Not, TraitIs, Window
+from schemas import lists
+from schemas.definitions.expressions import compile, iso
+from schemas.definitions.model import (
+    All,
+    AnyOf,
+    Condition,
+    Did,
+    EventRule,
+    InList,
+    InOrder,
+    InSegment,
+    Not,
+    Percent,
+    TraitIs,
+    Window,
+)
 from tests.segments.lab import Line, event, project
 from tests.segments.oracle import Happened, members
 
@@ -58,6 +73,12 @@ TOPICS: dict[str, tuple[list[str], st.SearchStrategy[Any]]] = {
     "sequences": (["View", "Click"], ordered("View", "Click")),
     "sequences of orders": (["Order", "Refund", "View"], st.one_of(ordered("View", "Order"), ordered("Order", "View"))),
     "traits": (["Identify"], st.one_of(city("equals", st.sampled_from(["Kyiv", "Lviv"])), city("held_for", spans))),
+    "dates": (
+        ["Identify"],
+        st.builds(TraitIs, st.just("expires"), st.sampled_from(["within", "before", "after"]), st.integers(0, 12)),
+    ),
+    "lists": (["Listed", "Unlisted", "View"], st.just(InList("list"))),
+    "chance": (["View"], st.builds(lambda low: Percent(low, low + 30, "of"), st.integers(0, 70))),
     "all": (["View", "Order", "Refund", "Identify"], counting(("View", "Order"), ("Refund",), ("Order",))),
 }
 
@@ -145,27 +166,27 @@ class Story:
         amount = step["amount"] if order is not None and name in ("Order", "Refund") else None
         city = step["city"] if name == "Identify" else None
         lines = step["lines"] if name == "Order" else ()
-        happened = Happened(step["slot"], name, at, self.now, number, order, amount, city, lines)
+        expires = self.now + 5 - len(lines or step["lines"]) * 4 if name == "Identify" else None
+        happened = Happened(step["slot"], name, at, self.now, number, order, amount, city, lines, expires)
         self.events.append(happened)
         products = [{"price": price} for price in lines] or None
         told = {"order_id": order, "total": amount, "products": products}
         properties = {key: value for key, value in told.items() if value is not None}
         identifier = step["slot"].partition("#")[0]
-        self.line.happen(
-            event(
-                name,
-                at,
-                received_at=self.now,
-                event_id=f"{number:03d}",
-                type="identify" if name == "Identify" else "track",
-                identifiers=[identifier],
-                properties=properties,
-                traits={"city": happened.city} if happened.city else {},
-            ),
-            person=self.homes[step["slot"]],
-            slot=step["slot"],
-            version=self.versions[step["slot"]],
+        said = event(
+            name,
+            at,
+            received_at=self.now,
+            event_id=f"{number:03d}",
+            type="identify" if name == "Identify" else "track",
+            identifiers=[identifier],
+            properties=properties,
+            traits={"city": city, "expires": iso(expires)} if expires is not None else {},
         )
+        if name in ("Listed", "Unlisted"):
+            said = replace(lists.change("list", identifier, name == "Listed", at), received_at=self.now)
+        slot = step["slot"]
+        self.line.happen(said, person=self.homes[slot], slot=slot, version=self.versions[slot])
 
     def check(self) -> None:
         published: dict[str, list[tuple[int, str, str]]] = defaultdict(list)

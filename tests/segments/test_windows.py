@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from processors.segments.step import SegmentsStage
 from schemas.definitions.expressions import compile
-from schemas.definitions.model import All, AnyOf, Did, InSegment, Not, Window
-from tests.segments.lab import D, H, Line, event, project
+from schemas.definitions.model import All, AnyOf, Did, InSegment, Not, TraitIs, Window
+from tests.segments.lab import D, H, Line, S, event, identify, project
 
 T = 1_700_000_000_000
 
@@ -125,11 +126,32 @@ def test_where_and_each_count_what_matches() -> None:
     assert line.story("big") == line.story("books") == [(T + 2, "entered", "event")]
 
 
-def test_flapping_within_one_batch_is_not_swallowed() -> None:
-    line = Line(project({"odd": Did(("A",), at_least=1, at_most=1)}))
-    for one in (event("A", T), event("A", T, message_id="2", event_id="2")):
+def test_flapping_within_one_poll_is_not_swallowed_whatever_dies_in_between() -> None:
+    """Three changes of one instant, of three instants, and by a timer between two events of one poll."""
+    conditions = {"odd": Did(("A",), at_least=1, at_most=1), "on": TraitIs("on", "equals", True)}
+    line = Line(project({**conditions, "short": Did(("A",), window=Window(far=5 * S))}))
+    polled = [
+        *(identify(T, traits={"on": on}, event_id=f"{number}") for number, on in enumerate((True, False, True))),
+        *(identify(T + 1 + number, traits={"on": on}) for number, on in enumerate((False, True))),
+        *(event("A", T + second * S, event_id=f"A{second}") for second in (10, 10 + 6, 10 + 12)),
+    ]
+    line.line.clock.at = T + H  # the worker was away: all of it lies there
+    for one in polled:
         line.happen(one)
-    assert line.story("odd") == [(T, "entered", "event"), (T, "left", "event")]
+        line.line.restart([SegmentsStage(line.source, line.codec)])
+    line.until(T + H)
+    assert [(at - T, change) for at, change, _ in line.story("on")] == [
+        *((0, "entered"), (0, "left"), (0, "entered")),
+        *((1, "left"), (2, "entered")),
+    ]
+    assert [((at - T) // S, change) for at, change, _ in line.story("odd")] == [(10, "entered"), (16, "left")]
+    assert [((at - T) // S, change, cause) for at, change, cause in line.story("short")] == [
+        *((10, "entered", "event"), (15, "left", "timer")),
+        *((16, "entered", "event"), (21, "left", "timer")),
+        *((22, "entered", "event"), (27, "left", "timer")),
+    ]
+    times = [change.at for _, change in line.changes]
+    assert times == sorted(times)
 
 
 def test_segments_of_segments_change_in_the_same_update() -> None:
