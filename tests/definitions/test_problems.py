@@ -255,6 +255,12 @@ def test_segments_that_refer_to_each_other_in_a_circle() -> None:
     assert found == ["segments/a.yaml:1:12: segments refer to each other in a circle: a -> b -> c -> a"]
 
 
+def test_a_branch_that_asks_for_a_circle_is_no_part_of_it() -> None:
+    steps = "- branch: [{when: {all: [{in: a}, {did: A}]}, steps: [{exit: x}]}]"
+    found = told(segments__a="when: {any: [{did: A}, {not: {all: [{in: a}, {did: B}]}}]}", journeys__j=journey(steps))
+    assert found == ["segments/a.yaml:1:38: segments refer to each other in a circle: a -> a"]
+
+
 def test_a_name_may_stand_once() -> None:
     assert told(segments__other="name: vip\nwhen: {did: A}") == [
         "segments/vip.yaml:1:1: there already is a segment 'vip' in segments/other.yaml"
