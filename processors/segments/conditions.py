@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from processors.segments.affinity import coming, ranked
-from processors.segments.marks import tally
+from processors.segments.gauges import Gauge, end
+from processors.segments.marks import span, tally, within
+from processors.segments.measures import amount
 from processors.segments.sequences import standing
 from processors.segments.view import View
 from schemas import traits
@@ -23,6 +25,7 @@ from schemas.definitions.model import (
     InOrder,
     InSegment,
     LocalTime,
+    Measured,
     Not,
     Percent,
     Prefers,
@@ -61,6 +64,14 @@ def explain(condition: Condition, view: View, member: Mapping[str, int], now: in
             count, _, _ = tally(view.spans(condition, now), condition, now)
             matching = f" where {where.source}" if where is not None else ""
             return f"{' or '.join(events)}{matching}: {count} {_window(condition.window)}".rstrip()
+        case Measured(measure):
+            value, _ = view.compute(measure, now)
+            about = "" if measure.of is None else f"{measure.of} of "
+            matching = "" if measure.where is None else f" where {measure.where.source}"
+            shown = "nothing" if value is None else str(value)[:100]
+            function = measure.function.replace("_", " ")
+            names = " or ".join(measure.events)
+            return f"{function} {about}{names}{matching}: {shown} {_window(measure.window)}".rstrip()
         case InOrder(steps, window):
             happened = "yes" if answer(condition, view, member, now).holds else "no"
             named = ", then ".join(" or ".join(step.events) for step in steps)
@@ -70,7 +81,7 @@ def explain(condition: Condition, view: View, member: Mapping[str, int], now: in
         case InList(name):
             return f"{'in' if name in view.lists else 'not in'} list {name}"
         case TraitIs(trait, _, _):
-            value = traits.find(view.values, trait)
+            value = view.trait(trait)
             return f"no trait {trait}" if value is None else f"{trait} is {str(value)[:100]}"
         case HasConsent(channel, purpose):
             return f"consent: {_consented(view, channel, purpose)[1]}"
@@ -107,6 +118,30 @@ def _answer_in_order(one: InOrder, view: View, member: Mapping[str, int], now: i
     return _any([Answer(*standing(one, taken, now)) for taken in view.taken(one).values()])
 
 
+def _answer_measured(one: Measured, view: View, member: Mapping[str, int], now: int) -> Answer:
+    """Of nothing nothing holds, but that a sum or a number of values is 0."""
+    measure = one.measure
+    if measure.function in ("first", "last"):
+        return _answer_end(one, view, now)
+
+    def meets(total: Gauge) -> bool:
+        return total.value is not None and all(traits.compare(op, total.value, wanted) for op, wanted in one.tests)
+
+    return Answer(*amount(measure, view.live(measure), now, meets))
+
+
+def _answer_end(one: Measured, view: View, now: int) -> Answer:
+    """Of the first or last: its date is as asked now, and its value meets the tests."""
+    (at, value), until = amount(one.measure, view.live(one.measure), now, end)
+    if at is None or not within(one.when, at):
+        return Answer(False, until)
+    asked = [Answer(traits.compare(op, value, wanted)) for op, wanted in one.tests if op not in traits.DATED]
+    dates = [(op, wanted) for op, wanted in one.tests if op in traits.DATED]
+    asked += [_during(traits.span(op, at, wanted, view.clock, now), now) for op, wanted in dates]
+    found = _all([*asked, _during(span(one.when, at), now)])
+    return Answer(found.holds, min((i for i in (until, found.until) if i is not None), default=None))
+
+
 def _answer_in(one: InSegment, view: View, member: Mapping[str, int], now: int) -> Answer:
     return Answer(one.segment in member)
 
@@ -119,7 +154,7 @@ def _answer_trait(one: TraitIs, view: View, member: Mapping[str, int], now: int)
     if one.op == "held_for":
         since = view.held_since(one.trait)
         return _during(None if since is None else (since + one.value, None), now)
-    actual = traits.find(view.values, one.trait)
+    actual = view.trait(one.trait)
     if one.op in traits.DATED:
         return _during(traits.span(one.op, actual, one.value, view.clock, now), now)
     return Answer(traits.compare(one.op, actual, one.value))
@@ -152,6 +187,7 @@ _ANSWERS: dict[type, Callable[[Any, View, Mapping[str, int], int], Answer]] = {
     Not: _answer_not,
     Did: _answer_did,
     InOrder: _answer_in_order,
+    Measured: _answer_measured,
     InSegment: _answer_in,
     InList: _answer_list,
     TraitIs: _answer_trait,

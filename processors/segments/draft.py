@@ -12,11 +12,11 @@ from processors.runtime.slots import Slots, with_state
 from processors.segments.conditions import answer, explain
 from processors.segments.fold import Fold
 from processors.segments.model import Person, State
-from processors.segments.plan import Plan
+from processors.segments.plan import Plan, named
 from processors.segments.profile import digest, profile
 from processors.segments.view import View
 from schemas.definitions.hoisting import EXCLUDED
-from schemas.definitions.model import Segment
+from schemas.definitions.model import ComputedTrait, Segment
 from schemas.records import Change, Event
 
 V = TypeVar("V")
@@ -41,6 +41,7 @@ class Draft:
         self._member = dict(person.member)
         self._due = dict(person.due)
         self._profile = person.profile
+        self._computed = dict(person.computed)
         self._changed = False
         self._view: View | None = None
         #: whether the event applied last reports an occurrence that was known before
@@ -59,7 +60,7 @@ class Draft:
         """The person as the fold of its slots, as they are now."""
         if self._view is None:
             held = {name: slot.state for name, slot in self._slots.held.items() if slot.state is not None}
-            self._view = View(held, self.plan)
+            self._view = View(held, self.plan, self._computed)
         return self._view
 
     @property
@@ -119,15 +120,16 @@ class Draft:
             name: msgspec.structs.replace(slot, state=_needed(slot.state, plan))
             for name, slot in self._slots.held.items()
         }
+        self._computed = {name: v for name, v in self._computed.items() if f"trait:{name}" in plan.positions}
         self.slots = Slots(held, self._slots.redirects)
         self._changed = True
         return self.settle(now, "definition", "definitions changed")
 
     def settle(self, now: int, cause: str, why: str, positions: Iterable[int] | None = None) -> list[Change]:
-        """Changes of these segments, and of those that refer to one that changed; None looks at all.
+        """Changes of what is worked out at these positions, and of what refers to it; None looks at all.
 
-        Nothing changes while state is on its way here. Segments are taken in an order in which each stands after
-        those it refers to, so each is looked at once.
+        Nothing changes while state is on its way here. Computed traits and segments are taken in an order in which each
+        stands after those it refers to, so each is looked at once.
         """
         if self.hold is not None and (self.exists or not self._member):
             return []
@@ -135,16 +137,20 @@ class Draft:
         if positions is None:
             self._due.clear()
             changes += [self._leave(name, now, "definition", "not defined any more") for name in self._unknown()]
-        queue = list(set(range(len(plan.segments)) if positions is None else positions))
+        queue = list(set(range(len(plan.order)) if positions is None else positions))
         heapify(queue)
         queued = set(queue)
         while queue:
-            segment = plan.segments[heappop(queue)]
-            change = self._look(segment, now, cause, why)
-            if change is None:
+            one = plan.order[heappop(queue)]
+            if isinstance(one, ComputedTrait):
+                changed = self._compute(one, now)
+            else:
+                change = self._look(one, now, cause, why)
+                changed = change is not None
+                changes += [change] if change is not None else []
+            if not changed:
                 continue
-            changes.append(change)
-            for position in plan.readers.get(f"in:{segment.name}", ()):
+            for position in plan.readers.get(named(one) if isinstance(one, ComputedTrait) else f"in:{one.name}", ()):
                 if position not in queued:
                     queued.add(position)
                     heappush(queue, position)
@@ -173,21 +179,38 @@ class Draft:
             parts=self.parts,
             version=self.version,
             profile=self._profile,
+            computed=self._computed,
         )
 
     def touch(self) -> None:
         """Slots came or went: the profile may be another."""
         self._changed = True
 
+    def _compute(self, trait: ComputedTrait, now: int) -> bool:
+        """Whether a computed trait has another value now."""
+        value, until = self.view.compute(trait.measure, now) if self.exists else (None, None)
+        self._wait_for(named(trait), until)
+        if self._computed.get(trait.name) == value:
+            return False
+        self._computed[trait.name] = value
+        if value is None:
+            del self._computed[trait.name]
+        self._changed = True
+        return True
+
+    def _wait_for(self, name: str, until: int | None) -> None:
+        """When this may change by time alone."""
+        if until is None:
+            self._due.pop(name, None)
+        else:
+            self._due[name] = until
+
     def _look(self, segment: Segment, now: int, cause: str, why: str) -> Change | None:
         """The change of one segment, if it changes."""
         name, condition = segment.name, segment.when
         counts = self.exists and (EXCLUDED not in self._member or name == EXCLUDED)
         holds, until = answer(condition, self.view, self._member, now) if counts else (False, None)
-        if until is None:
-            self._due.pop(name, None)
-        else:
-            self._due[name] = until
+        self._wait_for(name, until)
         if holds == (name in self._member):
             return None
         if counts:
@@ -215,6 +238,7 @@ def _needed(state: State | None, plan: Plan) -> State | None:
         return None
     keys = {counter.key for counters in plan.counters.values() for counter in counters}
     orderings = {ordering.key for orderings in plan.orderings.values() for ordering in orderings}
+    meters = {meter.key for found in plan.meters.values() for meter in found}
     return msgspec.structs.replace(
         state,
         counted=_only(state.counted, keys),
@@ -222,6 +246,7 @@ def _needed(state: State | None, plan: Plan) -> State | None:
         history=_only(state.history, plan.held.keys()),
         sequences=_only(state.sequences, orderings),
         engagements=state.engagements if plan.affinity else (),
+        measured=_only(state.measured, meters),
     )
 
 

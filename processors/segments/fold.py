@@ -9,6 +9,7 @@ import msgspec
 
 from processors.segments import affinity, consents, occurrences
 from processors.segments.marks import matches, name_of, trimmed, within
+from processors.segments.measures import kept, read
 from processors.segments.model import (
     NEVER,
     Choice,
@@ -19,9 +20,10 @@ from processors.segments.model import (
     joined_engagements,
     newer_choice,
     newer_listed,
+    storable,
     wider_scope,
 )
-from processors.segments.plan import ADDRESS, AFFINITY, CONSENT, FIRST, ZONE, Counter, Ordering
+from processors.segments.plan import ADDRESS, AFFINITY, CONSENT, FIRST, ZONE, Counter, Meter, Ordering
 from processors.segments.receipts import Receipt, kind_of, receipt
 from processors.segments.sequences import steps_of, with_moment
 from processors.segments.view import ZONES, View
@@ -114,7 +116,7 @@ class Fold:
         at, held = self._event.occurred_at, self._plan.held
         traits, history = dict(self._old.traits), dict(self._old.history)
         for name, written in self._part("traits").items():
-            value, before = _plain(written), traits.get(name)
+            value, before = storable(written), traits.get(name)
             if name in held:
                 values = history.get(name, (before,) if before is not None else ())
                 told = (*(one for one in values if one.at != at), Trait(value, at))
@@ -187,7 +189,8 @@ class Fold:
     def _count(self) -> None:
         event, plan = self._event, self._plan
         counters, orderings = plan.counters.get(event.name, ()), plan.orderings.get(event.name, ())
-        if not counters and not orderings:
+        meters = plan.meters.get(event.name, ())
+        if not counters and not orderings and not meters:
             return
         if reached(event.name) and by_machine(self._document):
             return  # nobody opened or clicked anything
@@ -198,6 +201,8 @@ class Fold:
             self._mark(counters)
         if orderings:
             self._line_up(orderings)
+        if meters:
+            self._measure(meters)
 
     def _mark(self, counters: Sequence[Counter]) -> None:
         counted = dict(self._old.counted)
@@ -216,7 +221,7 @@ class Fold:
             return []
         if did.where is None and did.each is None:
             return [(event.occurred_at, name_of(event.event_id))]
-        return [(event.occurred_at, name) for name in matches(did, event.event_id, self._document)]
+        return [(event.occurred_at, name) for name, _ in matches(did, event.event_id, self._document)]
 
     def _line_up(self, orderings: Sequence[Ordering]) -> None:
         event, sequences = self._event, dict(self._old.sequences)
@@ -232,6 +237,17 @@ class Fold:
                 self.keys.add(f"order:{ordering.key}")
         self._new["sequences"] = sequences
 
+    def _measure(self, meters: Sequence[Meter]) -> None:
+        event, measured = self._event, dict(self._old.measured)
+        for meter in meters:
+            if not within(meter.measure.window, event.occurred_at):
+                continue
+            new = read(meter.measure, event.event_id, event.occurred_at, self._document)
+            if new:
+                measured[meter.key] = kept(measured.get(meter.key, ()), new, meter.measure, self._now)
+                self.keys.add(f"measure:{meter.key}")
+        self._new["measured"] = measured
+
     def _occurrence(self, name: str, key: str) -> None:
         self.repeated |= name == self._event.name and self._view.reported(name, key)
         by_name = self._new.get("occurrences", self._old.occurrences)
@@ -243,6 +259,7 @@ class Fold:
         self._new["occurrences"] = {**by_name, name: kept}
         self.keys.update(f"did:{counter.key}" for counter in self._plan.counters.get(name, ()))
         self.keys.update(f"order:{ordering.key}" for ordering in self._plan.orderings.get(name, ()))
+        self.keys.update(f"measure:{meter.key}" for meter in self._plan.meters.get(name, ()))
 
 
 def _recent(values: Sequence[Trait], since: int) -> tuple[Trait, ...]:
@@ -250,14 +267,3 @@ def _recent(values: Sequence[Trait], since: int) -> tuple[Trait, ...]:
     ordered = sorted(values, key=lambda value: value.at)
     first = sum(value.at <= since for value in ordered) - 1
     return tuple(ordered[max(first, 0) :])
-
-
-def _plain(value: Any) -> Any:
-    """A value that fits the state's encoding: integers there have 64 bits."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        return float(value) if abs(value) < 10**300 else None
-    return value

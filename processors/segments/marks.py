@@ -13,7 +13,7 @@ from typing import Any
 from processors.segments.model import Mark, joined_marks
 from processors.segments.plan import Counter
 from schemas.definitions.expressions import lookup
-from schemas.definitions.model import Did, Window
+from schemas.definitions.model import Did, Measure, Window
 from schemas.localtime import Span
 
 
@@ -28,15 +28,15 @@ def span(window: Window, at: int, gone: int | None = None) -> Span:
     return at + window.near, min(ends) if ends else None
 
 
-def matches(did: Did, event_id: str, document: dict[str, Any]) -> list[int]:
-    """Names of what counts in an event or occurrence: itself, or with `each` its lines."""
-    lines = [None] if did.each is None else lookup(document, did.each)
+def matches(asked: Did | Measure, event_id: str, document: dict[str, Any]) -> list[tuple[int, Any]]:
+    """(name, line) of what matches in an event or occurrence: itself with None for a line, or with `each` its lines."""
+    lines = [None] if asked.each is None else lookup(document, asked.each)
     if not isinstance(lines, list):
         return []
     return [
-        name_of(event_id if did.each is None else f"{event_id} {number}")
+        (name_of(event_id if asked.each is None else f"{event_id} {number}"), line)
         for number, line in enumerate(lines)
-        if did.where is None or did.where.holds({"event": document, "item": line})
+        if asked.where is None or asked.where.holds({"event": document, "item": line})
     ]
 
 

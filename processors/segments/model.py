@@ -82,13 +82,21 @@ class Occurrence(msgspec.Struct, frozen=True, array_like=True):
     undone: dict[str, Undone] = {}
 
 
+class Reading(msgspec.Struct, frozen=True, array_like=True):
+    """What a measure reads of one event or line: when it happened, its name among those of the measure, the value."""
+
+    at: int
+    name: int
+    value: Any = None
+
+
 class State(msgspec.Struct, frozen=True, array_like=True):
     """What one slot contributed. `used` is when the person last used an identifier itself (0: only told by receipts);
     `suppressed` is the scope by address; `zone` the newest time zone of a context. `counted` has the marks by counting
     condition, `occurrences` those of events with `same` by event name and value; `history`
     the values of traits that conditions with `held_for` ask about, in order of time; `sequences` the events that can be
     steps, by sequence and value of its `same`; `lists` what was said of (list, identifier); `engagements` what was done
-    in channels, in order of time."""
+    in channels, in order of time; `measured` the readings by measure, in order of time."""
 
     first_seen: int
     traits: dict[str, Trait] = {}
@@ -102,6 +110,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     sequences: dict[str, dict[str, tuple[Moment, ...]]] = {}
     lists: dict[tuple[str, str], Listed] = {}
     engagements: tuple[Engagement, ...] = ()
+    measured: dict[str, tuple[Reading, ...]] = {}
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -112,7 +121,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     here and no change is published, until that instant at the latest; `parts` names a handoff of which parts are
     missing. `version` is that of the definitions applied last, `profile` a digest of the profile published last.
     `erased` are slots that were erased here, by mark: what still comes of them is dropped. `suppressed` are the
-    suppressions of erased addresses, by the mark of their identifier, until one comes again.
+    suppressions of erased addresses, by the mark of their identifier, until one comes again. `computed` are the values
+    of computed traits at the last instant.
     """
 
     slots: Slots[State] = Slots()
@@ -126,6 +136,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     profile: bytes = b""
     erased: dict[str, Erased] = {}
     suppressed: dict[str, str] = {}
+    computed: dict[str, Any] = {}
 
 
 class InForce(msgspec.Struct, frozen=True):
@@ -137,6 +148,17 @@ class InForce(msgspec.Struct, frozen=True):
 
 PEOPLE = Table("person", Person)
 IN_FORCE = Table("in-force", InForce)
+
+
+def storable(value: Any) -> Any:
+    """A JSON value that fits the state's encoding: integers there have 64 bits."""
+    if isinstance(value, dict):
+        return {name: storable(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return float(value) if abs(value) < 10**300 else None
+    return value
 
 
 def join(a: State, b: State) -> State:
@@ -154,6 +176,7 @@ def join(a: State, b: State) -> State:
         sequences=merged(a.sequences, b.sequences, lambda x, y: merged(x, y, joined_moments)),
         lists=merged(a.lists, b.lists, newer_listed),
         engagements=joined_engagements(a.engagements, b.engagements),
+        measured=merged(a.measured, b.measured, joined_readings),
     )
 
 
@@ -214,6 +237,16 @@ def joined_history(a: tuple[Trait, ...], b: tuple[Trait, ...]) -> tuple[Trait, .
     for one in (*a, *b):
         by_time[one.at] = newer_trait(by_time[one.at], one) if one.at in by_time else one
     return tuple(by_time[at] for at in sorted(by_time))
+
+
+def joined_readings(a: tuple[Reading, ...], b: tuple[Reading, ...]) -> tuple[Reading, ...]:
+    """Readings of both in order of time, each name once, at its earliest."""
+    first: dict[int, Reading] = {}
+    for one in (*a, *b):
+        known = first.get(one.name)
+        if known is None or one.at < known.at:
+            first[one.name] = one
+    return tuple(sorted(first.values(), key=lambda one: (one.at, one.name)))
 
 
 def joined_occurrence(a: Occurrence, b: Occurrence) -> Occurrence:

@@ -14,12 +14,14 @@ from typing import Any
 
 import msgspec
 
+from processors.segments.gauges import kind
 from processors.segments.marks import matches, span, value_name, within
-from processors.segments.model import Occurrence, Report, Undone, joined_occurrence
+from processors.segments.measures import Live, lowered, read
+from processors.segments.model import Occurrence, Reading, Report, Undone, joined_occurrence
 from processors.segments.plan import AMOUNTS, Plan
 from processors.segments.sequences import Taken, steps_of
 from schemas.definitions.expressions import lookup, narrowed
-from schemas.definitions.model import Did, EventRule, InOrder
+from schemas.definitions.model import Did, EventRule, InOrder, Measure
 from schemas.localtime import Span
 from schemas.records import Event
 
@@ -79,6 +81,24 @@ def spans(did: Did, name: str, by_key: Mapping[str, Occurrence], plan: Plan, now
             yield start, end
 
 
+def live(measure: Measure, name: str, by_key: Mapping[str, Occurrence], plan: Plan) -> Iterator[Live]:
+    """What a measure reads of the occurrences of an event, and when it counts. Amounts are lowered by what was taken
+    back, from then on."""
+    rule = plan.rules[name]
+    amounts = {path.removeprefix("event.") for path in (rule.revenue, *AMOUNTS) if path}
+    is_amount = measure.each is None and measure.of is not None and measure.of.removeprefix("event.") in amounts
+    for one in by_key.values():
+        if one.at is None or not one.reports or not within(measure.window, one.at):
+            continue
+        start, end = span(measure.window, one.at, _gone(one, rule))
+        for reading in _read(measure, one.at, one.reports):
+            whole = Live(start, end, reading)
+            if is_amount and one.undone and kind(reading.value) == "number":
+                yield from lowered(whole, [(u.at, u.amount) for u in _undone(one) if u.amount is not None])
+            else:
+                yield whole
+
+
 def taken(order: InOrder, name: str, by_key: Mapping[str, Occurrence], plan: Plan) -> Iterator[tuple[str, Taken]]:
     """(value of `same`, occurrence) of those that can be a step. What a sequence asks to be undone is undone in it by
     that step, so the undo does not take it out of the sequence."""
@@ -123,6 +143,11 @@ def _matching(did: Did, reports: tuple[Report, ...]) -> int:
 
 
 @lru_cache(maxsize=100_000)
+def _read(measure: Measure, at: int, reports: tuple[Report, ...]) -> tuple[Reading, ...]:
+    return read(measure, reports[0].event_id, at, _whole(reports))
+
+
+@lru_cache(maxsize=100_000)
 def _steps(order: InOrder, name: str, reports: tuple[Report, ...]) -> tuple[str, int]:
     return steps_of(order, name, lambda: _whole(reports))
 
@@ -132,13 +157,18 @@ def _gone(one: Occurrence, rule: EventRule) -> int | None:
     if not one.undone:
         return None
     worth, taken = _amount(_whole(one.reports), rule), 0.0
-    for _, undone in sorted(one.undone.items(), key=lambda item: (item[1].at, item[0])):
+    for undone in _undone(one):
         if worth is None or undone.amount is None:
             return undone.at
         taken += undone.amount
         if taken >= worth - _PENNY:
             return undone.at
     return None
+
+
+def _undone(one: Occurrence) -> list[Undone]:
+    """What took it back, in order of time."""
+    return [undone for _, undone in sorted(one.undone.items(), key=lambda item: (item[1].at, item[0]))]
 
 
 def _amount(document: Mapping[str, Any], rule: EventRule) -> float | None:

@@ -17,6 +17,7 @@ from schemas.definitions.model import (
     All,
     AnyOf,
     Channel,
+    ComputedTrait,
     Condition,
     Did,
     EventRule,
@@ -26,6 +27,8 @@ from schemas.definitions.model import (
     InOrder,
     InSegment,
     LocalTime,
+    Measure,
+    Measured,
     Not,
     Percent,
     Prefers,
@@ -34,6 +37,7 @@ from schemas.definitions.model import (
     Segment,
     TraitIs,
     Window,
+    root,
 )
 from schemas.definitions.steps import sends
 from schemas.traits import DATED
@@ -69,25 +73,35 @@ class Ordering:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What the stage needs of a project. Positions are indexes into `segments`, each after those it refers to.
+class Meter:
+    """A measure, in a condition or a computed trait; `key` names its state, the same in every version that has it."""
 
-    `readers` gives the positions that depend on a key; `counters`, `orderings` and `rules` are by event name, `undoes`
-    the rules whose occurrences an event takes back, `asked` the parts of an event that decide about its occurrences.
-    `horizons` is how long occurrences of an event matter, None for ever; `held` how far back the values of a trait do;
-    `names` are those of the channels; `affinity` is whether it matters which of them a person prefers, `purchases` the
-    events that then count as one, with their rule if there is one.
+    key: str
+    measure: Measure
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the stage needs of a project. Positions are indexes into `order`: computed traits, then segments, each after
+    those it refers to; by name, that of a computed trait with `trait:` before it.
+
+    `readers` gives the positions that depend on a key; `counters`, `orderings`, `meters` and `rules` are by event name,
+    `undoes` the rules whose occurrences an event takes back, `asked` the parts of an event that decide about its
+    occurrences. `horizons` is how long occurrences of an event matter, None for ever; `held` how far back the values of
+    a trait do; `names` are those of the channels; `affinity` is whether it matters which of them a person prefers,
+    `purchases` the events that then count as one, with their rule if there is one.
     """
 
     version: str
     timezone: str
     identity: IdentityRules
     channels: Mapping[str, Channel]
-    segments: tuple[Segment, ...]
+    order: tuple[ComputedTrait | Segment, ...]
     readers: Mapping[str, tuple[int, ...]]
-    keys: Mapping[Did | InOrder, str]
+    keys: Mapping[Did | InOrder | Measure, str]
     counters: Mapping[str, tuple[Counter, ...]]
     orderings: Mapping[str, tuple[Ordering, ...]]
+    meters: Mapping[str, tuple[Meter, ...]]
     rules: Mapping[str, EventRule]
     undoes: Mapping[str, tuple[EventRule, ...]]
     asked: Mapping[str, frozenset[Path]]
@@ -104,14 +118,16 @@ def prepare(project: Project) -> Plan:
     segments = tuple(project.segments.values())
     if project.exclude is not None:
         segments = (Segment(EXCLUDED, project.exclude), *segments)
+    order: tuple[ComputedTrait | Segment, ...] = (*project.traits.values(), *segments)
     readers: dict[str, list[int]] = defaultdict(list)
     counters: dict[str, dict[str, Counter]] = defaultdict(dict)
     orderings: dict[str, dict[str, Ordering]] = defaultdict(dict)
-    keys: dict[Did | InOrder, str] = {}
+    meters: dict[str, dict[str, Meter]] = defaultdict(dict)
+    keys: dict[Did | InOrder | Measure, str] = {}
     horizons: dict[str, int | None] = {}
     held: dict[str, int] = {}
-    for position, segment in enumerate(segments):
-        for condition in _leaves(segment.when):
+    for position, one in enumerate(order):
+        for condition in _leaves(one.when if isinstance(one, Segment) else Measured(one.measure)):
             for key in _reads(condition):
                 if position not in readers[key][-1:]:
                     readers[key].append(position)
@@ -127,11 +143,17 @@ def prepare(project: Project) -> Plan:
                 for name in {name for step in condition.steps for name in step.events}:
                     orderings[name][ordering.key] = ordering
                     horizons[name] = _longer(horizons.get(name, 0), condition.window)
+            if isinstance(condition, Measured):
+                meter = Meter(fingerprint(condition.measure), condition.measure)
+                keys[meter.measure] = meter.key
+                for name in meter.measure.events:
+                    meters[name][meter.key] = meter
+                    horizons[name] = _longer(horizons.get(name, 0), meter.measure.window)
             if isinstance(condition, TraitIs) and condition.op == "held_for":
                 name = root(condition.trait)
                 held[name] = max(held.get(name, 0), condition.value)
     if project.exclude is not None:
-        readers[f"in:{EXCLUDED}"] = list(range(1, len(segments)))
+        readers[f"in:{EXCLUDED}"] = list(range(len(project.traits) + 1, len(order)))
     for journey in project.journeys.values():
         for name in journey.enter.trigger.events:
             horizons.setdefault(name, 0)  # a repeated report starts nothing, however late: names are kept, no more
@@ -145,20 +167,26 @@ def prepare(project: Project) -> Plan:
         timezone=project.timezone,
         identity=project.identity,
         channels=project.channels,
-        segments=segments,
+        order=order,
         readers={key: tuple(positions) for key, positions in readers.items()},
         keys=keys,
         counters={name: tuple(by_key.values()) for name, by_key in counters.items()},
         orderings={name: tuple(by_key.values()) for name, by_key in orderings.items()},
+        meters={name: tuple(by_key.values()) for name, by_key in meters.items()},
         rules=rules,
         undoes={name: tuple(found) for name, found in undoes.items()},
         asked={
-            name: _asked(rule, counters.get(name, {}).values(), orderings.get(name, {}).values())
+            name: _asked(
+                rule,
+                counters.get(name, {}).values(),
+                orderings.get(name, {}).values(),
+                meters.get(name, {}).values(),
+            )
             for name, rule in rules.items()
         },
         horizons=horizons,
         held=held,
-        positions={segment.name: position for position, segment in enumerate(segments)},
+        positions={named(one): position for position, one in enumerate(order)},
         names=frozenset(project.channels),
         affinity=AFFINITY in readers or any(send.choice == "preferred" for send in sends(project)),
         purchases={
@@ -170,13 +198,42 @@ def prepare(project: Project) -> Plan:
 
 #: The plan of a line to which nothing was published yet: events pass through, nobody is in anything.
 NOTHING = Plan(
-    "", "UTC", IdentityRules({}, frozenset()), {}, (), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, frozenset(), False, {}
+    "",
+    "UTC",
+    IdentityRules({}, frozenset()),
+    {},
+    (),
+    {},
+    {},
+    {},
+    {},
+    {},
+    {},
+    {},
+    {},
+    {},
+    {},
+    {},
+    frozenset(),
+    False,
+    {},
 )
 
 
-def fingerprint(condition: Did | InOrder) -> str:
-    """Name of a condition that has state, by its meaning: the state lives as long as some version has it."""
-    meaning = _meaning(condition) if isinstance(condition, Did) else _meaning_in_order(condition)
+def named(one: ComputedTrait | Segment) -> str:
+    """The name of what is worked out, among all of them."""
+    return one.name if isinstance(one, Segment) else f"trait:{one.name}"
+
+
+def fingerprint(condition: Did | InOrder | Measure) -> str:
+    """Name of a condition or measure that has state, by its meaning: the state lives as long as some version has it."""
+    match condition:
+        case Did():
+            meaning = _meaning(condition)
+        case InOrder():
+            meaning = _meaning_in_order(condition)
+        case Measure(function, events, of, where, window, each):
+            meaning = function, sorted(events), of, where.source if where else None, each, _bounds(window)
     return blake2b(repr(meaning).encode(), digest_size=6).hexdigest()
 
 
@@ -198,25 +255,28 @@ def _bounds(window: Window) -> tuple[int | None, ...]:
     return window.near, window.far, window.since, window.until
 
 
-def root(trait: str) -> str:
-    """The trait that a dotted name reaches into."""
-    return trait.split(".")[0]
-
-
 def _counter(did: Did) -> Counter:
     return Counter(fingerprint(did), did, max(did.at_least, 0 if did.at_most is None else did.at_most + 1))
 
 
-def _asked(rule: EventRule, counters: Iterable[Counter], orderings: Iterable[Ordering]) -> frozenset[Path]:
+def _asked(
+    rule: EventRule, counters: Iterable[Counter], orderings: Iterable[Ordering], meters: Iterable[Meter]
+) -> frozenset[Path]:
     """Paths, from `event` on, that conditions and undoes read: all that has to be kept of a report."""
     orders = [ordering.order for ordering in orderings]
-    counted = [*(counter.did for counter in counters), *(step for order in orders for step in order.steps)]
-    texts = [did.each for did in counted if did.each] + [order.same for order in orders if order.same]
+    measures = [meter.measure for meter in meters]
+    counted: list[Did | Measure] = [
+        *(counter.did for counter in counters),
+        *(step for order in orders for step in order.steps),
+        *measures,
+    ]
+    texts = [one.each for one in counted if one.each] + [order.same for order in orders if order.same]
+    texts += [measure.of for measure in measures if measure.of and root(measure.of) != "item"]
     texts += [*AMOUNTS, *([rule.revenue] if rule.revenue else [])] if rule.undo else []
     found = {("event", *text.removeprefix("event.").split(".")) for text in texts}
-    for did in counted:
-        if did.where is not None:
-            found |= {path for path in did.where.paths if path[0] == "event"}
+    for one in counted:
+        if one.where is not None:
+            found |= {path for path in one.where.paths if path[0] == "event"}
     # whole properties: a part of one that is not there must not look like one that is empty
     return frozenset(path[:3] for path in found)
 
@@ -241,6 +301,9 @@ def _reads(condition: Condition) -> tuple[str, ...]:
     match condition:
         case Did():
             return (f"did:{fingerprint(condition)}",)
+        case Measured(measure):
+            dated = {op for op, _ in condition.tests} & DATED if measure.function in ("first", "last") else ()
+            return (f"measure:{fingerprint(measure)}", *((ZONE,) if dated else ()))
         case InOrder():
             return (f"order:{fingerprint(condition)}",)
         case TraitIs(trait, op, _):

@@ -221,8 +221,8 @@ class SegmentsStage:
             self._tell(draft, instant, draft.pass_time(instant), turn)
 
     def _tell(self, draft: Draft, at: int, changes: list[Change], turn: Turn) -> None:
-        if changes:
-            profile = draft.publishable()
+        profile = draft.publishable()
+        if changes or profile is not None:
             self._publish(
                 Update(kind="timer", person_id=draft.person_id, at=at, changes=changes, profile=profile), turn
             )

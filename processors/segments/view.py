@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from processors.segments import affinity, occurrences
 from processors.segments.marks import span
+from processors.segments.measures import Live, amount
 from processors.segments.model import (
     NEVER,
     Choice,
@@ -18,6 +19,7 @@ from processors.segments.model import (
     Mark,
     Moment,
     Occurrence,
+    Reading,
     State,
     Subject,
     Trait,
@@ -26,15 +28,16 @@ from processors.segments.model import (
     joined_marks,
     joined_moments,
     joined_occurrence,
+    joined_readings,
     merged,
     newer_choice,
     newer_trait,
     wider_scope,
 )
-from processors.segments.plan import Plan, root
+from processors.segments.plan import Plan
 from processors.segments.sequences import Taken
 from schemas import consent
-from schemas.definitions.model import Did, InOrder
+from schemas.definitions.model import Did, InOrder, Measure, root
 from schemas.identifiers import identifier_of, split
 from schemas.localtime import Span, zone_of
 from schemas.traits import find
@@ -43,10 +46,12 @@ ZONES = frozenset(available_timezones())
 
 
 class View:
-    """What all slots of a person say together; `held` are the states of those that hold anything, by slot."""
+    """What all slots of a person say together; `held` are the states of those that hold anything, by slot, `computed`
+    the values that computed traits have now."""
 
-    def __init__(self, held: Mapping[str, State], plan: Plan) -> None:
+    def __init__(self, held: Mapping[str, State], plan: Plan, computed: dict[str, Any]) -> None:
         self._held = held
+        self._computed = computed
         self._states = list(held.values())
         self.plan = plan
 
@@ -71,13 +76,28 @@ class View:
         return reduce(lambda a, b: merged(a, b, newer_trait), (s.traits for s in self._states), dict[str, Trait]())
 
     @cached_property
+    def told(self) -> dict[str, Any]:
+        """Values of the traits that were told; under the name of a computed one nothing can be."""
+        computed = self.plan.positions
+        return {
+            name: trait.value
+            for name, trait in self.traits.items()
+            if trait.value is not None and f"trait:{name}" not in computed
+        }
+
+    @property
     def values(self) -> dict[str, Any]:
         """Values of the traits that there are."""
-        return {name: trait.value for name, trait in self.traits.items() if trait.value is not None}
+        return {**self.told, **self._computed}
+
+    def trait(self, name: str) -> Any | None:
+        """The value of a trait; a dotted name reaches into objects. None when there is none."""
+        computed = name in self._computed or root(name) in self._computed
+        return find(self._computed if computed else self.told, name)
 
     def held_since(self, name: str) -> int | None:
         """Since when a trait (a dotted name reaches into objects) has the value it has; None when it has none."""
-        now = find(self.values, name)
+        now = find(self.told, name)
         if now is None:
             return None
         top = root(name)
@@ -93,7 +113,7 @@ class View:
     @cached_property
     def zone(self) -> str | None:
         """Time zone: the trait, else the newest a context told; None when neither is a known zone."""
-        trait = self.values.get("timezone")
+        trait = self.told.get("timezone")
         if isinstance(trait, str) and trait in ZONES:
             return trait
         told = [state.zone for state in self._states if state.zone is not None]
@@ -179,6 +199,20 @@ class View:
         for name in did.events:
             if name in self.plan.rules:
                 yield from occurrences.spans(did, name, self._occurrences(name), self.plan, now)
+
+    def compute(self, measure: Measure, now: int) -> tuple[Any | None, int | None]:
+        """(what a measure amounts to, the first later instant at which it amounts to something else)."""
+        return amount(measure, self.live(measure), now, lambda total: total.value)
+
+    def live(self, measure: Measure) -> Iterator[Live]:
+        """What a measure reads, and when it counts."""
+        key = self.plan.keys[measure]
+        readings = [state.measured[key] for state in self._states if key in state.measured]
+        for reading in readings[0] if len(readings) == 1 else reduce(joined_readings, readings, tuple[Reading, ...]()):
+            yield Live(*span(measure.window, reading.at), reading)
+        for name in measure.events:
+            if name in self.plan.rules:
+                yield from occurrences.live(measure, name, self._occurrences(name), self.plan)
 
     def taken(self, order: InOrder) -> Mapping[str, Sequence[Taken]]:
         """What can be a step of a sequence, by the value of its `same`."""

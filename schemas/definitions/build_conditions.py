@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from schemas.definitions import durations
+from schemas.definitions.build_measures import measured, moment, plain, window
 from schemas.definitions.expressions import Expression
 from schemas.definitions.grammar import conditions as written
 from schemas.definitions.grammar.base import DAYS, Findings, Part, usable_name
+from schemas.definitions.grammar.measures import Measuring
 from schemas.definitions.model import (
     All,
     AnyOf,
@@ -26,12 +26,11 @@ from schemas.definitions.model import (
     Prefers,
     Reachable,
     TraitIs,
-    Window,
+    root,
 )
 from schemas.definitions.names import Names, event_path, expression, refer
 from schemas.definitions.yaml12 import Mark
 from schemas.lists import PREFIX
-from schemas.localtime import parse
 
 #: Stands where a condition could not be built; the project is refused then anyway.
 _NOTHING = All(())
@@ -65,6 +64,8 @@ class ConditionBuilder:
                 return self._did(part)
             case written.DidInOrder():
                 return self._in_order(part)
+            case Measuring():
+                return measured(part, self._names, self._findings)
             case written.TraitIs():
                 return self._trait(part)
             case written.InThis():
@@ -97,7 +98,7 @@ class ConditionBuilder:
             exactly = part.count.exactly
             at_most = part.count.at_most if exactly is None else exactly
             at_least = (part.count.at_least or 0) if exactly is None else exactly
-        return Did(_names(part.did), where, at_least, at_most, self._window(part), part.each)
+        return Did(_names(part.did), where, at_least, at_most, window(part, self._names, self._findings), part.each)
 
     def _in_order(self, part: written.DidInOrder) -> Condition:
         if part.same is not None:
@@ -108,33 +109,10 @@ class ConditionBuilder:
             else Did(_names([step] if isinstance(step, str) else step))
             for step in part.did_in_order
         ]
-        return InOrder(tuple(steps), self._window(part), part.same)
+        return InOrder(tuple(steps), window(part, self._names, self._findings), part.same)
 
     def _where(self, part: Part, source: str | None, names: Collection[str]) -> Expression | None:
         return None if source is None else expression(source, names, self._findings, part.at("where"))
-
-    def _window(self, part: written.Windowed) -> Window:
-        if part.within is not None:
-            return Window(0, part.within)
-        if part.between is not None:
-            return Window(near=part.between[1], far=part.between[0])
-        window = Window(since=self._instant(part, "from"), until=self._instant(part, "to"))
-        if window.since is not None and window.until is not None and window.since >= window.until:
-            self._findings.add(part.at("to"), "to is not later than from")
-        return window
-
-    def _instant(self, part: written.Windowed, key: str) -> int | None:
-        text = part.from_ if key == "from" else part.to
-        if text is None:
-            return None
-        try:
-            at = datetime.fromisoformat(text)
-        except ValueError:
-            self._findings.add(part.at(key), f"{text!r} is not a date", "write 2024-05-01 or 2024-05-01T12:00:00Z")
-            return None
-        if at.tzinfo is None:
-            at = at.replace(tzinfo=ZoneInfo(self._names.timezone))
-        return round(at.timestamp() * 1000)
 
     def _in(self, part: written.InThis) -> Condition:
         mark: Mark = part.at("in")
@@ -160,6 +138,9 @@ class ConditionBuilder:
         return HasConsent(channel, purpose)
 
     def _trait(self, part: written.TraitIs) -> Condition:
+        if part.held_for is not None and root(part.trait) in self._names.traits:
+            message = f"held_for is of traits that are told; {part.trait!r} is worked out over events"
+            self._findings.add(part.at("held_for"), message)
         compared = tuple(TraitIs(part.trait, op, self._wanted(part, op, value)) for op, value in part.operators())
         return compared[0] if len(compared) == 1 else All(compared)
 
@@ -167,18 +148,8 @@ class ConditionBuilder:
         if isinstance(value, written.Anniversary):
             return (value.within or 0) // written.DAY, (value.after or 0) // written.DAY
         if op in ("before", "after") and isinstance(value, str):
-            return self._moment(value.strip(), part.at(op))
-        return tuple(value) if isinstance(value, list) else value
-
-    def _moment(self, text: str, mark: Mark) -> int | str:
-        """Milliseconds ago, or a date as it was written."""
-        try:
-            return durations.duration(text)
-        except ValueError:
-            if parse(text, ZoneInfo(self._names.timezone)) is None:
-                hint = "write 2025-01-01, 2025-01-01T12:00:00Z or, for so long ago, 7d"
-                self._findings.add(mark, f"{text!r} is neither a date nor a duration", hint)
-        return text
+            return moment(value.strip(), self._names, self._findings, part.at(op))
+        return plain(value)
 
     def _time(self, part: written.TimeOfDay) -> Condition:
         first, end = self._minutes(part, "from", part.from_), self._minutes(part, "to", part.to)

@@ -28,6 +28,7 @@ from schemas.definitions.model import (
     UpdateTraits,
     Wait,
     WaitFor,
+    root,
 )
 from schemas.definitions.names import JOURNEY_NAMES, Names, bindable, event_path, expression, refer
 from schemas.definitions.problems import nearest
@@ -276,6 +277,8 @@ class JourneyBuilder:
         for path, value in part.update.items():
             if not path.startswith("traits.") or not all(path.split(".")[1:]):
                 self._findings.add(part.at("update"), f"{path!r} can't be set", f"write traits.{path}: ...")
+            elif root(path.removeprefix("traits.")) in self._names.traits:
+                self._findings.add(part.at("update"), f"{path!r} is worked out over events, it can't be set")
             if isinstance(value, str):
                 check_liquid(value, self._names_at_run | {"item"}, self._findings, part.at("update"))
             traits[path.removeprefix("traits.")] = value

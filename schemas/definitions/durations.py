@@ -26,6 +26,11 @@ def duration(text: str) -> int:
     return total
 
 
+def is_duration(text: object) -> bool:
+    """Whether a text is written as a duration."""
+    return isinstance(text, str) and _DURATION.fullmatch(text.strip()) is not None
+
+
 def spoken(milliseconds: int) -> str:
     """The shortest exact writing of a duration, for example `90d` or `1h30m`; below a second as `15ms`."""
     parts, rest = [], milliseconds

@@ -15,6 +15,7 @@ from schemas.definitions.model import (
     InList,
     InOrder,
     InSegment,
+    Measured,
     Not,
     Percent,
     Prefers,
@@ -26,7 +27,7 @@ HIDDEN = "~"
 #: Who is in this one is in no other segment and in no journey: `exclude` of project.yaml.
 EXCLUDED = f"{HIDDEN}excluded"
 #: What the profile does not say.
-_OF_HISTORY = (Did, InList, InOrder, Percent, Prefers)
+_OF_HISTORY = (Did, InList, InOrder, Measured, Percent, Prefers)
 
 
 class Hoist:

@@ -12,15 +12,18 @@ from pydantic import BaseModel
 from schemas.definitions import build_project, defaults
 from schemas.definitions.build_conditions import ConditionBuilder
 from schemas.definitions.build_journeys import JourneyBuilder, Use
+from schemas.definitions.build_measures import counted
 from schemas.definitions.build_templates import TemplateFile, check_uses
 from schemas.definitions.checking import checked
 from schemas.definitions.grammar.base import Findings
 from schemas.definitions.grammar.conditions import SegmentFile
 from schemas.definitions.grammar.journeys import JourneyFile
+from schemas.definitions.grammar.measures import TraitFile
 from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile
 from schemas.definitions.grammar.sources import SourcesFile
 from schemas.definitions.model import (
     Channel,
+    ComputedTrait,
     Condition,
     EventRule,
     IdentityRules,
@@ -40,6 +43,8 @@ MARKERS = ("project.yaml", "identity.yaml")
 ROOT_FILES = ("project.yaml", "identity.yaml", "events.yaml", "channels.yaml", "sources.yaml")
 FOLDERS = ("segments", "journeys", "templates", "traits")
 MAX_FILES = 10_000
+#: Traits that the line itself reads as people tell them.
+TOLD = frozenset({"email", "phone", "timezone", "language", "locale"})
 #: A published project is one Kafka record.
 MAX_BYTES = 6_000_000
 
@@ -153,9 +158,11 @@ class _Loader:
             journeys=self._named("journeys"),
             channels=channels,
             timezone=zone,
+            traits=self._named("traits"),
         )
         exclude = self._exclude(settings, names)
         templates = self._templates(names)
+        traits = self._traits(names)
         segments = self._segments(names)
         journeys, hidden = self._journeys(names)
         check_uses(templates, self._uses, self._findings)
@@ -167,9 +174,6 @@ class _Loader:
             self._of(segments[cycle[0]].path).add(
                 place, f"segments refer to each other in a circle: {' -> '.join(cycle)}"
             )
-        for file in self._files:
-            if file.startswith("traits/"):
-                self._of(file).add(Mark(1, 1), "not supported yet: computed traits (traits/)")
         problems = [problem for findings in self._findings.values() for problem in findings.problems]
         if problems:
             raise Invalid(problems)
@@ -188,6 +192,7 @@ class _Loader:
             files=dict(self._files),
             sources=sources,
             exclude=exclude,
+            traits=traits,
         )
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -268,6 +273,18 @@ class _Loader:
             if not isinstance(raw, Unreadable):
                 name = PurePosixPath(file).stem
                 built.setdefault(name, TemplateFile(file, name, raw, names.channels, self._of(file)))
+        return built
+
+    def _traits(self, names: Names) -> dict[str, ComputedTrait]:
+        built: dict[str, ComputedTrait] = {}
+        for file in self._in("traits"):
+            part = self._definition(file, TraitFile)
+            if part is not None:
+                name = part.name or self._stem(file)
+                if name in TOLD:
+                    self._of(file).add(part.at("name"), f"{name!r} is a trait that people tell, it can't be worked out")
+                function, over = part.over()
+                built.setdefault(name, ComputedTrait(name, counted(over, function, names, self._of(file)), file))
         return built
 
     def _segments(self, names: Names) -> dict[str, Segment]:

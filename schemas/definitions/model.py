@@ -71,6 +71,35 @@ class InOrder:
     same: str | None = None
 
 
+#: What can be worked out over events; `interval` and `next_expected` are computed traits only.
+Function = Literal[
+    "count", "sum", "average", "min", "max", "distinct", "most_frequent", "first", "last", "interval", "next_expected"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A function of the values at the path `of`, over the matching events in a window; with `each` over their lines
+    (`item`). Without `of` first and last are when it happened; interval and next_expected are kept apart by `of`."""
+
+    function: Function
+    events: tuple[str, ...]
+    of: str | None = None
+    where: Expression | None = None
+    window: Window = Window()
+    each: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A measure compared: all tests (operator of a trait, value) hold. Of first and last the operators of dates are
+    about when it happened, and that is in the window `when` too."""
+
+    measure: Measure
+    tests: tuple[tuple[str, Any], ...] = ()
+    when: Window = Window()
+
+
 @dataclass(frozen=True, slots=True)
 class TraitIs:
     """A trait compared: op is equals, not_equals, one_of, at_least, at_most, exists, contains, held_for, or of a date
@@ -79,6 +108,11 @@ class TraitIs:
     trait: str
     op: str
     value: Any
+
+
+def root(trait: str) -> str:
+    """The trait that a dotted name reaches into."""
+    return trait.split(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +177,7 @@ Condition = (
     | Not
     | Did
     | InOrder
+    | Measured
     | TraitIs
     | InSegment
     | InList
@@ -159,6 +194,15 @@ Condition = (
 class Segment:
     name: str
     when: Condition
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComputedTrait:
+    """A trait that follows from events; what is told under its name does not count."""
+
+    name: str
+    measure: Measure
     path: str = ""
 
 
@@ -386,3 +430,4 @@ class Project:
     files: Mapping[str, str]
     sources: tuple[SourceRule, ...] = ()
     exclude: Condition | None = None  # of whom nothing is done
+    traits: Mapping[str, ComputedTrait] = field(default_factory=dict)

@@ -30,13 +30,14 @@ _RESERVED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a project defines; `timezone` is the project's own."""
+    """What a project defines; `timezone` is the project's own, `traits` are the computed ones."""
 
     segments: Collection[str] = ()
     templates: Collection[str] = ()
     journeys: Collection[str] = ()
     channels: Mapping[str, Channel] = field(default_factory=dict)
     timezone: str = "UTC"
+    traits: Collection[str] = ()
 
 
 def refer(kind: str, name: str, known: Collection[str], findings: Findings, mark: Mark) -> bool:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from schemas.definitions.grammar.conditions import SegmentFile
 from schemas.definitions.grammar.journeys import JourneyFile
+from schemas.definitions.grammar.measures import TraitFile
 from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile, TemplateParts
 from schemas.definitions.grammar.sources import SourcesFile
 
@@ -26,6 +27,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "sources": SourcesFile,
     "segment": SegmentFile,
     "journey": JourneyFile,
+    "trait": TraitFile,
 }
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

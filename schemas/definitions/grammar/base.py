@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -32,7 +32,7 @@ class Findings:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
-        #: mapping with a key that is not allowed -> what was probably meant; that it is missing too needs no telling
+        #: mapping with a key that can't stand there -> what was probably meant; that it is missing too needs no telling
         self.misspelt: dict[Mark, set[str]] = {}
 
     def add(self, mark: Mark, message: str, hint: str = "") -> None:
@@ -69,6 +69,7 @@ class Part(BaseModel):
     def judge_key(cls, key: str, data: Mapping, findings: Findings) -> None:
         """Report a key that can't stand here."""
         if key in cls.later:
+            findings.misspelt.setdefault(data.mark, set()).add(key)
             findings.add(data.keys_at[key], f"not supported yet: {key}")
         elif key not in cls.names():
             findings.misspelt.setdefault(data.mark, set()).add(closest(key, cls.names()) or "")
@@ -134,12 +135,38 @@ Name = Annotated[
 EventPath = Annotated[str, AfterValidator(_path)]
 #: A CEL condition.
 Cel = Annotated[str, Field(description="A condition in CEL, for example event.properties.price > 10.")]
+#: What a trait or a property is compared with.
+Value = str | int | float | bool
 EventName = Annotated[str, Field(min_length=1, max_length=200)]
 EventNames = Annotated[
     list[EventName],
     BeforeValidator(_listed, json_schema_input_type=EventName | list[EventName]),
     Field(min_length=1),
 ]
+
+
+class Windowed(Part):
+    """What happened at certain times only; without any: ever."""
+
+    within: Span | None = Field(None, description="Not longer ago than this.")
+    between: list[Duration] | None = Field(
+        None, min_length=2, max_length=2, description="[far, near]: not longer ago than far, at least near ago."
+    )
+    from_: str | None = Field(None, alias="from", description="Date or instant from which on events count.")
+    to: str | None = Field(None, description="Date or instant before which events count.")
+
+    @model_validator(mode="after")
+    def _window(self) -> Self:
+        written = [
+            name
+            for name, value in (("within", self.within), ("between", self.between), ("from/to", self.from_ or self.to))
+            if value is not None
+        ]
+        if len(written) > 1:
+            raise ValueError(f"one window only, not {' and '.join(written)}")
+        if self.between is not None and self.between[0] <= self.between[1]:
+            raise ValueError("between is [far, near], the longer duration first")
+        return self
 
 
 #: Days of the week, Monday first.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, Tag, model_validator
 
@@ -17,22 +17,31 @@ from schemas.definitions.grammar.base import (
     Name,
     Part,
     Span,
+    Value,
+    Windowed,
     by_key,
     by_shape,
 )
+from schemas.definitions.grammar.measures import (
+    MEASURES,
+    AverageOf,
+    DistinctOf,
+    FirstOf,
+    GreatestOf,
+    LastOf,
+    LeastOf,
+    MostFrequentOf,
+    SumOf,
+)
 
-Value = str | int | float | bool
 Percentage = Annotated[float, Field(ge=0, le=100)]
 DAY = UNITS["d"]
 
 KINDS = (
-    *("all", "any", "not", "did", "did_in_order", "trait", "in"),
+    *("all", "any", "not", "did", "did_in_order", *MEASURES, "trait", "in"),
     *("consent", "reachable", "prefers", "time", "percent", "cel"),
 )
-LATER = (
-    *("sum", "average", "min", "max", "distinct", "first", "last", "most_frequent"),
-    *("rfm", "predicts"),
-)
+LATER = ("rfm", "predicts")
 #: of `did_in_order`
 MAX_STEPS = 16
 OPERATORS = (
@@ -75,30 +84,6 @@ class Count(Part):
             raise ValueError("exactly stands alone, without at_least or at_most")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             raise ValueError(f"nothing is at least {self.at_least} and at most {self.at_most}")
-        return self
-
-
-class Windowed(Part):
-    """What happened at certain times only; without any: ever."""
-
-    within: Span | None = Field(None, description="Not longer ago than this.")
-    between: list[Duration] | None = Field(
-        None, min_length=2, max_length=2, description="[far, near]: not longer ago than far, at least near ago."
-    )
-    from_: str | None = Field(None, alias="from", description="Date or instant from which on events count.")
-    to: str | None = Field(None, description="Date or instant before which events count.")
-
-    @model_validator(mode="after")
-    def _window(self) -> Self:
-        written = [
-            name
-            for name, value in (("within", self.within), ("between", self.between), ("from/to", self.from_ or self.to))
-            if value is not None
-        ]
-        if len(written) > 1:
-            raise ValueError(f"one window only, not {' and '.join(written)}")
-        if self.between is not None and self.between[0] <= self.between[1]:
-            raise ValueError("between is [far, near], the longer duration first")
         return self
 
 
@@ -262,6 +247,14 @@ Condition = Annotated[
     | Annotated[NotThis, Tag("<not>")]
     | Annotated[DidThis, Tag("<did>")]
     | Annotated[DidInOrder, Tag("<did_in_order>")]
+    | Annotated[SumOf, Tag("<sum>")]
+    | Annotated[AverageOf, Tag("<average>")]
+    | Annotated[LeastOf, Tag("<min>")]
+    | Annotated[GreatestOf, Tag("<max>")]
+    | Annotated[DistinctOf, Tag("<distinct>")]
+    | Annotated[MostFrequentOf, Tag("<most_frequent>")]
+    | Annotated[FirstOf, Tag("<first>")]
+    | Annotated[LastOf, Tag("<last>")]
     | Annotated[TraitIs, Tag("<trait>")]
     | Annotated[InThis, Tag("<in>")]
     | Annotated[Consent, Tag("<consent>")]

@@ -17,10 +17,11 @@ from schemas.definitions.grammar.base import (
     Name,
     Part,
     Span,
+    Value,
     by_key,
     by_shape,
 )
-from schemas.definitions.grammar.conditions import Condition, Value
+from schemas.definitions.grammar.conditions import Condition
 from schemas.definitions.problems import nearest
 from schemas.definitions.yaml12 import Mapping
 
