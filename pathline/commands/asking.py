@@ -3,28 +3,165 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
     from schemas.definitions import Project
     from sinks.clickhouse.engine import Warehouse
+    from sinks.clickhouse.paths.cohorts import Cohorts
     from sinks.clickhouse.paths.filters import Filters
     from sinks.clickhouse.paths.touches import Nodes, TouchRules
 
-From = Annotated[str | None, typer.Option("--from", help="First instant (UTC where it names no offset).")]
-To = Annotated[str | None, typer.Option("--to", help="Instant up to which, itself excluded.")]
-Segment = Annotated[str, typer.Option(help="Only people who are in this segment now.")]
-Where = Annotated[str, typer.Option(help="Only events for which this holds, as event.properties.total > 20 (CEL).")]
+Conversion = Annotated[
+    list[str] | None,
+    typer.Option(help="Event that is a conversion; default: those with a revenue in events.yaml.", show_default=False),
+]
+From = Annotated[
+    str | None, typer.Option("--from", help="First instant (UTC where it names no offset).", show_default=False)
+]
+To = Annotated[str | None, typer.Option(help="Instant up to which, itself excluded.", show_default=False)]
 Format = Annotated[str, typer.Option(help="table, json, csv or html.")]
 ProjectFolder = Annotated[Path | None, typer.Option(help="Folder of the project.", show_default=False)]
-Touch = Annotated[str, typer.Option(help="From when a send is a touch: sent, delivered, opened or clicked.")]
-Gap = Annotated[str, typer.Option(help="A visit ends after this silence.")]
+Lookback = Annotated[str, typer.Option(help="How long before a conversion a touch counts.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Options of every question: which events count, and how the answer is shown."""
+
+    from_: From = None
+    to: To = None
+    segment: Annotated[str, typer.Option(help="Only people who are in this segment now.")] = ""
+    where: Annotated[
+        str, typer.Option(help="Only events for which this holds, as event.properties.total > 20 (CEL).")
+    ] = ""
+    project: ProjectFolder = None
+    format: Format = "table"
+
+    @property
+    def filters(self) -> Filters:
+        """Which events count. Raises typer.BadParameter."""
+        from schemas.definitions.expressions import compile
+        from sinks.clickhouse.paths.filters import Filters
+
+        try:
+            expression = compile(self.where) if self.where else None
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--where") from error
+        return Filters(instant(self.from_, "--from"), instant(self.to, "--to"), self.segment, expression)
+
+
+@dataclass(frozen=True, slots=True)
+class Touching:
+    """Options of questions about touches."""
+
+    touch: Annotated[str, typer.Option(help="From when a send is a touch: sent, delivered, opened or clicked.")] = (
+        "clicked"
+    )
+    session_gap: Annotated[str, typer.Option(help="A visit ends after this silence.")] = "30m"
+
+    def rules(self, project: Path | None) -> TouchRules:
+        """What counts as a touch: session channels and sources from the project. Raises typer.BadParameter."""
+        from schemas.definitions.defaults import SOURCES
+        from schemas.receipts import DEPTHS
+        from sinks.clickhouse.paths.sources import source_of
+        from sinks.clickhouse.paths.touches import TouchRules
+
+        if self.touch not in DEPTHS:
+            raise typer.BadParameter(f"{self.touch!r} is none of {', '.join(DEPTHS)}", param_hint="--touch")
+        loaded = project_of(project)
+        if loaded is None:
+            typer.echo("no project here, so no channel is one of visits (--project)", err=True)
+        channels = loaded.channels.values() if loaded else ()
+        return TouchRules(
+            frozenset(channel.name for channel in channels if channel.kind == "session"),
+            duration(self.session_gap, "--session-gap"),
+            DEPTHS[self.touch],
+            source_of(loaded.sources if loaded else SOURCES),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Walking:
+    """Options of questions about paths: what their nodes are."""
+
+    by: Annotated[str, typer.Option(help="channel, campaign, source, event or property:NAME.")] = "channel"
+    clean: Annotated[
+        list[str] | None,
+        typer.Option(help="PATTERN=>NAME: what matches the regular expression is named so.", show_default=False),
+    ] = None
+    exclude: Annotated[list[str] | None, typer.Option(help="Node that is left out.", show_default=False)] = None
+
+    def nodes(self, touching: Touching, project: Path | None) -> Nodes:
+        """What the nodes are. Raises typer.BadParameter."""
+        from sinks.clickhouse.paths.touches import Nodes
+
+        rules = []
+        for rule in self.clean or ():
+            pattern, arrow, alias = rule.partition("=>")
+            if not pattern or not arrow:
+                raise typer.BadParameter(f"{rule!r} is not PATTERN=>NAME", param_hint="--clean")
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise typer.BadParameter(f"{pattern!r}: {error}", param_hint="--clean") from error
+            rules.append((pattern, alias))
+        return Nodes(self.by, touching.rules(project), tuple(rules), frozenset(self.exclude or ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """Options of questions about cohorts, but for the length of their periods."""
+
+    start: Annotated[str, typer.Option(help="Event that begins; default: a person's first of any kind.")] = ""
+    by: Annotated[
+        str, typer.Option(help="channel, campaign, source or property:NAME: cohorts by where, not by when.")
+    ] = ""
+    periods: Annotated[int, typer.Option(help="Most periods.")] = 12
+
+    def cohorts(self, period: str, project: Path | None) -> Cohorts:
+        """Who belongs together."""
+        from sinks.clickhouse.paths.cohorts import Cohorts
+
+        return Cohorts(period, self.start, self.by, Touching().rules(project), self.periods)
+
+
+def question(command: Callable[..., None]) -> Callable[..., None]:
+    """A command for typer: a parameter that is a dataclass of options stands for those options."""
+    own: list[Parameter] = []
+    shared: list[Parameter] = []
+    groups: dict[str, Any] = {}
+    hints = get_type_hints(command, include_extras=True)
+    for name, parameter in signature(command).parameters.items():
+        if is_dataclass(hints[name]):
+            groups[name] = hints[name]
+            options = get_type_hints(hints[name], include_extras=True)
+            shared += [
+                Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=options[field.name])
+                for field in fields(hints[name])
+            ]
+        else:
+            own.append(parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[name]))
+
+    @wraps(command)
+    def asked(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        command(**values)
+
+    parameters = own + shared
+    asked.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    asked.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return asked
 
 
 @contextmanager
@@ -45,54 +182,6 @@ def answering() -> Iterator[Warehouse]:
             warehouse.close()
     except (WarehouseError, SchemaError, BadQuestion) as error:
         raise UserError(str(error)) from error
-
-
-def filters(from_: str | None, to: str | None, segment: str, where: str) -> Filters:
-    """The common options. Raises typer.BadParameter."""
-    from schemas.definitions.expressions import compile
-    from sinks.clickhouse.paths.filters import Filters
-
-    try:
-        expression = compile(where) if where else None
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--where") from error
-    return Filters(instant(from_, "--from"), instant(to, "--to"), segment, expression)
-
-
-def touch_rules(project: Path | None, touch: str, gap: str) -> TouchRules:
-    """What counts as a touch: session channels and sources from the project. Raises typer.BadParameter."""
-    from schemas.definitions.defaults import SOURCES
-    from schemas.receipts import DEPTHS
-    from sinks.clickhouse.paths.sources import source_of
-    from sinks.clickhouse.paths.touches import TouchRules
-
-    if touch not in DEPTHS:
-        raise typer.BadParameter(f"{touch!r} is none of {', '.join(DEPTHS)}", param_hint="--touch")
-    loaded = project_of(project)
-    if loaded is None:
-        typer.echo("no project here, so no channel is one of visits (--project)", err=True)
-    sessions = {channel.name for channel in loaded.channels.values() if channel.kind == "session"} if loaded else set()
-    source = source_of(loaded.sources if loaded else SOURCES)
-    return TouchRules(frozenset(sessions), duration(gap, "--session-gap"), DEPTHS[touch], source)
-
-
-def nodes_of(
-    by: str, clean: list[str] | None, exclude: list[str] | None, project: Path | None, touch: str, gap: str
-) -> Nodes:
-    """What the nodes of paths are. Raises typer.BadParameter."""
-    from sinks.clickhouse.paths.touches import Nodes
-
-    rules = []
-    for rule in clean or ():
-        pattern, arrow, alias = rule.partition("=>")
-        if not pattern or not arrow:
-            raise typer.BadParameter(f"{rule!r} is not PATTERN=>NAME", param_hint="--clean")
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise typer.BadParameter(f"{pattern!r}: {error}", param_hint="--clean") from error
-        rules.append((pattern, alias))
-    return Nodes(by, touch_rules(project, touch, gap), tuple(rules), frozenset(exclude or ()))
 
 
 def column_of(by: str) -> str:

@@ -21,7 +21,7 @@ def export(
     """
     from uuid import UUID
 
-    from pathline.commands.asking import answering, project_of, touch_rules
+    from pathline.commands.asking import Touching, answering, project_of
     from pathline.commands.person import normalised
     from pathline.errors import UserError
     from sinks.clickhouse.export import rows_of
@@ -36,7 +36,7 @@ def export(
         about = asdict(found)
         del about["timeline"], about["memberships"]
         ids = [UUID(id) for id in (found.person_id, *found.earlier_ids)]
-        rows = rows_of(warehouse, ids[0], ids, touch_rules(project, "clicked", "30m"))
+        rows = rows_of(warehouse, ids[0], ids, Touching().rules(project))
     told = json.dumps({**about, **rows, **_held(found.person_id, found.identifiers)}, indent=2, ensure_ascii=False)
     if output is None:
         typer.echo(told)

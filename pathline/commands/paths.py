@@ -8,22 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from pathline.commands.asking import (
-    Format,
-    From,
-    Gap,
-    ProjectFolder,
-    Segment,
-    To,
-    Touch,
-    Where,
+    Asking,
+    Conversion,
+    Lookback,
+    Touching,
+    Walking,
     answering,
     column_of,
     duration,
     edge_of,
-    filters,
-    nodes_of,
     project_of,
-    touch_rules,
+    question,
 )
 from pathline.commands.results import channels, dropoff, experiment, ltv, person, retention
 
@@ -32,49 +27,33 @@ app = typer.Typer(
 )
 
 
-By = Annotated[str, typer.Option(help="channel, campaign, source, event or property:NAME.")]
-Clean = Annotated[
-    list[str] | None,
-    typer.Option(help="PATTERN=>NAME: what matches the regular expression is named so.", show_default=False),
-]
-Exclude = Annotated[list[str] | None, typer.Option(help="Node that is left out.", show_default=False)]
-
-
 @app.command()
-def transitions(
-    by: By = "channel",
-    clean: Clean = None,
-    exclude: Exclude = None,
-    touch: Touch = "clicked",
-    session_gap: Gap = "30m",
-    from_: From = None,
-    to: To = None,
-    segment: Segment = "",
-    where: Where = "",
-    project: ProjectFolder = None,
-    format: Format = "table",
-) -> None:
+@question
+def transitions(walking: Walking, touching: Touching, asking: Asking) -> None:
     """Steps from one node to the next, with how often, by how many and how long they take."""
     from pathline.tables import show
     from sinks.clickhouse.paths.pictures import sankey
     from sinks.clickhouse.paths.transitions import transitions as found
 
-    asked = nodes_of(by, clean, exclude, project, touch, session_gap)
+    nodes = walking.nodes(touching, asking.project)
     with answering() as warehouse:
-        rows = found(warehouse, asked, filters(from_, to, segment, where))
+        rows = found(warehouse, nodes, asking.filters)
     columns = ("from", "to", "count", "people", "median_seconds")
     told = [(row.origin, row.target, row.count, row.people, row.median_seconds) for row in rows]
     drawn = [(1, row.origin, row.target, row.count) for row in rows[:40]]
-    title = f"Transitions by {by}"
-    show([dict(zip(columns, row, strict=True)) for row in told], columns, format, title, lambda: sankey(drawn))
+    title = f"Transitions by {walking.by}"
+    show([dict(zip(columns, row, strict=True)) for row in told], columns, asking.format, title, lambda: sankey(drawn))
 
 
 @app.command()
+@question
 def flows(
+    walking: Walking,
+    touching: Touching,
+    asking: Asking,
     start: Annotated[str, typer.Option(help="Event or node that paths are told from.")] = "",
     end: Annotated[str, typer.Option(help="Event or node that paths are told up to.")] = "",
     depth: Annotated[int, typer.Option(help="Most steps.")] = 5,
-    by: By = "channel",
     top: Annotated[int, typer.Option(help="Nodes each place keeps by name, the others are (other).")] = 10,
     max_gap: Annotated[str, typer.Option(help="A longer silence ends a path.")] = "",
     within: Annotated[str, typer.Option(help="Time from the start, or up to the end.")] = "",
@@ -83,16 +62,6 @@ def flows(
     people: Annotated[
         str, typer.Option(help="STEP:FROM->TO: the people behind this step instead.", show_default=False)
     ] = "",
-    clean: Clean = None,
-    exclude: Exclude = None,
-    touch: Touch = "clicked",
-    session_gap: Gap = "30m",
-    from_: From = None,
-    to: To = None,
-    segment: Segment = "",
-    where: Where = "",
-    project: ProjectFolder = None,
-    format: Format = "table",
 ) -> None:
     """Step by step: what people do after something, before something, or from the beginning."""
     from pathline.tables import show
@@ -101,7 +70,7 @@ def flows(
     from sinks.clickhouse.paths.flows import flows as found
     from sinks.clickhouse.paths.pictures import sankey
 
-    question = Question(
+    anchored = Question(
         start,
         end,
         depth,
@@ -111,23 +80,23 @@ def flows(
         collapse,
         every,
     )
-    asked, chosen = nodes_of(by, clean, exclude, project, touch, session_gap), filters(from_, to, segment, where)
+    nodes = walking.nodes(touching, asking.project)
     if people:
         step, origin, target = edge_of(people)
         with answering() as warehouse:
-            behind = followers(warehouse, asked, question, chosen, step, origin, target)
+            behind = followers(warehouse, nodes, anchored, asking.filters, step, origin, target)
         told = [{"person_id": row.person_id, "count": row.count, "first_at": iso(row.first_at)} for row in behind]
-        show(told, ("person_id", "count", "first_at"), format, f"People from {origin} to {target}")
+        show(told, ("person_id", "count", "first_at"), asking.format, f"People from {origin} to {target}")
         return
     with answering() as warehouse:
-        rows = found(warehouse, asked, question, chosen)
+        rows = found(warehouse, nodes, anchored, asking.filters)
     columns = ("step", "from", "to", "count", "people", "median_seconds")
     told = [
         dict(zip(columns, (row.step, row.origin, row.target, row.count, row.people, row.median_seconds), strict=True))
         for row in rows
     ]
     drawn = [(row.step, row.origin, row.target, row.count) for row in rows]
-    show(told, columns, format, _title(start, end, by), lambda: sankey(drawn))
+    show(told, columns, asking.format, _title(start, end, walking.by), lambda: sankey(drawn))
 
 
 def _title(start: str, end: str, by: str) -> str:
@@ -136,8 +105,10 @@ def _title(start: str, end: str, by: str) -> str:
 
 
 @app.command()
+@question
 def funnel(
     steps: Annotated[list[str], typer.Option(help="Event name; once for each step, in order.")],
+    asking: Asking,
     within: Annotated[str, typer.Option(help="Time from the first step on.")] = "30d",
     order: Annotated[str, typer.Option(help="ordered, strict (nothing in between) or any.")] = "ordered",
     exclude: Annotated[list[str] | None, typer.Option(help="Event that ends an attempt.", show_default=False)] = None,
@@ -147,12 +118,6 @@ def funnel(
     show_: Annotated[
         str, typer.Option("--show", help="steps; times: how long it took; drops: where the others went instead.")
     ] = "steps",
-    from_: From = None,
-    to: To = None,
-    segment: Segment = "",
-    where: Where = "",
-    project: ProjectFolder = None,
-    format: Format = "table",
 ) -> None:
     """How far people get through a list of events, and how long each step takes."""
     from pathline.tables import show
@@ -168,47 +133,40 @@ def funnel(
     }
     if show_ not in columns:
         raise typer.BadParameter(f"{show_!r} is none of {', '.join(columns)}", param_hint="--show")
-    question = Question(
+    wanted = Question(
         tuple(steps), duration(within, "--within"), order, frozenset(exclude or ()), frozenset(optional or ())
     )
-    told_apart = Breakdown(by, breakdown, *((touch_rules(project, "clicked", "30m"),) if by else ()))
+    told_apart = Breakdown(by, breakdown, *((Touching().rules(asking.project),) if by else ()))
     with answering() as warehouse:
-        drops = show_ == "drops" or format == "html"
-        answer = found(warehouse, question, filters(from_, to, segment, where), told_apart, drops)
+        drops = show_ == "drops" or asking.format == "html"
+        answer = found(warehouse, wanted, asking.filters, told_apart, drops)
     told: dict[str, list[Any]] = {"steps": answer.steps, "times": answer.took, "drops": answer.drops}
     rows = [asdict(row) for row in told[show_]]
     chosen = columns[show_]
     if by and show_ == "steps":
         chosen, rows = [column_of(by), *chosen], [row | {column_of(by): row["value"]} for row in rows]
-    show(rows, chosen, format, f"Funnel, {order}, within {within}", lambda: funnel_bars(answer))
+    show(rows, chosen, asking.format, f"Funnel, {order}, within {within}", lambda: funnel_bars(answer))
 
 
 @app.command()
+@question
 def attribution(
-    conversion: Annotated[list[str] | None, typer.Option(help="Event that is one; default as in events.yaml.")] = None,
+    walking: Walking,
+    touching: Touching,
+    asking: Asking,
+    conversion: Conversion = None,
     model: Annotated[
         str,
         typer.Option(
             help="first, last, last_non_direct, linear, position, time_decay, markov, shapley, or all of them."
         ),
     ] = "last",
-    lookback: Annotated[str, typer.Option(help="How long before a conversion a touch counts.")] = "30d",
+    lookback: Lookback = "30d",
     lookback_steps: Annotated[int | None, typer.Option(help="How many touches count, the last ones.")] = None,
     half_life: Annotated[str, typer.Option(help="Of time_decay.")] = "7d",
     null_paths: Annotated[
         bool, typer.Option("--null-paths/--no-null-paths", help="In markov, count those who did not convert.")
     ] = True,
-    by: By = "channel",
-    clean: Clean = None,
-    exclude: Exclude = None,
-    touch: Touch = "clicked",
-    session_gap: Gap = "30m",
-    from_: From = None,
-    to: To = None,
-    segment: Segment = "",
-    where: Where = "",
-    project: ProjectFolder = None,
-    format: Format = "table",
 ) -> None:
     """Which channels, campaigns or other touches conversions and revenue are owed to."""
     from pathline.tables import show
@@ -219,30 +177,26 @@ def attribution(
     from sinks.clickhouse.paths.orders import asked_of
     from sinks.clickhouse.paths.pictures import models_side_by_side
 
-    question = Question(
-        duration(lookback, "--lookback"), lookback_steps, null_paths, duration(half_life, "--half-life")
-    )
-    asked, loaded = nodes_of(by, clean, exclude, project, touch, session_gap), project_of(project)
-    models = MODELS if model == "all" or format == "html" else (model,)
+    reach = Question(duration(lookback, "--lookback"), lookback_steps, null_paths, duration(half_life, "--half-life"))
+    nodes, loaded = walking.nodes(touching, asking.project), project_of(asking.project)
+    told = MODELS if model == "all" else (model,)
+    drawn = MODELS if asking.format == "html" else told
     with answering() as warehouse:
         credits_ = found(
             warehouse,
-            tuple(dict.fromkeys((*models, *(() if model == "all" else (model,))))),
-            asked,
+            tuple(dict.fromkeys((*drawn, *told))),
+            nodes,
             asked_of(loaded, conversion or ()),
-            question,
-            filters(from_, to, segment, where),
+            reach,
+            asking.filters,
             prices_of(loaded),
         )
-    name = column_of(by)
-    rows = [
-        {"model": of, name: credit.node} | asdict(credit)
-        for of in (models if model == "all" else (model,))
-        for credit in credits_[of]
-    ]
+    name = column_of(walking.by)
+    rows = [{"model": of, name: credit.node} | asdict(credit) for of in told for credit in credits_[of]]
     columns = [*(("model",) if model == "all" else ()), name, "conversions", "revenue", "cost", "roas"]
     shares = {of: {credit.node: credit.conversions for credit in some} for of, some in credits_.items()}
-    show(rows, columns, format, f"Attribution by {by}, {model}", lambda: models_side_by_side(shares))
+    title = f"Attribution by {walking.by}, {model}"
+    show(rows, columns, asking.format, title, lambda: models_side_by_side(shares))
 
 
 for result in (channels, retention, ltv, dropoff, experiment, person):

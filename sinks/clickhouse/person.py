@@ -35,9 +35,11 @@ class Story:
     timeline: list[Row]
 
 
-def story(warehouse: Warehouse, who: str, limit: int = 50) -> Story | None:
+def story(
+    warehouse: Warehouse, who: str, limit: int = 50, since: int | None = None, until: int | None = None
+) -> Story | None:
     """The person of an identifier (`type:value`, normalised) or of a person id, also one it had earlier; None when
-    nobody is known by it. `limit` bounds the timeline."""
+    nobody is known by it. `limit` bounds the timeline, as do times in milliseconds, `since <= at < until`."""
     current = find(warehouse, who)
     if current is None:
         return None
@@ -59,7 +61,11 @@ def story(warehouse: Warehouse, who: str, limit: int = 50) -> Story | None:
         memberships=[{"segment": row["segment"], "since": _iso(row["since"])} for row in memberships],
         journeys=_journeys(warehouse, ids),
         refused_links=_refused(warehouse, identifiers),
-        timeline=_timeline(warehouse, current, ids, homes, limit),
+        timeline=_timeline(
+            warehouse,
+            {"ids": ids, "homes": homes, "id": current, "limit": limit}
+            | {"since": _EVER[0] if since is None else since, "until": _EVER[1] if until is None else until},
+        ),
     )
 
 
@@ -213,12 +219,15 @@ SELECT * FROM
     SELECT at, 4, toUInt128(offset), 'dispatch', toString(channel), toString(state), detail
     FROM pathline.ledger WHERE person_id IN {ids:Array(UUID)}
 )
+WHERE at >= fromUnixTimestamp64Milli({since:Int64}) AND at < fromUnixTimestamp64Milli({until:Int64})
 ORDER BY at DESC, rank DESC, id DESC LIMIT {limit:UInt32}
 """
+#: milliseconds of the first and the last year that a row can have
+_EVER = (-2_208_988_800_000, 10_413_792_000_000)
 
 
-def _timeline(warehouse: Warehouse, current: UUID, ids: list[UUID], homes: list[UUID], limit: int) -> list[Row]:
-    rows = warehouse.rows(_TIMELINE, {"ids": ids, "homes": homes, "id": current, "limit": limit})
+def _timeline(warehouse: Warehouse, asked: Row) -> list[Row]:
+    rows = warehouse.rows(_TIMELINE, asked)
     return [
         {"at": _iso(row["at"]), **{name: str(row[name]).strip() for name in ("kind", "channel", "what", "detail")}}
         for row in reversed(rows)

@@ -85,17 +85,20 @@ def question_of(
 
 
 def experiment(warehouse: Warehouse, question: Question, filters: Filters) -> list[Arm]:
-    """A row for each arm, in order. People count who got their arm in the time asked about. Raises BadQuestion."""
-    events = apart(on_events(warehouse, Filters(segment=filters.segment, where=question.where)), "goal")
+    """A row for each arm, in order. People count who got their arm in the time asked about; an expression narrows what
+    converts. Raises BadQuestion."""
+    goal = apart(on_events(warehouse, Filters(segment=filters.segment, where=question.where)), "goal")
+    chosen = apart(on_events(warehouse, Filters(where=filters.where)), "chosen")
     asked = on_events(warehouse, Filters(filters.since, filters.until, filters.segment))
     rows = warehouse.rows(
         _SQL.format(
-            events=events.sql,
+            events=f"{goal.sql} AND {chosen.sql}",
             asked=asked.sql.replace("occurred_at", "given_at"),
             arms=_OF_SPLIT if question.split else _OF_CONTROL_GROUP,
             held_out=HELD_OUT,
         ),
-        events.parameters
+        goal.parameters
+        | chosen.parameters
         | asked.parameters
         | {
             "journey": question.journey,
