@@ -37,6 +37,7 @@ COMMANDS = (
     "identity",
     "lists",
     "paths",
+    "report",
     "dead-letters",
     "state",
     "topics",

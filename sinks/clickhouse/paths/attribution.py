@@ -72,6 +72,21 @@ def attribution(
     prices: Prices,
 ) -> dict[str, list[Credit]]:
     """By model what each node is owed, the most first. Raises BadQuestion."""
+    found = owed(warehouse, models, asked, converting, question, filters)
+    costs = spent(warehouse, prices, filters).by(asked.by) if asked.by in ("channel", "campaign", "source") else {}
+    costs = {node: cost for node, cost in costs.items() if node and node not in asked.exclude}
+    return {model: _credits(*found[model], costs) for model in models}
+
+
+def owed(
+    warehouse: Warehouse,
+    models: Sequence[str],
+    asked: Nodes,
+    converting: Asked,
+    question: Question,
+    filters: Filters,
+) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
+    """By model the conversions and the revenue of each node. Raises BadQuestion."""
     if other := [model for model in models if model not in MODELS]:
         raise BadQuestion(f"--model is one of {', '.join(MODELS)} or all, not {other[0]}")
     if question.lookback <= 0 or question.half_life <= 0:
@@ -84,9 +99,7 @@ def attribution(
     names = Names()
     for rows in read(warehouse, source, ("node", "direct", "converted", "revenue", "early"), names, people):
         ledger.add(rows)
-    costs = spent(warehouse, prices, filters).by(asked.by) if asked.by in ("channel", "campaign", "source") else {}
-    costs = {node: cost for node, cost in costs.items() if node and node not in asked.exclude}
-    return {model: _credits(*ledger.told(model, list(names.known)), costs) for model in models}
+    return {model: ledger.told(model, list(names.known)) for model in models}
 
 
 def _source(warehouse: Warehouse, asked: Nodes, converting: Asked, question: Question, filters: Filters) -> Source:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from schemas.receipts import CLICKED, DELIVERED, OPENED
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths import orders
-from sinks.clickhouse.paths.cohorts import RANK
+from sinks.clickhouse.paths.attribution import Question as Reach
+from sinks.clickhouse.paths.attribution import owed
 from sinks.clickhouse.paths.costs import UNSENT, Prices, spent
 from sinks.clickhouse.paths.filters import Filters, on_events, on_sends
-from sinks.clickhouse.paths.touches import NONE, PAIR, Nodes, Source, TouchRules, keyed, nodes
+from sinks.clickhouse.paths.touches import NONE, PAIR, RANK, Nodes, TouchRules, keyed
 
 #: (channel, campaign); the campaign is empty when not asked for
 Key = tuple[str, str]
@@ -79,8 +80,7 @@ def channels(warehouse: Warehouse, question: Question, filters: Filters) -> Chan
         row.delivered += sum(count for depth, count in reached.items() if depth >= DELIVERED)
         row.opened += sum(count for depth, count in reached.items() if depth >= OPENED)
         row.clicked += sum(count for depth, count in reached.items() if depth >= CLICKED)
-    converted = orders.conversions(warehouse, question.orders, filters)
-    for key, (count, revenue) in _converted(warehouse, question, converted, filters).items():
+    for key, (count, revenue) in _converted(warehouse, question, filters).items():
         row = of(*key)
         row.converted += count
         row.revenue += revenue
@@ -88,7 +88,8 @@ def channels(warehouse: Warehouse, question: Question, filters: Filters) -> Chan
     for key, amount in cost.amounts.items():
         of(*key).cost += amount
     rows = sorted(found.values(), key=lambda row: (row.channel == NONE, -row.revenue, row.channel, row.campaign))
-    return Channels(rows, cost.unknown, orders.unknown(warehouse, converted))
+    unknown = orders.unknown(warehouse, orders.conversions(warehouse, question.orders, filters))
+    return Channels(rows, cost.unknown, unknown)
 
 
 def _messages(warehouse: Warehouse, filters: Filters) -> dict[Key, Counter[int]]:
@@ -103,27 +104,17 @@ def _messages(warehouse: Warehouse, filters: Filters) -> dict[Key, Counter[int]]
     return found
 
 
-def _converted(
-    warehouse: Warehouse, question: Question, converted: Source, filters: Filters
-) -> dict[Key, tuple[int, float]]:
-    touched = nodes(
-        warehouse, Nodes(PAIR if question.campaigns else "channel", question.rules), _before(filters, question)
-    )
-    rows = warehouse.rows(
-        _LAST.format(touches=touched.sql, orders=converted.sql),
-        touched.parameters | converted.parameters | {"lookback": question.lookback, "none": NONE},
-    )
-    found = {}
-    for row in rows:
-        channel, _, campaign = row["node"].partition("\n")
-        found[channel, campaign] = (row["conversions"], row["revenue"])
-    return found
-
-
-def _before(filters: Filters, question: Question) -> Filters:
-    """The touches that conversions of the time asked about can go to."""
-    since = None if filters.since is None else filters.since - question.lookback
-    return Filters(since, filters.until, filters.segment, filters.where)
+def _converted(warehouse: Warehouse, question: Question, filters: Filters) -> dict[Key, tuple[int, float]]:
+    """Conversions and revenue by what had the last touch before."""
+    nodes = Nodes(PAIR if question.campaigns else "channel", question.rules)
+    found = owed(warehouse, ("last",), nodes, question.orders, Reach(question.lookback), filters)
+    numbers, revenue = found["last"]
+    return {
+        (channel, campaign): (round(number), revenue[node])
+        for node, number in numbers.items()
+        if number
+        for channel, _, campaign in [node.partition("\n")]
+    }
 
 
 _MESSAGES = f"""
@@ -148,25 +139,4 @@ FROM
     GROUP BY if(s.send_id != '', s.send_id, r.key), channel, campaign
 )
 GROUP BY channel, campaign, depth
-"""
-
-# an order is before the touch that it is itself
-_LAST = """
-SELECT if(node != '' AND at - touched < {{lookback:Int64}}, node, {{none:String}}) AS node, count() AS conversions,
-       sum(ifNull(revenue, 0)) AS revenue
-FROM
-(
-    SELECT at, is_order, revenue, last_value(touch_at) IGNORE NULLS OVER path AS touched,
-           ifNull(last_value(touch) IGNORE NULLS OVER path, '') AS node
-    FROM
-    (
-        SELECT person_id, at, id, false AS is_order, at AS touch_at, node AS touch, NULL AS revenue FROM {touches}
-        WHERE person_id IN (SELECT person_id FROM {orders})
-        UNION ALL
-        SELECT person_id, at, id, true, NULL, NULL, revenue FROM {orders}
-    )
-    WINDOW path AS (PARTITION BY person_id ORDER BY at, id, is_order DESC ROWS UNBOUNDED PRECEDING)
-)
-WHERE is_order
-GROUP BY node
 """

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from sinks.clickhouse.paths.filters import BadQuestion
-from sinks.clickhouse.paths.touches import KEY, TouchRules, of_event
+from sinks.clickhouse.paths.touches import KEY, RANK, TouchRules, of_event
 
-#: `at` and then `id` as one number, since the engine compares tuples many times slower
-RANK = "bitOr(bitShiftLeft(toUInt256(at + 4611686018427387904), 128), toUInt256(id))"
 _EPOCH = date(1970, 1, 1)
 #: a number for each period, growing by one
 NUMBERS = {

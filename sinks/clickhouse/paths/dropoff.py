@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sinks.clickhouse.engine import Warehouse
-from sinks.clickhouse.paths.cohorts import RANK
 from sinks.clickhouse.paths.filters import BadQuestion, Filters
-from sinks.clickhouse.paths.touches import Nodes, nodes
+from sinks.clickhouse.paths.touches import RANK, Nodes, nodes
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,12 @@ p {{ color: var(--faint); }}
 table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: .35rem .7rem; text-align: left; border-bottom: 1px solid var(--line); }}
 th.number, td.number {{ text-align: right; }}
+p.asked {{ font-size: .85rem; margin: .4rem 0; }} code {{ font-size: .85em; overflow-wrap: anywhere; }}
+.wide {{ overflow-x: auto; }}
+.tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .8rem; }}
+.tile {{ border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .9rem; }}
+.tile b {{ display: block; font-size: 1.6rem; line-height: 1.3; font-variant-numeric: tabular-nums; }}
+.tile small {{ color: var(--faint); }}
 figure {{ margin: 1.5rem 0; overflow-x: auto; }}
 svg {{ display: block; width: 100%; min-width: 40rem; height: auto; font-size: 13px; }}
 svg text {{ fill: var(--ink); }} svg text.faint {{ fill: var(--faint); }} svg .line {{ stroke: var(--line); }}
@@ -54,6 +60,22 @@ def note(text: str) -> str:
     return f"<p>{html.escape(text)}</p>"
 
 
+def asked(definition: str, *questions: str) -> str:
+    """What figures mean, and what gives them."""
+    codes = " ".join(f"<br><code>{html.escape(question)}</code>" for question in questions)
+    return f'<p class="asked">{html.escape(definition)}{codes}</p>'
+
+
+def tiles(figures: list[tuple[str, str, str, str]]) -> str:
+    """Large figures side by side: name, figure, what stands below, and the hint under the pointer."""
+    boxes = (
+        f'<div class="tile" title="{html.escape(hint)}">{html.escape(name)}<b>{html.escape(value)}</b>'
+        f"<small>{html.escape(below)}</small></div>"
+        for name, value, below, hint in figures
+    )
+    return f'<div class="tiles">{"".join(boxes)}</div>'
+
+
 def table(columns: list[str], rows: list[list[str]], numeric: frozenset[int] = frozenset()) -> str:
     """Texts in rows; the columns with these numbers are set to the right."""
 
@@ -63,7 +85,7 @@ def table(columns: list[str], rows: list[list[str]], numeric: frozenset[int] = f
         return f"<tr>{''.join(cells)}</tr>"
 
     body = "\n".join(line("td", row) for row in rows)
-    return f"<table><thead>{line('th', columns)}</thead><tbody>\n{body}\n</tbody></table>"
+    return f'<div class="wide"><table><thead>{line("th", columns)}</thead><tbody>\n{body}\n</tbody></table></div>'
 
 
 def figure(width: float, height: float, label: str, *shapes: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from schemas.receipts import ENDINGS, SUBJECTS
@@ -11,12 +12,12 @@ def _list(values: Iterable[str | int]) -> str:
     return "[" + ", ".join(repr(value) for value in values) + "]"
 
 
-_STARTS = " OR ".join(f"startsWith(name, '{subject}')" for subject in SUBJECTS)
 #: how a receipt ends
 LAST_WORD = "splitByChar(' ', name)[-1]"
+_NAMES = f"^(?s)(?:{'|'.join(map(re.escape, SUBJECTS))})(?:.* )?(?:{'|'.join(ENDINGS)})$".replace("\\ ", " ")
 
-#: whether a row of `events` is a receipt
-IS_RECEIPT = f"(name = 'Unsubscribed' OR (({_STARTS}) AND has({_list(ENDINGS)}, {LAST_WORD})))"
+#: whether a row of `events` is a receipt; one match, because the engine asks that once for each distinct name
+IS_RECEIPT = f"(name = 'Unsubscribed' OR match(name, '{_NAMES}'))"
 #: how far it shows the message got; machines (prefetch, scanners) show no more than delivery
 DEPTH = (
     f"least(transform({LAST_WORD}, {_list(ENDINGS)}, {_list(ENDINGS.values())}, 0),"
