@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,8 @@ from sinks.clickhouse.paths.weekly import DAY_MS, Span
 if TYPE_CHECKING:
     from schemas.definitions import Project
 
-_LOOKBACK, _SILENCE, _WITHIN = 30 * DAY_MS, 30 * DAY_MS, 30 * DAY_MS
+#: what takes longer than a week is asked of so many milliseconds; touches and silences reach back as far
+_MONTH = 30 * DAY_MS
 #: weeks of cohorts that are shown
 _COHORTS = 12
 
@@ -56,6 +57,16 @@ class Report:
         return Filters(self.span.since, self.span.until)
 
     @property
+    def month(self) -> Filters:
+        """The 30 days up to the end."""
+        return Filters(self.span.until - _MONTH, self.span.until)
+
+    @property
+    def monthly(self) -> str:
+        """Their options."""
+        return f"--from {_instant(self.span.until - _MONTH)} --to {_instant(self.span.until)}"
+
+    @property
     def dates(self) -> str:
         """The options of the time, as on the command line."""
         return f"--from {_instant(self.span.since)} --to {_instant(self.span.until)}"
@@ -67,7 +78,7 @@ class Report:
 
     def returns(self, campaigns: bool = False) -> Returns:
         """The question what channels brought."""
-        return Returns(self.conversions, prices_of(self.project), self.rules, _LOOKBACK, campaigns)
+        return Returns(self.conversions, prices_of(self.project), self.rules, _MONTH, campaigns)
 
     @property
     def conversions(self) -> orders.Asked:
@@ -142,14 +153,14 @@ def _channels(report: Report, found: Channels) -> Iterator[str]:
 
 def _flows(warehouse: Warehouse, report: Report) -> Iterator[str]:
     yield heading("How do people go through the channels?")
-    rows = flows(warehouse, Nodes(rules=report.rules), Anchors(depth=4, top=6, collapse=True), report.filters)
+    rows = flows(warehouse, Nodes(rules=report.rules), Anchors(depth=4, top=6, collapse=True), report.month)
     yield sankey([(row.step, row.origin, row.target, row.count) for row in rows]) or note(
-        "Nobody touched a channel in this time."
+        "Nobody touched a channel in the 30 days up to the end of this time."
     )
     yield asked(
-        "The first four steps of each person in this time. A message counts as a touch once it got as far as --touch; "
+        "The first four steps of each person in the 30 days up to the end of this time. A message counts as a touch once it got as far as --touch; "
         "a channel that follows itself is one step; (end) means that nothing followed.",
-        f"pathline paths flows --depth 4 --top 6 --collapse {report.dates} {report.touch}",
+        f"pathline paths flows --depth 4 --top 6 --collapse {report.monthly} {report.touch}",
     )
 
 
@@ -160,28 +171,26 @@ def _funnel(warehouse: Warehouse, report: Report) -> Iterator[str]:
     if len(steps) < 2:
         yield note("There are not two kinds of events in this time to make a funnel of; name them by --steps.")
         return
-    found = funnel(
-        warehouse, Steps(steps, _WITHIN), Filters(report.span.until - _WITHIN, report.span.until), drops=True
-    )
+    found = funnel(warehouse, Steps(steps, _MONTH), report.month, drops=True)
     yield funnel_bars(found) if found.steps[0].people else note(f"Nobody had the first step, {steps[0]}.")
     yield asked(
         "The 30 days up to the end of this time. A person counts for the furthest step of its best attempt; without "
         "--steps these are the two things that most people do, and the conversion.",
-        f"{command} --from {_instant(report.span.until - _WITHIN)} --to {_instant(report.span.until)}",
+        f"{command} {report.monthly}",
     )
 
 
 def _usual(warehouse: Warehouse, report: Report) -> tuple[str, ...]:
     names = report.conversions.names
     undone = [name for rule in report.conversions.rules.values() for name in rule.undo]
-    wider = Span(report.span.until - _WITHIN, report.span.until)
-    usual = weekly.usual_steps(warehouse, wider, [*names, *undone])
+    month = Span(report.span.until - _MONTH, report.span.until)
+    usual = weekly.usual_steps(warehouse, month, [*names, *undone])
     return (*usual, names[0]) if usual else ()
 
 
 def _silent(warehouse: Warehouse, report: Report) -> Iterator[str]:
     yield heading("Where do people drop off?")
-    rows = dropoff(warehouse, Nodes(rules=report.rules), _SILENCE, Filters(until=report.span.until))
+    rows = dropoff(warehouse, Nodes(rules=report.rules), _MONTH, Filters(until=report.span.until))
     lengths = [(row.last, row.silent, f"{row.rate:.1%} of those here") for row in rows[:12] if row.silent]
     yield bars(lengths, colour(3)) if lengths else note("Nobody has been silent for 30 days.")
     yield asked(
@@ -194,7 +203,7 @@ def _silent(warehouse: Warehouse, report: Report) -> Iterator[str]:
 def _models(warehouse: Warehouse, report: Report) -> Iterator[str]:
     yield heading("What earned the orders?")
     found = attribution(
-        warehouse, MODELS, Nodes(rules=report.rules), report.conversions, Reach(_LOOKBACK), report.filters,
+        warehouse, MODELS, Nodes(rules=report.rules), report.conversions, Reach(_MONTH), report.filters,
         prices_of(report.project),
     )  # fmt: skip
     shares = {model: {row.node: row.conversions for row in rows} for model, rows in found.items()}
@@ -299,10 +308,13 @@ def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) -
 
 
 def _compared(now: float, then: float) -> tuple[str, str]:
-    told: Callable[[float], str] = lambda value: f"{value:,.0f}"
     if not then:
-        return told(now), "none before" if now else "none before either"
-    return told(now), f"{now / then - 1:+.1%} ({told(then)} before)"
+        return _told(now), "none before" if now else "none before either"
+    return _told(now), f"{now / then - 1:+.1%} ({_told(then)} before)"
+
+
+def _told(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
 def _quoted(name: str) -> str:

@@ -53,7 +53,11 @@ def as_html(rows: Sequence[Row], columns: Sequence[str]) -> str:
     """A table for a page."""
     numeric = {index for index, name in enumerate(columns) if any(isinstance(row[name], int | float) for row in rows)}
     told = [[spoken(name, row[name]) for name in columns] for row in rows]
-    return table([name.replace("_", " ") for name in columns], told, frozenset(numeric))
+    return table([_headed(name) for name in columns], told, frozenset(numeric))
+
+
+def _headed(name: str) -> str:
+    return name.removesuffix("_seconds").replace("_", " ")
 
 
 def spoken(name: str, value: Any) -> str:
@@ -88,7 +92,7 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in columns:
         numeric = any(isinstance(row[name], int | float) for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if numeric else "left")
+        table.add_column(_headed(name), justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*(spoken(name, row[name]) for name in columns))
     # into a file or a pipe nothing is cut off

@@ -26,7 +26,7 @@ _PAGE = """<!doctype html>
   font: 15px/1.5 system-ui, sans-serif; }}
 @media (prefers-color-scheme: dark) {{ :root {{ --paper: #14171b; --ink: #e8eaed; --faint: #a3abb6; }} }}
 body {{ margin: 2rem auto; max-width: 75rem; padding: 0 1rem; background: var(--paper); color: var(--ink); }}
-h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
+h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }} h3 {{ font-size: 1rem; }}
 p {{ color: var(--faint); }}
 table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: .35rem .7rem; text-align: left; border-bottom: 1px solid var(--line); }}
@@ -52,8 +52,8 @@ def page(title: str, *parts: str) -> str:
     return _PAGE.format(title=html.escape(title), parts="\n".join(part for part in parts if part))
 
 
-def heading(text: str) -> str:
-    return f"<h2>{html.escape(text)}</h2>"
+def heading(text: str, level: int = 2) -> str:
+    return f"<h{level}>{html.escape(text)}</h{level}>"
 
 
 def note(text: str) -> str:

@@ -18,13 +18,13 @@ def funnel_bars(found: Funnel) -> str:
     for number, (value, rows) in enumerate(groupby(found.steps, key=lambda row: row.value)):
         if number == 8:
             break
-        parts += [heading(value) if value else "", _steps(list(rows), colour(number))]
+        parts += [heading(value, 3) if value else "", _steps(list(rows), colour(number))]
     if found.took:
         lengths = [(_span(took.from_seconds, took.to_seconds), took.people, f"{took.share:.1%}") for took in found.took]
-        parts += [heading("Time from the first step to the last"), bars(lengths, colour(0))]
+        parts += [heading("Time from the first step to the last", 3), bars(lengths, colour(0))]
     for (step, name), drops in groupby(found.drops, key=lambda drop: (drop.step, drop.name)):
         lengths = [(drop.instead, drop.people, f"{drop.share:.1%}") for drop in list(drops)[:8]]
-        parts += [heading(f"After step {step}, {name}, without the next one"), bars(lengths, colour(3))]
+        parts += [heading(f"After step {step}, {name}, without the next one", 3), bars(lengths, colour(3))]
     return "\n".join(parts)
 
 
