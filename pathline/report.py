@@ -158,8 +158,8 @@ def _flows(warehouse: Warehouse, report: Report) -> Iterator[str]:
         "Nobody touched a channel in the 30 days up to the end of this time."
     )
     yield asked(
-        "The first four steps of each person in the 30 days up to the end of this time. A message counts as a touch once it got as far as --touch; "
-        "a channel that follows itself is one step; (end) means that nothing followed.",
+        "The first four steps of each person in the 30 days up to the end of this time. A message counts as a touch "
+        "once it got as far as --touch; a channel that follows itself is one step; (end) means that nothing followed.",
         f"pathline paths flows --depth 4 --top 6 --collapse {report.monthly} {report.touch}",
     )
 

@@ -10,14 +10,17 @@ from rich.table import Table
 
 from pathline.demo.run import caught
 from pathline.local.stack import Stack
-from schemas.definitions import load
+from pathline.report import Report, draw
+from schemas.definitions import Project, load
 from schemas.receipts import SENT
 from sinks.clickhouse.engine import Warehouse, open_server
 from sinks.clickhouse.paths.attempts import Question
 from sinks.clickhouse.paths.filters import Filters
 from sinks.clickhouse.paths.funnel import funnel
+from sinks.clickhouse.paths.sources import source_of
 from sinks.clickhouse.paths.touches import Nodes, TouchRules
 from sinks.clickhouse.paths.transitions import transitions
+from sinks.clickhouse.paths.weekly import newest_week
 
 FUNNEL = Question(("Campaign Mailed", "Coupon Redeemed", "Order Completed"), within=60 * 86_400_000)
 TOP = 10
@@ -29,8 +32,15 @@ def tell(console: Console, stack: Stack, home: Path, project: Path) -> None:
     totals(console, warehouse, caught(home))
     rows(console, "Segments", warehouse, SEGMENTS)
     rows(console, "Journeys", warehouse, JOURNEYS)
-    paths(console, warehouse, project)
+    loaded = load(project)
+    rules = rules_of(loaded)
+    paths(console, warehouse, rules)
+    picture = home / "report.html"
+    span = newest_week(warehouse, stack.settings.make_clock().now())
+    picture.write_text(draw(warehouse, Report(span, rules, loaded)), "utf-8")
     next_steps(console, stack, warehouse)
+    console.print("\nThe last full week as a picture, to open in a browser:", style="bold")
+    console.print(f"  {picture}", highlight=False, soft_wrap=True)
 
 
 TOTALS = """
@@ -62,11 +72,13 @@ def rows(console: Console, title: str, warehouse: Warehouse, sql: str) -> None:
     show(console, title, warehouse.rows(sql))
 
 
-def paths(console: Console, warehouse: Warehouse, project: Path) -> None:
-    channels = load(project).channels.values()
-    sessions = frozenset(channel.name for channel in channels if channel.kind == "session")
-    # nobody clicks in these e-mails, so one that was sent counts
-    rules = TouchRules(sessions, depth=SENT)
+def rules_of(project: Project) -> TouchRules:
+    """What a touch is here: nobody clicks in these e-mails, so one that was sent counts."""
+    sessions = frozenset(channel.name for channel in project.channels.values() if channel.kind == "session")
+    return TouchRules(sessions, depth=SENT, source=source_of(project.sources))
+
+
+def paths(console: Console, warehouse: Warehouse, rules: TouchRules) -> None:
     steps = transitions(warehouse, Nodes(rules=rules), Filters())[:TOP]
     show(
         console,
