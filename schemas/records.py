@@ -149,6 +149,23 @@ class Handoff(Wire, frozen=True, kw_only=True):
     parts: Count = 1
 
 
+class Backfill(Wire, frozen=True, kw_only=True):
+    kind: str
+    definitions: str
+    marked_at: Instant
+    person_id: str = ""
+    slot: str = ""
+    version: Count = 0
+    state: bytes | None = None
+    partition: Count = 0
+    next: Count = 0
+    upto: Count = 0
+    round: Count = 0
+    passed_on: Count = 0
+    persons: Count = 0
+    segments: list[str] = []
+
+
 class Change(Wire, frozen=True, kw_only=True):
     segment: str
     change: str
@@ -230,6 +247,7 @@ RECORDS: dict[str, type[Wire]] = {
     "refusal": Refusal,
     "person": PersonEnvelope,
     "handoff": Handoff,
+    "backfill": Backfill,
     "update": Update,
     "send": SendCommand,
     "ledger": LedgerEntry,

@@ -70,7 +70,7 @@ def catalogue(channels: Iterable[str]) -> list[Topic]:
         Topic(PEOPLE, "person_id", None, False, "person", "events, moves, erasures, definition markers", 30 * DAY_MS),
         Topic(SEGMENTS_HANDOFF, "destination person_id", None, False, "handoff", "segment state that changes owner"),
         Topic(JOURNEYS_HANDOFF, "destination person_id", None, False, "handoff", "journey state that changes owner"),
-        Topic(SEGMENTS_BACKFILL, "person_id", None, False, "update", "answers of a new definition over history"),
+        Topic(SEGMENTS_BACKFILL, "person_id", None, False, "backfill", "history that new definitions lacked"),
         Topic(UPDATES, "person_id", None, False, "update", "events with what they changed", 30 * DAY_MS),
         Topic(DECISIONS, "person_id", None, False, "decision", "every decision of a journey with its reason"),
         Topic(DEFINITIONS, "version", 1, True, "definitions", "the published project, a record a version"),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from heapq import heapify, heappop, heappush
-from typing import TypeVar
 
 import msgspec
 
 from processors.runtime.slots import Slots, with_state
 from processors.segments.conditions import answer, explain
 from processors.segments.fold import Fold
+from processors.segments.keeping import needed, usable
 from processors.segments.model import Person, State
 from processors.segments.plan import Plan, named
 from processors.segments.profile import digest, profile
@@ -18,8 +18,6 @@ from processors.segments.view import View
 from schemas.definitions.hoisting import EXCLUDED
 from schemas.definitions.model import ComputedTrait, Segment
 from schemas.records import Change, Event
-
-V = TypeVar("V")
 
 #: Half a merge must not look like "did not buy": for so long changes wait for state that is on its way, line time.
 PATIENCE_MS = 30_000
@@ -37,6 +35,7 @@ class Draft:
         self.parts = person.parts
         self.asked = person.asked
         self.version = person.version
+        self.filling = person.filling
         self._slots = person.slots
         self._member = dict(person.member)
         self._due = dict(person.due)
@@ -112,24 +111,43 @@ class Draft:
         positions = [self.plan.positions[name] for name, due in self._due.items() if due <= instant]
         return self.settle(instant, "timer", "", positions)
 
-    def adopt(self, plan: Plan, now: int) -> list[Change]:
-        """Go over to another version of the definitions: state that it does not need is dropped, what it asks anew
-        starts empty, segments it does not have are left."""
-        self.plan, self.version = plan, plan.version
-        held = {
-            name: msgspec.structs.replace(slot, state=_needed(slot.state, plan))
-            for name, slot in self._slots.held.items()
-        }
+    def adopt(self, plan: Plan, now: int, filling: Collection[str]) -> list[Change]:
+        """Go over to another version of the definitions: segments that it does not have are left, those that lack
+        history stay as they are."""
+        before, self.plan, self.version = self.plan, plan, plan.version
+        self._keep(lambda state: usable(state, plan, before))
+        self.filling = tuple(sorted(filling))
         self._computed = {name: v for name, v in self._computed.items() if f"trait:{name}" in plan.positions}
-        self.slots = Slots(held, self._slots.redirects)
+        self._view = None
         self._changed = True
         return self.settle(now, "definition", "definitions changed")
+
+    def filled(self, now: int) -> list[Change]:
+        """The history that the definitions lacked is there: the segments that waited for it answer."""
+        positions = [self.plan.positions[name] for name in self.filling if name in self.plan.positions]
+        self.filling = ()
+        self._changed = True
+        return self.settle(now, "backfill", "history was filled in", positions)
+
+    def drop(self) -> None:
+        """Drop state that the definitions do not need."""
+        self._keep(lambda state: needed(state, self.plan))
+
+    def _keep(self, of: Callable[[State], State]) -> None:
+        held, changed = dict(self._slots.held), False
+        for name, slot in held.items():
+            if slot.state is not None and (state := of(slot.state)) is not slot.state:
+                held[name], changed = msgspec.structs.replace(slot, state=state), True
+        if changed:
+            self.slots = Slots(held, self._slots.redirects)
+        self._view = None
 
     def settle(self, now: int, cause: str, why: str, positions: Iterable[int] | None = None) -> list[Change]:
         """Changes of what is worked out at these positions, and of what refers to it; None looks at all.
 
-        Nothing changes while state is on its way here. Computed traits and segments are taken in an order in which each
-        stands after those it refers to, so each is looked at once.
+        Nothing changes while state is on its way here, and what lacks history does not, unless nothing is left of the
+        person. Computed traits and segments are taken in an order in which each stands after those it refers to, so
+        each is looked at once.
         """
         if self.hold is not None and (self.exists or not self._member):
             return []
@@ -137,9 +155,10 @@ class Draft:
         if positions is None:
             self._due.clear()
             changes += [self._leave(name, now, "definition", "not defined any more") for name in self._unknown()]
-        queue = list(set(range(len(plan.order)) if positions is None else positions))
+        still = {plan.positions.get(name) for name in self.filling} if self.exists else set()
+        queue = list(set(range(len(plan.order)) if positions is None else positions) - still)
         heapify(queue)
-        queued = set(queue)
+        queued = {*queue, *still}
         while queue:
             one = plan.order[heappop(queue)]
             if isinstance(one, ComputedTrait):
@@ -178,6 +197,7 @@ class Draft:
             hold=self.hold,
             parts=self.parts,
             version=self.version,
+            filling=self.filling,
             profile=self._profile,
             computed=self._computed,
         )
@@ -231,25 +251,3 @@ class Draft:
 
     def _unknown(self) -> list[str]:
         return sorted(name for name in self._member if name not in self.plan.positions)
-
-
-def _needed(state: State | None, plan: Plan) -> State | None:
-    if state is None:
-        return None
-    keys = {counter.key for counters in plan.counters.values() for counter in counters}
-    orderings = {ordering.key for orderings in plan.orderings.values() for ordering in orderings}
-    meters = {meter.key for found in plan.meters.values() for meter in found}
-    return msgspec.structs.replace(
-        state,
-        counted=_only(state.counted, keys),
-        occurrences=_only(state.occurrences, plan.rules.keys()),
-        history=_only(state.history, plan.held.keys()),
-        sequences=_only(state.sequences, orderings),
-        engagements=state.engagements if plan.affinity else (),
-        measured=_only(state.measured, meters),
-    )
-
-
-def _only(mapping: Mapping[str, V], keys: Iterable[str]) -> dict[str, V]:
-    wanted = set(keys)
-    return {key: value for key, value in mapping.items() if key in wanted}

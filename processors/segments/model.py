@@ -7,7 +7,7 @@ matter in which order slots meet. All instants are milliseconds since 1970 UTC.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import orjson
@@ -113,6 +113,10 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     measured: dict[str, tuple[Reading, ...]] = {}
 
 
+#: Parts of a slot's state that hold only what definitions ask for, by the names in `Plan.kept`.
+KEPT = ("counted", "occurrences", "history", "sequences", "engagements", "measured")
+
+
 class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A person: the slots, and what follows from them taken together.
 
@@ -122,7 +126,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     missing. `version` is that of the definitions applied last, `profile` a digest of the profile published last.
     `erased` are slots that were erased here, by mark: what still comes of them is dropped. `suppressed` are the
     suppressions of erased addresses, by the mark of their identifier, until one comes again. `computed` are the values
-    of computed traits at the last instant.
+    of computed traits at the last instant. `filling` are segments and computed traits that change no more until their
+    history is there.
     """
 
     slots: Slots[State] = Slots()
@@ -137,17 +142,52 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     erased: dict[str, Erased] = {}
     suppressed: dict[str, str] = {}
     computed: dict[str, Any] = {}
+    filling: tuple[str, ...] = ()
 
 
 class InForce(msgspec.Struct, frozen=True):
-    """The version of the definitions in force in this partition, from an instant on."""
+    """The version of the definitions in force in this partition, from an instant on.
+
+    `earlier` are those in force since all state that they ask for was there, empty when it is again; `filled` is when
+    the history that this version lacked had been filled in.
+    """
 
     version: str
     at: int
+    earlier: tuple[str, ...] = ()
+    filled: int | None = None
+
+
+class Turnover(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a partition is in going over to the version in force; `step` is what it is at:
+
+    - `begin`: until all partitions have this version;
+    - `read`: history before `upto`, the offset of the marker, is read from `next` on; `asked` while somebody reads;
+    - `pass`: until what was filled in has arrived everywhere, in rounds;
+    - `sweep`: all persons follow, in the order of their ids, the last one being `swept`.
+
+    `passed_on` counts what was sent on to other persons in this round.
+    """
+
+    step: Literal["begin", "read", "pass", "sweep"]
+    upto: int = 0
+    next: int = 0
+    asked: bool = False
+    round: int = 0
+    passed_on: int = 0
+    swept: str = ""
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """How much another partition has passed on in a round."""
+
+    passed_on: int
 
 
 PEOPLE = Table("person", Person)
 IN_FORCE = Table("in-force", InForce)
+TURNOVER = Table("turnover", Turnover)
+HEARD = Table("heard", Heard)
 
 
 def storable(value: Any) -> Any:
@@ -252,9 +292,21 @@ def joined_readings(a: tuple[Reading, ...], b: tuple[Reading, ...]) -> tuple[Rea
 def joined_occurrence(a: Occurrence, b: Occurrence) -> Occurrence:
     """All that is known of one occurrence."""
     times = [at for at in (a.at, b.at) if at is not None]
-    reports = {report.event_id: report for report in (*a.reports, *b.reports)}
+    reports: dict[str, Report] = {}
+    for report in (*a.reports, *b.reports):
+        known = reports.get(report.event_id)
+        reports[report.event_id] = report if known is None else fuller(known, report)
     return Occurrence(
         at=min(times) if times else None,
         reports=tuple(sorted(reports.values(), key=lambda report: (report.at, report.event_id))),
         undone={**a.undone, **b.undone},
     )
+
+
+def fuller(a: Report, b: Report) -> Report:
+    """One report of which two versions of the definitions keep different parts."""
+    if a.document == b.document:
+        return a
+    one, other = orjson.loads(a.document), orjson.loads(b.document)
+    both = {**one, **other, "properties": {**one["properties"], **other["properties"]}}
+    return Report(a.at, a.event_id, orjson.dumps(both, option=orjson.OPT_SORT_KEYS))

@@ -7,9 +7,10 @@ at again, so that a thousand segments cost little more than the few that matter.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 from schemas.definitions.expressions import Path
 from schemas.definitions.hoisting import EXCLUDED
@@ -64,6 +65,26 @@ class Counter:
     need: int
 
 
+#: What is kept under a name in a part of `State`, for example ("counted", "5f3a..."); a part that is no mapping has one
+#: name, which is empty.
+Name = tuple[str, str]
+ENGAGEMENTS: Name = ("engagements", "")
+
+
+class Form(NamedTuple):
+    """How something is kept: state of another `basis` can't be used; of fewer `parts`, or not so `far` back in
+    milliseconds (None: for ever), it lacks some."""
+
+    basis: Hashable = None
+    parts: frozenset[Path] = frozenset()
+    far: int | None = None
+
+    def covers(self, other: Form) -> bool:
+        """Whether state kept so has all that another form asks for."""
+        far = self.far is None or (other.far is not None and self.far >= other.far)
+        return self.basis == other.basis and self.parts >= other.parts and far
+
+
 @dataclass(frozen=True, slots=True)
 class Ordering:
     """A condition on events in order; `key` names its state, the same in every version that has it."""
@@ -89,7 +110,8 @@ class Plan:
     `undoes` the rules whose occurrences an event takes back, `asked` the parts of an event that decide about its
     occurrences. `horizons` is how long occurrences of an event matter, None for ever; `held` how far back the values of
     a trait do; `names` are those of the channels; `affinity` is whether it matters which of them a person prefers,
-    `purchases` the events that then count as one, with their rule if there is one.
+    `purchases` the events that then count as one, with their rule if there is one. `kept` is what the definitions ask
+    to be kept of a slot beside what always is.
     """
 
     version: str
@@ -111,6 +133,7 @@ class Plan:
     names: frozenset[str]
     affinity: bool
     purchases: Mapping[str, EventRule | None]
+    kept: Mapping[Name, Form]
 
 
 def prepare(project: Project) -> Plan:
@@ -127,7 +150,7 @@ def prepare(project: Project) -> Plan:
     horizons: dict[str, int | None] = {}
     held: dict[str, int] = {}
     for position, one in enumerate(order):
-        for condition in _leaves(one.when if isinstance(one, Segment) else Measured(one.measure)):
+        for condition in conditions_of(one):
             for key in _reads(condition):
                 if position not in readers[key][-1:]:
                     readers[key].append(position)
@@ -162,6 +185,34 @@ def prepare(project: Project) -> Plan:
     for rule in rules.values():
         for name in rule.undo:
             undoes[name].append(rule)
+    asked = {
+        name: _asked(
+            rule,
+            counters.get(name, {}).values(),
+            orderings.get(name, {}).values(),
+            meters.get(name, {}).values(),
+        )
+        for name, rule in rules.items()
+    }
+    same = {name: (rule.same, rule.revenue, rule.undo) for name, rule in rules.items()}
+    kept: dict[Name, Form] = {}
+    for by_key in counters.values():
+        kept |= {("counted", key): Form(_rules_of(counter.did.events, same)) for key, counter in by_key.items()}
+    for by_order in orderings.values():
+        for key, ordering in by_order.items():
+            names = tuple(name for step in ordering.order.steps for name in step.events)
+            kept["sequences", key] = Form(_rules_of(names, same))
+    for by_meter in meters.values():
+        kept |= {("measured", key): Form(_rules_of(one.measure.events, same)) for key, one in by_meter.items()}
+    affinity = AFFINITY in readers or any(send.choice == "preferred" for send in sends(project))
+    purchases = {
+        PURCHASE: project.events.get(PURCHASE),
+        **{name: rule for name, rule in project.events.items() if rule.revenue is not None},
+    }
+    if affinity:
+        kept[ENGAGEMENTS] = Form(tuple((name, rule.same if rule else None) for name, rule in sorted(purchases.items())))
+    kept |= {("occurrences", name): Form(same[name], asked[name], horizons[name]) for name in rules}
+    kept |= {("history", name): Form(far=far) for name, far in held.items()}
     return Plan(
         version=project.version,
         timezone=project.timezone,
@@ -175,24 +226,14 @@ def prepare(project: Project) -> Plan:
         meters={name: tuple(by_key.values()) for name, by_key in meters.items()},
         rules=rules,
         undoes={name: tuple(found) for name, found in undoes.items()},
-        asked={
-            name: _asked(
-                rule,
-                counters.get(name, {}).values(),
-                orderings.get(name, {}).values(),
-                meters.get(name, {}).values(),
-            )
-            for name, rule in rules.items()
-        },
+        asked=asked,
         horizons=horizons,
         held=held,
         positions={named(one): position for position, one in enumerate(order)},
         names=frozenset(project.channels),
-        affinity=AFFINITY in readers or any(send.choice == "preferred" for send in sends(project)),
-        purchases={
-            PURCHASE: project.events.get(PURCHASE),
-            **{name: rule for name, rule in project.events.items() if rule.revenue is not None},
-        },
+        affinity=affinity,
+        purchases=purchases,
+        kept=kept,
     )
 
 
@@ -217,7 +258,34 @@ NOTHING = Plan(
     frozenset(),
     False,
     {},
+    {},
 )
+
+
+def conditions_of(one: ComputedTrait | Segment) -> Iterator[Condition]:
+    """What a computed trait or a segment goes by, none of which has parts."""
+    return leaves(one.when if isinstance(one, Segment) else Measured(one.measure))
+
+
+def stored(condition: Condition, plan: Plan) -> tuple[Name, ...]:
+    """What a condition without parts keeps of a slot; nothing when it goes by what is always kept."""
+    match condition:
+        case Did(events):
+            return ("counted", plan.keys[condition]), *_reported(events, plan)
+        case InOrder(steps):
+            return ("sequences", plan.keys[condition]), *_reported((name for s in steps for name in s.events), plan)
+        case Measured(measure):
+            return ("measured", plan.keys[measure]), *_reported(measure.events, plan)
+        case TraitIs(trait, "held_for", _):
+            return (("history", root(trait)),)
+        case Prefers():
+            return (ENGAGEMENTS,)
+        case _:
+            return ()
+
+
+def _reported(events: Iterable[str], plan: Plan) -> Iterator[Name]:
+    return (("occurrences", name) for name in events if name in plan.rules)
 
 
 def named(one: ComputedTrait | Segment) -> str:
@@ -255,6 +323,10 @@ def _bounds(window: Window) -> tuple[int | None, ...]:
     return window.near, window.far, window.since, window.until
 
 
+def _rules_of(events: Iterable[str], same: Mapping[str, Hashable]) -> Hashable:
+    return tuple(same.get(name) for name in events)
+
+
 def _counter(did: Did) -> Counter:
     return Counter(fingerprint(did), did, max(did.at_least, 0 if did.at_most is None else did.at_most + 1))
 
@@ -286,13 +358,14 @@ def _longer(horizon: int | None, window: Window) -> int | None:
     return None if horizon is None or far is None else max(horizon, far)
 
 
-def _leaves(condition: Condition) -> Iterator[Condition]:
+def leaves(condition: Condition) -> Iterator[Condition]:
+    """The conditions that a condition consists of."""
     match condition:
         case All(of) | AnyOf(of):
             for part in of:
-                yield from _leaves(part)
+                yield from leaves(part)
         case Not(of):
-            yield from _leaves(of)
+            yield from leaves(of)
         case _:
             yield condition
 

@@ -7,25 +7,31 @@ so the answer of a person does not depend on when the worker got to it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 import structlog
 
 from processors.runtime.contract import BadRecord, Record, Turn
 from processors.runtime.definitions import DefinitionsSource
-from processors.runtime.slots import Handed, Slots, arrive, join, leave, redirect_of
-from processors.segments import model
+from processors.runtime.slots import Handed, Slots, arrive, join, leave, redirect_of, with_state
+from processors.segments import model, turnover
 from processors.segments.consents import parting
 from processors.segments.draft import Draft
 from processors.segments.erasure import alive, anew, outliving, restored, without
+from processors.segments.history import History, gather
+from processors.segments.keeping import Lack, lack
 from processors.segments.metrics import GIVEN_UP
 from processors.segments.model import IN_FORCE, PEOPLE, InForce, Person, State
 from processors.segments.plan import NOTHING, Plan, prepare
+from processors.segments.turnover import Chunk, Read, Turnovers
 from schemas import lists, topics
 from schemas.codec import Codec
 from schemas.erasure import mark
 from schemas.records import (
+    Backfill,
     Change,
     Erasure,
     Event,
@@ -48,16 +54,33 @@ class SegmentsStage:
     """Keeps the profile of every person and the segments it is in."""
 
     app = "segments"
-    inputs: tuple[str, ...] = (topics.PEOPLE, topics.SEGMENTS_HANDOFF)
+    inputs: tuple[str, ...] = (topics.PEOPLE, topics.SEGMENTS_HANDOFF, topics.SEGMENTS_BACKFILL)
 
-    def __init__(self, rules_source: DefinitionsSource, codec: Codec) -> None:
+    def __init__(self, rules_source: DefinitionsSource, codec: Codec, history: History | None = None) -> None:
+        """Without `history` new definitions begin with what happens from then on."""
         self._source = rules_source
         self._codec = codec
+        self._history = history
         self._plans: dict[str, Plan] = {}
+        self._lacks: dict[tuple[str, tuple[str, ...]], Lack] = {}
+        self._reading = asyncio.Lock()
+        self._turnovers = Turnovers(
+            codec,
+            None if history is None else history.partitions,
+            lambda force: self._lack(force).waiting,
+            self._follow,
+        )
 
     def on_record(self, record: Record, turn: Turn) -> None:
         if record.topic == topics.SEGMENTS_HANDOFF:
             self._handoff(self._codec.decode(Handoff, record.value), turn)
+            return
+        if record.topic == topics.SEGMENTS_BACKFILL:
+            backfill = self._codec.decode(Backfill, record.value)
+            if backfill.kind == "state":
+                self._fill(backfill, turn)
+            else:
+                self._turnovers.heard(backfill, turn)
             return
         envelope = self._codec.decode(PersonEnvelope, record.value)
         match envelope:
@@ -68,11 +91,14 @@ class SegmentsStage:
             case PersonEnvelope(kind="erasure", erasure=Erasure() as erasure):
                 self._erasure(envelope.person_id, erasure, turn)
             case PersonEnvelope(kind="marker", marker=Marker() as marker):
-                self._marker(marker, turn)
+                self._marker(marker, record.offset, turn)
             case _:
                 raise BadRecord(f"a record of kind {envelope.kind!r} without what belongs to it")
 
     def on_wake(self, key: str, due: int, turn: Turn) -> None:
+        if key == turnover.KEY:
+            self._turnovers.woken(turn)
+            return
         person = turn.get(PEOPLE, key)
         if person is None:
             return
@@ -82,10 +108,24 @@ class SegmentsStage:
         self._close(draft, turn)
 
     def on_assigned(self, turn: Turn) -> None:
-        """Nothing to find again: wakes are durable."""
+        self._turnovers.assigned(turn)
 
-    def on_result(self, key: str, result: object, turn: Turn) -> None:
-        """Never asked: segments call nobody outside."""
+    def on_result(self, key: str, result: Chunk, turn: Turn) -> None:
+        self._turnovers.read(result, turn)
+
+    async def perform(self, request: Read) -> Chunk:
+        """Read a stretch of history, in a thread; one at a time, as it takes time from what happens now."""
+        if self._reading.locked():
+            return Chunk(request)
+        async with self._reading:
+            return await asyncio.to_thread(self._read, request)
+
+    def _read(self, request: Read) -> Chunk:
+        assert self._history is not None
+        stretch = self._history.read(request.partition, request.start, request.upto)
+        plan, names = self._plan(request.force.version), self._lack(request.force).names
+        told = gather(stretch.records, self._codec, plan, names, request.force.at, self.app)
+        return Chunk(request, told, stretch.next)
 
     def _event(self, envelope: PersonEnvelope, turn: Turn) -> None:
         key = envelope.person_id
@@ -185,13 +225,47 @@ class SegmentsStage:
         self._publish(Update(kind="timer", person_id=key, at=now, changes=changes, profile=profile), turn)
         self._close(draft, turn)
 
-    def _marker(self, marker: Marker, turn: Turn) -> None:
-        """From here on this version is in force in the partition; persons follow at their next turn."""
+    def _fill(self, told: Backfill, turn: Turn) -> None:
+        """History of a slot, joined into what is known of it, or sent on to where the slot is now."""
+        force, key = turn.get(IN_FORCE, ""), told.person_id
+        if force is None or (force.version, force.at) != (told.definitions, told.marked_at):
+            return  # another version is in force since: its own history comes, or came
+        person = turn.get(PEOPLE, key) or Person()
+        if mark(told.slot) in person.erased:
+            return
+        redirect = redirect_of(person.slots, told.slot, told.version)
+        if redirect is not None:
+            forwarded = msgspec.structs.replace(told, person_id=redirect.to, version=redirect.version)
+            turn.send(topics.SEGMENTS_BACKFILL, redirect.to, self._codec.encode(forwarded))
+            self._turnovers.passed_on(turn)
+            return
+        draft, state = self._open(key, person, turn, 0), _state(told.state)
+        before = draft.slots
+        slots = arrive(before, told.slot, told.version)
+        known = slots.held[told.slot].state
+        if state is not None:
+            draft.slots = with_state(slots, told.slot, state if known is None else model.join(known, state))
+        draft.wait(draft.reach(force.at), before)
+        self._close(draft, turn)
+
+    def _follow(self, turn: Turn, after: str, most: int) -> tuple[str, int] | None:
+        """Persons behind this key go over to the definitions in force, untouched ones too."""
+        found = list(islice(turn.scan(PEOPLE, after=after), most))
+        for key, person in found:
+            draft = self._open(key, person, turn, 0)
+            draft.drop()
+            if msgspec.structs.replace(draft.person(), version=person.version) != person:
+                self._close(draft, turn)
+        return (found[-1][0], len(found)) if found else None
+
+    def _marker(self, marker: Marker, offset: int, turn: Turn) -> None:
+        """From here on this version is in force in the partition; persons follow at their next turn, the others when
+        all partitions have it."""
         try:
             self._source.project(marker.version)
         except LookupError as error:
             raise BadRecord(f"no project can be used under version {marker.version!r}") from error
-        turn.put(IN_FORCE, "", InForce(marker.version, marker.at))
+        self._turnovers.marked(marker, offset, turn)
         update = Update(kind="marker", person_id="", at=marker.at, marker=marker)
         turn.send(topics.UPDATES, "", self._codec.encode(update), turn.partition)
 
@@ -200,8 +274,11 @@ class SegmentsStage:
         in force, taken up at the instant of their marker."""
         force = turn.get(IN_FORCE, "")
         plan = self._plan(force.version) if force is not None else self._latest()
+        filling = self._lack(force).waiting if force is not None else frozenset[str]()
+        filled = None if force is None or (filling and force.filled is None) else force.filled or force.at
         if not person.slots.held and not person.member:
-            return Draft(key, msgspec.structs.replace(person, version=plan.version), plan)
+            waiting = tuple(sorted(filling)) if filled is None else ()
+            return Draft(key, msgspec.structs.replace(person, version=plan.version, filling=waiting), plan)
         if person.version == plan.version:
             draft = Draft(key, person, plan)
         else:
@@ -209,7 +286,11 @@ class SegmentsStage:
             since = draft.last if force is None else max(force.at, draft.last)
             self._pass_time(draft, since, turn)
             at = draft.reach(since)
-            self._tell(draft, at, draft.adopt(plan, at), turn)
+            self._tell(draft, at, draft.adopt(plan, at, filling), turn)
+        if draft.filling and filled is not None:
+            self._pass_time(draft, filled, turn)
+            at = draft.reach(filled)
+            self._tell(draft, at, draft.filled(at), turn)
         self._pass_time(draft, before, turn)
         return draft
 
@@ -253,6 +334,13 @@ class SegmentsStage:
             turn.wake(draft.person_id, due)
             draft.asked = due
         turn.put(PEOPLE, draft.person_id, draft.person())
+
+    def _lack(self, force: InForce) -> Lack:
+        """What the version in force has not since all state was whole."""
+        key = force.version, force.earlier
+        if key not in self._lacks:
+            self._lacks[key] = lack(self._plan(force.version), [self._plan(one) for one in force.earlier])
+        return self._lacks[key]
 
     def _latest(self) -> Plan:
         project = self._source.latest()

@@ -11,8 +11,10 @@ import orjson
 from processors.runtime.contract import Record
 from processors.runtime.definitions import FixedDefinitions
 from processors.runtime.memory import MemoryLine
+from processors.segments.history import Stretch
 from processors.segments.model import PEOPLE, Person
 from processors.segments.step import SegmentsStage
+from processors.segments.turnover import Chunk, Read
 from schemas import topics
 from schemas.clock import VirtualClock
 from schemas.codec import Codec
@@ -89,13 +91,46 @@ def identify(at: int, **more: Any) -> Event:
     return event("Identify", at, type="identify", **more)
 
 
+class Past:
+    """What a line in memory has had in `people`, some records at a time."""
+
+    def __init__(self, line: Line, partitions: int, most: int = 2) -> None:
+        self._line = line
+        self._partitions = partitions
+        self.most = most
+
+    def partitions(self) -> int:
+        return self._partitions
+
+    def read(self, partition: int, start: int, upto: int) -> Stretch:
+        there = [r for r in self._line.line.outputs[topics.PEOPLE] if r.partition == partition]
+        records = [record for record in there if start <= record.offset < upto][: self.most]
+        return Stretch(records, records[-1].offset + 1 if len(records) == self.most else upto)
+
+
+class PacedStage(SegmentsStage):
+    """Reads history `allowed` times and is busy then; None: as often as it likes."""
+
+    allowed: int | None = None
+
+    async def perform(self, request: Read) -> Chunk:
+        if self.allowed is None:
+            return self._read(request)
+        if not self.allowed:
+            return Chunk(request)
+        self.allowed -= 1
+        return self._read(request)
+
+
 class Line:
     """The stage on an in-memory broker; times are moved by `until`."""
 
-    def __init__(self, *projects: Project, partitions: int = 1) -> None:
+    def __init__(self, *projects: Project, partitions: int = 1, history: bool = False) -> None:
         self.source = FixedDefinitions(*projects)
         self.codec = Codec()
-        self.line = MemoryLine([SegmentsStage(self.source, self.codec)], VirtualClock(), partitions)
+        self.past = Past(self, partitions) if history else None
+        self.stage = PacedStage(self.source, self.codec, self.past)
+        self.line = MemoryLine([self.stage], VirtualClock(), partitions)
 
     def happen(self, *events: Event, person: str = "P", slot: str = "user_id:u1#0", version: int = 1) -> None:
         """Events at their time of receipt; timers that are due before come first."""
@@ -122,6 +157,12 @@ class Line:
     def publish(self, envelope: PersonEnvelope, partition: int | None = None) -> None:
         self.line.publish(topics.PEOPLE, envelope.person_id, self.codec.encode(envelope), partition)
         self.line.drain()
+
+    def apply(self, version: str, at: int) -> None:
+        """A version is in force from here on everywhere."""
+        assert self.past is not None
+        for partition in range(self.past.partitions()):
+            self.mark(version, at, partition)
 
     def until(self, at: int) -> None:
         if at >= self.line.clock.at:
