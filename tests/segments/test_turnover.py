@@ -44,7 +44,7 @@ class Changing(Story):
         self.line = Line(*projects, partitions=PARTITIONS, history=True)
         self.checks: list[tuple[int, str, dict[str, list[Happened]], str, set[str]]] = []
         self.behind: list[tuple[str, int, int]] = []
-        self.applied = "v0"
+        self.applied, self.since = "v0", self.now
         self.line.apply("v0", self.now)
 
     def follow(self, script: list[dict[str, Any]]) -> None:
@@ -66,9 +66,17 @@ class Changing(Story):
     def _apply(self, version: str) -> None:
         self._catch_up()
         if version != self.applied:
-            self.applied = version
+            self._skip()
+            self.applied, self.since = version, self.now
             self.line.mark(version, self.now, 0)
             self.behind = [(version, self.now, number) for number in range(1, PARTITIONS)]
+
+    def _skip(self) -> None:
+        """Who has not followed the version in force yet goes over to the next one directly."""
+        if list(self.line.line.states("segments", TURNOVER)):
+            states = dict(self.line.line.states("segments", PEOPLE))
+            late = {name for name, state in states.items() if state.version != self.applied or state.filling}
+            self.checks = [one for one in self.checks if one[0] < self.since or one[1] not in late]
 
     def _catch_up(self) -> None:
         for version, at, number in self.behind:
