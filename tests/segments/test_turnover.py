@@ -20,7 +20,7 @@ from tests.segments.oracle import Happened, members
 from tests.segments.test_oracle import ORDERS, SLOTS, TOPICS, Story, T, histories
 
 #: parts of a slot's state that are there whatever the definitions are
-ALWAYS = {"first_seen", "traits", "choices", "used", "suppressed", "zone"}
+ALWAYS = {"first_seen", "traits", "choices", "used", "suppressed", "zone", "lists"}
 PARTITIONS = 2
 
 
@@ -149,7 +149,7 @@ def changes(draw: st.DrawFn, topic: str) -> tuple[list[dict[str, Condition]], li
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_whatever_is_applied_when_the_answers_are_those_of_definitions_from_the_start(
     topic: str, data: st.DataObject
