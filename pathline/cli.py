@@ -38,6 +38,7 @@ COMMANDS = (
     "lists",
     "paths",
     "report",
+    "warehouse",
     "dead-letters",
     "state",
     "topics",

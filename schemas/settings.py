@@ -42,11 +42,22 @@ class Settings(BaseSettings):
     write_keys: str = Field("", description="Write keys the collector accepts, separated by commas.")
     smtp: str = Field("", description="Server for e-mail, smtp://[user:password@]host:port; empty: the mail catcher.")
     warehouse_password: str = Field("", description="Password (any user) of the embedded warehouse's HTTP endpoint.")
+    warehouse_parts: int = Field(300, ge=1, description="The sink waits while a month of a table has more parts.")
+    squash_hours: float = Field(24, ge=0, description="The sink squashes the warehouse so often; 0: never by itself.")
+    keep_events_days: int = Field(0, ge=0, le=20_000, description="Events in the warehouse; 0: for ever.")
+    keep_decisions_days: int = Field(0, ge=0, le=20_000, description="Decisions in the warehouse; 0: for ever.")
+    keep_sends_days: int = Field(0, ge=0, le=20_000, description="Sends and ledger in the warehouse; 0: for ever.")
+    keep_profiles_days: int = Field(
+        0, ge=0, le=20_000, description="Profiles in the warehouse after their last change; 0: for ever."
+    )
 
     @model_validator(mode="after")
     def _safe(self) -> Settings:
         if self.clock == "scaled" and not (self.clock_start < self.clock_until and self.clock_started > 0):
             raise ValueError("a scaled clock needs clock_start < clock_until and clock_started")
+        keeping = ("keep_events_days", "keep_decisions_days", "keep_sends_days", "keep_profiles_days")
+        if self.clock == "scaled" and any(getattr(self, name) for name in keeping):
+            raise ValueError("keep_..._days count by the wall clock: on a scaled line they would remove what is new")
         if self.transaction_timeout_ms < self.session_timeout_ms:
             raise ValueError("transaction_timeout_ms below session_timeout_ms would abort transactions of live workers")
         return self

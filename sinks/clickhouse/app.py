@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import structlog
 import uvicorn
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -24,10 +26,17 @@ from schemas.settings import Settings
 from schemas.waiting import wait_for_broker
 from sinks.clickhouse import http
 from sinks.clickhouse.connect import folder
-from sinks.clickhouse.engine import Warehouse, open_embedded, open_server
+from sinks.clickhouse.engine import Warehouse, another, open_embedded, open_server
+from sinks.clickhouse.retention import retain
+from sinks.clickhouse.squash import last_run, squash
 from sinks.clickhouse.writer import GROUP, Writer
 
 HOST = "127.0.0.1"
+
+#: between two looks whether it is time to squash
+_LOOK_SECONDS = 60.0
+#: a statement of a squash that takes longer is not waited for: it can be cut off anywhere
+_STOP_SECONDS = 10.0
 
 log = structlog.get_logger("sink")
 
@@ -44,6 +53,8 @@ def run(settings: Settings, http_port: int = 0) -> None:
     condition = Condition(GROUP, "opening the warehouse", RUNNING.__eq__)
     warehouse = open_warehouse(settings)
     try:
+        if changed := retain(warehouse, settings):
+            log.info("rows are kept for other times than before", days=changed)
         with ExitStack() as endpoints:
             endpoints.enter_context(serving(operations(condition), settings.web_port, "metrics"))
             if warehouse.path is not None:
@@ -52,6 +63,8 @@ def run(settings: Settings, http_port: int = 0) -> None:
             if not wait_for_broker(settings.brokers, stopping.wait, partial(_waiting, condition)):
                 return
             condition.be(JOINING)
+            if settings.squash_hours and settings.worker == 0:
+                endpoints.enter_context(squashing(settings, warehouse))
             Writer(settings, warehouse, codec_for(settings), settings.make_clock(), stopping.is_set, condition).run()
     finally:
         warehouse.close()
@@ -67,6 +80,34 @@ def open_warehouse(settings: Settings) -> Warehouse:
     if settings.warehouse:
         return open_server(settings.warehouse)
     return open_embedded(folder(settings.home))
+
+
+@contextmanager
+def squashing(settings: Settings, warehouse: Warehouse) -> Iterator[None]:
+    """Squash now and then in a thread of its own, which the writer does not wait for."""
+    ended = threading.Event()
+    thread = threading.Thread(target=_squash_often, args=(settings, warehouse, ended), name="squash", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(_STOP_SECONDS)
+
+
+def _squash_often(settings: Settings, warehouse: Warehouse, ended: threading.Event) -> None:
+    began, every = time.time(), settings.squash_hours * 3600
+    own = open_server(settings.warehouse, prepare=False) if warehouse.path is None else another(warehouse.path)
+    while not ended.wait(min(every, _LOOK_SECONDS)):
+        try:
+            if time.time() - max(began, last_run(own)) >= every:
+                for said in squash(own):
+                    log.info("squash", said=said)
+                    if ended.is_set():
+                        break
+        except ClickHouseError as error:
+            log.warning("squash: trying again later", error=str(error))
+    own.close()
 
 
 def operations(condition: Condition) -> Starlette:

@@ -38,8 +38,8 @@ def current(
 
 
 def _is_old(told: TopicPartition, end: Callable[[TopicPartition], int], written: Mapping[Partition, int]) -> bool:
-    last, repeat = written.get((told.topic, told.partition), -1), written_ahead(told.metadata)
-    if last < (told.offset if repeat is None else repeat.last + 1):
+    last, repeat = written.get((told.topic, told.partition)), written_ahead(told.metadata)
+    if last is None or last < (told.offset if repeat is None else repeat.last + 1):
         return False
     # a topic that was made anew is not that far yet
     return last < end(told)

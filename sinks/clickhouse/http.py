@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ import chdb
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from sinks.clickhouse import metrics
 from sinks.clickhouse.asked import AUTHENTICATION_FAILED, READONLY, Query, Refused, authenticate, body_of, query_of
 from sinks.clickhouse.engine import another
 from sinks.clickhouse.files import BadFile, Loaded, load_text
+from sinks.clickhouse.squash import squash
 from sinks.clickhouse.statements import NotAllowed, check, format_of
 
 _MOST_AT_ONCE = 4
@@ -92,6 +94,13 @@ def application(path: Path, password: str) -> Starlette:
             return _failure(error)
         return JSONResponse(asdict(loaded))
 
+    async def squash_now(request: Request) -> Response:
+        try:
+            authenticate(request, request.query_params, password)
+        except Refused as error:
+            return _failure(error)
+        return StreamingResponse(_squash(path), media_type="text/plain; charset=UTF-8")
+
     async def ping(request: Request) -> Response:
         return PlainTextResponse("Ok.\n")
 
@@ -100,6 +109,7 @@ def application(path: Path, password: str) -> Starlette:
             Route("/", answer, methods=["GET", "POST"]),
             Route("/query", answer, methods=["GET", "POST"]),
             Route("/files", take, methods=["POST"]),
+            Route("/squash", squash_now, methods=["POST"]),
             Route("/ping", ping, methods=["GET"]),
             Route("/replicas_status", ping, methods=["GET"]),
         ]
@@ -126,6 +136,16 @@ def _load(path: Path, text: str, file: str) -> Loaded:
     warehouse = another(path)
     try:
         return load_text(warehouse, text, file)
+    finally:
+        warehouse.close()
+
+
+def _squash(path: Path) -> Iterator[str]:
+    """A line for each step."""
+    warehouse = another(path)
+    try:
+        for said in squash(warehouse):
+            yield f"{said}\n"
     finally:
         warehouse.close()
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -37,11 +37,13 @@ from sinks.clickhouse.crash import crash_point
 from sinks.clickhouse.engine import Warehouse, transient
 from sinks.clickhouse.erasure import Erasures, Names, delete
 from sinks.clickhouse.owners import put
+from sinks.clickhouse.pressure import crowded
 from sinks.clickhouse.rows import erasure_of, rows_of
 from sinks.clickhouse.tables import Origin, furthest
 from sinks.clickhouse.views import define
 
 GROUP = "sink"
+WAITING_FOR_WAREHOUSE = "waiting for the warehouse"
 TOPICS = [UPDATES, ASSIGNMENTS, REFUSALS, DECISIONS, DEFINITIONS, r"^outbound\..*", r"^.*\.ledger$"]
 #: a batch is inserted when it has so many records or bytes, at the latest this long after the one before
 MOST_RECORDS = 20_000
@@ -49,6 +51,8 @@ MOST_BYTES = 32 * 1024 * 1024
 PAUSE_SECONDS = 1.0
 #: lets the records of one transaction upstream arrive together
 LINGER_SECONDS = 0.05
+#: between two looks at the parts of the tables
+_LOOK_SECONDS = 1.0
 _POLL_RECORDS = 5_000
 _POLL_SECONDS = 0.1
 _TIMEOUT_SECONDS = 30.0
@@ -58,8 +62,10 @@ _INSIST_SECONDS = 5.0
 _PAUSE_SECONDS = 0.5
 #: how long a server that is down or has too many parts is waited for, and so how long a poll may be away
 _PATIENCE_SECONDS = 480.0
+_FIRST_PAUSE_SECONDS = 0.5
 
 log = structlog.get_logger("sink")
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,9 @@ class Writer:
         self._ends: dict[Partition, int] = {}
         self._flushed = 0.0
         self._waiting_since: float | None = None
+        #: since when nothing is read and written, because merges are behind
+        self._held_since: float | None = None
+        self._looked = 0.0
         self._condition = condition
         self._watchdog = Watchdog(_end)
         self._consumer = Consumer(
@@ -123,9 +132,10 @@ class Writer:
         try:
             while not self._stopping():
                 self._read()
-                if batches := self._due():
+                if not self._held() and (batches := self._due()):
                     self._flush(batches)
-            self._flush([batch for batch in self._assigned.batches.values() if batch.complete])
+            if self._held_since is None:
+                self._flush([batch for batch in self._assigned.batches.values() if batch.complete])
         finally:
             self._condition.be(STOPPING)
             self._consumer.close()
@@ -163,6 +173,30 @@ class Writer:
 
         return current(ask, end, furthest(self._warehouse))
 
+    def _held(self) -> bool:
+        """Whether merges have to catch up first. Meanwhile the group is polled, but nothing more is read: what was
+        read is written later as it is."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_SECONDS:
+            return self._held_since is not None
+        why = self._patiently("parts", partial(crowded, self._warehouse, self._settings.warehouse_parts))
+        if self._held_since is not None:
+            metrics.HELD_SECONDS.inc(now - self._looked)
+        self._looked = now
+        if why is not None:
+            # again each time: partitions may have been assigned since
+            self._consumer.pause(self._consumer.assignment())
+            self._condition.be(WAITING_FOR_WAREHOUSE, why)
+            if self._held_since is None:
+                log.warning("waiting for the warehouse", why=why)
+                self._held_since = now
+        elif self._held_since is not None:
+            log.info("the warehouse has caught up", seconds=round(now - self._held_since, 1))
+            self._consumer.resume(self._consumer.assignment())
+            self._go_on()
+            self._held_since = None
+        return self._held_since is not None
+
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # not written ahead yet: whoever owns the partitions next reads it again
         self._assigned = _Assignment({}, None)
@@ -189,7 +223,10 @@ class Writer:
         """Find out whether the broker is back; takes a second when it is not."""
         with suppress(KafkaException):
             self._consumer.list_topics(UPDATES, timeout=1)
-            self._condition.be(RUNNING if self._assigned.batches else JOINING)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._condition.be(RUNNING if self._assigned.batches else JOINING)
 
     def _take(self, message: Message) -> None:
         error = message.error()
@@ -327,17 +364,20 @@ class Writer:
         for erasure in batch.erasures:
             self._patiently("erasure", partial(delete, self._warehouse, Names.of(erasure)))
 
-    def _patiently(self, what: str, act: Callable[[], None]) -> None:
+    def _patiently(self, what: str, act: Callable[[], Done]) -> Done:
         """Do what may be repeated; a server that is away or overloaded is waited for."""
-        give_up, pause = time.monotonic() + _PATIENCE_SECONDS, 0.5
+        give_up, pause = time.monotonic() + _PATIENCE_SECONDS, _FIRST_PAUSE_SECONDS
         while True:
             try:
-                act()
-                return
+                done = act()
+                if pause > _FIRST_PAUSE_SECONDS:
+                    self._go_on()
+                return done
             except Exception as error:
                 if not transient(error) or time.monotonic() > give_up:
                     raise
                 log.warning("waiting for the warehouse", what=what, error=str(error), seconds=pause)
+                self._condition.be(WAITING_FOR_WAREHOUSE, str(error).partition("\n")[0])
                 time.sleep(pause)
                 pause = min(2 * pause, 10.0)
 

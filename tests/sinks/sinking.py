@@ -45,6 +45,11 @@ class Sink:
         except httpx.TransportError:
             return False
 
+    def condition(self) -> dict[str, Any]:
+        """What it says of itself."""
+        said: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.settings.web_port}/ready").json()
+        return said
+
     def died(self, seconds: float = 120) -> int:
         """Wait for the process to end by itself; its exit code."""
         assert self._process is not None

@@ -138,6 +138,26 @@ def test_a_crash_neither_loses_nor_doubles_rows(sink: Sink) -> None:
     assert [message.value() for message in dead_letters(sink.settings.brokers)] == [b"poison"]
 
 
+def test_it_waits_while_parts_pile_up_and_goes_on_with_what_it_had(sink: Sink) -> None:
+    line, bound = Line(sink), sink.settings
+    sink.settings = bound.model_copy(update={"warehouse_parts": 1})
+    sink.start()
+
+    def waits() -> bool:
+        line.write_updates(50, months=3)
+        return not sink.ready()
+
+    wait(waits, "the sink to wait")
+    assert sink.condition()["state"] == "waiting for the warehouse"
+    assert "parts in one month, more than 1: merges are behind" in sink.condition()["detail"]
+    line.write_updates(500, months=3)
+    assert 'pathline_sink_parts{table="events_raw"}' in sink.metrics()
+    sink.stop(signal.SIGKILL)
+    sink.settings = bound
+    sink.start()
+    exactly_once(sink, line.updates)
+
+
 def test_kills_at_any_moment_neither_lose_nor_double_rows(sink: Sink) -> None:
     line = Line(sink)
     sink.start()
