@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import msgspec
 from confluent_kafka import Producer
@@ -36,9 +38,9 @@ class LinkFile:
     def add(self, links: Iterable[Link]) -> None:
         """Keep more links."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = b"".join(msgspec.json.encode(link) + b"\n" for link in [*self.read(), *links])
-        self._links.with_suffix(".part").write_bytes(kept)
-        self._links.with_suffix(".part").replace(self._links)
+        with self._links.open("ab+") as file:
+            file.truncate(_whole(file))
+            file.writelines(msgspec.json.encode(link) + b"\n" for link in links)
 
     def publish(self, settings: Settings) -> int:
         """Send what the line does not have yet to `identity.links`; their number.
@@ -68,6 +70,18 @@ class LinkFile:
 
     def _published(self) -> int:
         return int(json.loads(self._count.read_text("utf-8"))) if self._count.exists() else 0
+
+
+def _whole(file: IO[bytes]) -> int:
+    """How many bytes of a file are whole lines."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        begin = max(0, end - 4096)
+        file.seek(begin)
+        if (last := file.read(end - begin).rfind(b"\n")) >= 0:
+            return begin + last + 1
+        end = begin
+    return 0
 
 
 def links_of(home: Path) -> LinkFile:

@@ -1,181 +1,269 @@
-"""History straight into the warehouse while no line runs; who is who is found by the line's own steps."""
+"""History straight into the warehouse while no line runs; who is who is found by the line's own steps.
+
+A load goes in chunks. While one is written the next is read. A chunk's rows come first, then what was found of
+identities, then its links, then the position behind it: after a kill the chunk is done again, and what of it is there
+already is known by its place in the source.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
-from connectors.inbound.files.base import Item, Source
-from connectors.inbound.segment import Rejected, to_event
+from connectors.inbound.files.base import Item, Source, head_of, repeatable, share_of
+from connectors.inbound.files.position import Digest, Position
+from connectors.inbound.segment import Rejected, timed, to_event
 from pathline.history.links import LinkFile, links_of
-from processors.graph.step import GraphStage
-from processors.identity.step import IdentityStage
-from processors.runtime.contract import Record, Stage
-from processors.runtime.definitions import FixedDefinitions
-from processors.runtime.memory import MemoryLine
-from schemas import topics
-from schemas.clock import VirtualClock
-from schemas.codec import Codec
-from schemas.dead_letters import ours_of
-from schemas.definitions.model import Project
-from schemas.records import EARLIEST, LATEST, Assignment, Event, Link, LinkEnvelope, PersonEnvelope, Refusal, Update
+from pathline.history.position import PositionFile, Reached
+from pathline.history.resolver import Resolver
+from schemas.definitions.model import IdentityRules, Project
+from schemas.records import EARLIEST, LATEST, Assignment, Event, Link, Refusal, Update
 from schemas.settings import Settings
 from sinks.clickhouse.connect import folder
-from sinks.clickhouse.engine import open_embedded
-from sinks.clickhouse.load import Counts, Placed, load_events, load_identity
+from sinks.clickhouse.engine import Warehouse, open_embedded, open_server
+from sinks.clickhouse.load import History, Key, Placed
 from sinks.clickhouse.views import adopt
 
+#: items a chunk
+CHUNK = 50_000
 #: history knows no arrival: nothing in it is from the future
 _END_OF_TIME = 253_402_300_799_000
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the messages of a source; `kept` is the file with the lines of those rejected, as they were."""
+    """What became of the messages of a source, those `before` an interruption included; `kept` is the file with the
+    lines of those rejected, as they were. In this run `read` were read in `seconds`, up to `share` of the source."""
 
     accepted: int = 0
     duplicate: int = 0
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     kept: Path | None = None
-
-
-def rejected_lines(home: Path) -> Path:
-    """Where a load leaves the lines that it could not use; the next load of this home replaces them."""
-    return home / "history" / "rejected.jsonl"
+    before: int = 0
+    read: int = 0
+    share: float | None = None
+    seconds: float = 0.0
 
 
 def load_into_warehouse(
     settings: Settings, project: Project, source: Source, report: Callable[[Outcome], None]
 ) -> Outcome:
-    """Load all of a source; what is in the warehouse already counts as duplicate, so an interrupted load is resumed by
-    doing it again. `report` is told about each chunk.
+    """Load all of a source, or what an interrupted load of it left. What is in the warehouse already counts as
+    duplicate. `report` is told about each chunk.
 
-    Raises WarehouseError when a line has the files open, OSError.
+    Raises WarehouseError when a line has the files open, BadSource, OSError.
     """
-    warehouse, kept = open_embedded(folder(settings.home)), rejected_lines(settings.home)
+    server = settings.warehouse
+    warehouse = open_server(server) if server else open_embedded(folder(settings.home))
     try:
         adopt(warehouse, project, time.time_ns() // 1_000_000)
-        resolver, outcome = Resolver(project, source.id, links_of(settings.home)), Outcome(kept=kept)
-
-        def tell(counts: Counts) -> None:
-            outcome.accepted = counts.accepted
-            outcome.duplicate = counts.duplicate + resolver.duplicates
-            report(outcome)
-
-        with _written_whole(kept) as rejected:
-            placed = resolver.place(source.items(), outcome, rejected)
-            counts = load_events(warehouse, placed, source.id, tell)
-        outcome.rejected += len(counts.rejected)
-        outcome.reasons.update(reason for _, reason in counts.rejected)
-        tell(counts)
-        load_identity(warehouse, resolver.identity, source.id)
-        # rows first: a link whose event is missing would join people for no visible reason
-        resolver.keep()
-        return outcome
+        return _Load(settings.home, project, source, warehouse, report).run()
     finally:
         warehouse.close()
 
 
-class Resolver:
-    """Identity and graph in memory, begun with the links of earlier loads."""
+@dataclass(slots=True)
+class _Chunk:
+    """Items that were read: what is to be written of them, and what became of them so far."""
 
-    def __init__(self, project: Project, name: str, links: LinkFile) -> None:
-        self._project = project
-        self._name = f"load:{name}"
-        self._links = links
-        self._codec = Codec()
-        self._clock = VirtualClock(time.time_ns() // 1_000_000)
-        definitions = FixedDefinitions(project)
-        stages: list[Stage] = [IdentityStage(definitions, self._codec), GraphStage(definitions, self._codec)]
-        self._line = MemoryLine(stages, self._clock)
-        for link in links.read():
-            self._line.publish(topics.LINKS, "links", self._codec.encode(LinkEnvelope(kind="link", link=link)))
-        self._line.drain()
-        self._line.outputs.clear()
-        self.duplicates = 0
-        self.identity: list[Assignment | Refusal | Update] = []
-        self._found: list[Link] = []
+    position: Position
+    placed: list[Placed] = field(default_factory=list)
+    raws: dict[int, bytes] = field(default_factory=dict)
+    identity: list[Assignment | Refusal | Update] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    kept: list[bytes] = field(default_factory=list)
+    accepted: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
 
-    def place(self, items: Iterator[Item], outcome: Outcome, rejected: IO[bytes]) -> Iterator[Placed]:
-        """Each usable event with its person and slot as they are then; `identity` has what changed afterwards. Lines of
-        which something can't be used go to `rejected`."""
+    def reject(self, raw: bytes, *reasons: str) -> None:
+        self.rejected += 1
+        self.reasons.update(reasons)
+        self.kept.append(raw)
+
+
+class _Load:
+    """One run of a load."""
+
+    def __init__(
+        self, home: Path, project: Project, source: Source, warehouse: Warehouse, report: Callable[[Outcome], None]
+    ) -> None:
+        self._source = source
+        self._report = report
+        self._rules: IdentityRules = project.identity
+        self._name = f"load:{source.id}"
+        self._folder = home / "history"
+        self._place = PositionFile(self._folder / "loads", source.id)
+        self._links: LinkFile = links_of(home)
+        self._history = History(warehouse, source.id)
+        self._digest = Digest()
+        self._began = time.monotonic()
+        self._read = 0
+        self._reached = Reached(began=time.time_ns() // 1_000_000, alone=not self._history.begun)
+        # the chunk behind the position may have been written in part
+        self._again = False
+        self._before = 0
+        self._items = self._begun()
+        self._resolver = Resolver(project, self._links.read(), self._reached.began)
+
+    def run(self) -> Outcome:
+        """Raises BadSource, OSError."""
+        writing: Future[None] | None = None
+        with ThreadPoolExecutor(1) as writer:
+            while chunk := list(islice(self._items, CHUNK)):
+                made = self._made(chunk, writing)
+                if writing is not None:
+                    writing.result()
+                    self._report(self._outcome())
+                writing = writer.submit(self._write, made)
+            if writing is not None:
+                writing.result()
+        outcome = self._outcome()
+        self._report(outcome)
+        outcome.kept = self._finished()
+        return outcome
+
+    def _begun(self) -> Iterator[Item]:
+        """The items that are left of the source."""
+        items = iter(self._source.items())
+        if not repeatable(self._source):
+            self._place.rejected.parent.mkdir(parents=True, exist_ok=True)
+            self._place.rejected.write_bytes(b"")
+            return items
+        reached = self._place.read()
+        if reached is not None:
+            for item in islice(items, reached.count):
+                self._digest.add(item)
+            if not reached.count or self._digest.position == Position(reached.count, reached.digest):
+                self._reached, self._again, self._before = reached, reached.alone, reached.count
+            else:
+                # another file under the same name: from its beginning; what is there is known by its ids
+                self._digest, items = Digest(), iter(self._source.items())
+        self._place.write(self._reached)
+        with self._place.rejected.open("ab") as file:
+            file.truncate(self._reached.kept)
+        return items
+
+    def _made(self, items: list[Item], writing: Future[None] | None) -> _Chunk:
+        """Events with their places; what is rejected or duplicate is counted."""
+        first = self._digest.count
         for item in items:
-            placed, reasons = self._resolved(item)
-            yield from placed
-            outcome.reasons.update(reasons)
-            if reasons:
-                rejected.write(item.raw + b"\n")
-            if not placed:
-                outcome.rejected += bool(reasons)
-                self.duplicates += not reasons
+            self._digest.add(item)
+        made, began = _Chunk(self._digest.position), self._reached.began
+        events: list[tuple[int, Event, Item]] = []
+        for position, item in enumerate(items, first):
+            try:
+                events.append((position, event_of(item, self._rules, self._name, began), item))
+            except Rejected as error:
+                made.reject(item.raw, str(error))
+        there = self._there([event for _, event, _ in events], writing)
+        again, self._again = self._again, False
+        for position, event, item in events:
+            key = event.event_id, event.identifiers[0]
+            at = there.get(key)
+            if at is not None and not (again and at == position):
+                made.duplicate += 1
+                continue
+            there[key] = position
+            self._resolve(event, item, position, at is None, made)
+        made.identity, self._resolver.identity = self._resolver.identity, []
+        made.links, self._resolver.links = self._resolver.links, []
+        self._read += len(items)
+        return made
 
-    def keep(self) -> None:
-        """Remember the links for the next load and the next line."""
-        self._links.add(self._found)
+    def _resolve(self, event: Event, item: Item, position: int, new: bool, made: _Chunk) -> None:
+        place, reasons = self._resolver.place(event)
+        if place is None:
+            made.reject(item.raw, *reasons)
+            return
+        made.accepted += 1
+        if reasons:
+            made.reasons.update(reasons)
+            made.kept.append(item.raw)
+        if new:
+            made.placed.append(Placed(event, *place, position))
+            made.raws[position] = item.raw
 
-    def _resolved(self, item: Item) -> tuple[list[Placed], list[str]]:
-        """The event of an item, none if it is there already, and why it or something it led to can't be used."""
-        try:
-            event = self._event(item)
-        except Rejected as error:
-            return [], [str(error)]
-        self._line.publish(topics.EVENTS, event.identifiers[0], self._codec.encode(event))
-        self._line.drain()
-        outputs = self._line.outputs
-        people = [self._codec.decode(PersonEnvelope, record.value) for record in outputs[topics.PEOPLE]]
-        self.identity += (self._codec.decode(Assignment, record.value) for record in outputs[topics.ASSIGNMENTS])
-        self.identity += (self._codec.decode(Refusal, record.value) for record in outputs[topics.REFUSALS])
-        self.identity += (
-            Update(kind="move", person_id=envelope.person_id, at=envelope.move.at, move=envelope.move)
-            for envelope in people
-            if envelope.move is not None
+    def _there(self, events: list[Event], writing: Future[None] | None) -> dict[Key, int]:
+        """Those of the events that are in the warehouse, each with its position."""
+        maybe = self._history.maybe(events)
+        if not maybe:
+            return {}
+        if writing is not None:
+            # what was read before has to be there to be found
+            writing.result()
+        return self._history.present(maybe)
+
+    def _write(self, chunk: _Chunk) -> None:
+        # rows first: a link whose event is missing would join people for no visible reason
+        for left, reason in self._history.insert(chunk.placed):
+            chunk.accepted -= 1
+            chunk.reject(chunk.raws[left.position], reason)
+        self._history.insert_identity(chunk.identity, chunk.position.count)
+        self._links.add(chunk.links)
+        with self._place.rejected.open("ab") as file:
+            file.writelines(raw + b"\n" for raw in chunk.kept)
+            kept = file.tell()
+        before = self._reached
+        self._reached = Reached(
+            began=before.began,
+            alone=before.alone,
+            count=chunk.position.count,
+            digest=chunk.position.digest,
+            accepted=before.accepted + chunk.accepted,
+            duplicate=before.duplicate + chunk.duplicate,
+            rejected=before.rejected + chunk.rejected,
+            reasons=Counter(before.reasons) + chunk.reasons,
+            kept=kept,
         )
-        envelopes = (self._codec.decode(LinkEnvelope, record.value) for record in outputs[topics.LINKS])
-        self._found += (envelope.link for envelope in envelopes if envelope.link is not None)
-        reasons = [_why(record) for record in outputs[topics.DEAD_LETTERS]]
-        outputs.clear()
-        return [
-            Placed(self._codec.decode(Event, envelope.event), envelope.person_id, envelope.slot, envelope.version)
-            for envelope in people
-            if envelope.kind == "event"
-        ], reasons
+        if repeatable(self._source):
+            self._place.write(self._reached)
 
-    def _event(self, item: Item) -> Event:
-        if item.message is None:
-            raise Rejected(item.problem)
-        if item.message.get("timestamp") is None:
-            raise Rejected("no timestamp")
-        event = to_event(
-            item.message,
-            self._project.identity,
-            received_at=_END_OF_TIME,
-            source=self._name,
-            historical=True,
-            use_sent_at=False,
+    def _outcome(self) -> Outcome:
+        reached = self._reached
+        return Outcome(
+            reached.accepted,
+            reached.duplicate,
+            reached.rejected,
+            Counter(reached.reasons),
+            self._place.rejected,
+            self._before,
+            self._read,
+            share_of(self._source),
+            time.monotonic() - self._began,
         )
-        if not EARLIEST <= event.occurred_at <= LATEST:
-            raise Rejected(f"timestamp is outside the years 1900 to 2299: {item.message['timestamp']}")
-        return msgspec.structs.replace(event, received_at=self._clock.now())
+
+    def _finished(self) -> Path:
+        """Put the rejected lines where they stay until the next load, and forget the position."""
+        # before the file: another load would truncate it to the size that stands there
+        self._place.remove()
+        head = head_of(self._source)
+        kept = self._folder / ("rejected.csv" if head else "rejected.jsonl")
+        for name in ("rejected.csv", "rejected.jsonl"):
+            (self._folder / name).unlink(missing_ok=True)
+        lines = self._place.rejected
+        if head and lines.stat().st_size:
+            lines.write_bytes(head + b"\n" + lines.read_bytes())
+        lines.replace(kept)
+        return kept
 
 
-def _why(letter: Record) -> str:
-    """What a dead letter says, with the app that could not use the record where that was not the event itself."""
-    told = ours_of(letter.headers)
-    return told["message"] if told["topic"] == topics.EVENTS else f"{told['app']}: {told['message']}"
-
-
-@contextmanager
-def _written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of the one before when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".part").open("wb") as file:
-        yield file
-    path.with_suffix(".part").replace(path)
+def event_of(item: Item, rules: IdentityRules, name: str, received_at: int) -> Event:
+    """The event of history in an item; `name` says where it is from. Raises Rejected."""
+    if item.message is None:
+        raise Rejected(item.problem)
+    if not timed(item.message):
+        raise Rejected("no timestamp")
+    event = to_event(item.message, rules, received_at=_END_OF_TIME, source=name, historical=True, use_sent_at=False)
+    if not EARLIEST <= event.occurred_at <= LATEST:
+        raise Rejected(f"timestamp is outside the years 1900 to 2299: {item.message.get('timestamp')}")
+    return msgspec.structs.replace(event, received_at=received_at)

@@ -6,7 +6,7 @@ an older assignment follows the redirects of its slot at the `people` consumers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 import msgspec
@@ -21,7 +21,7 @@ from schemas.codec import Codec
 from schemas.definitions.model import IdentityRules
 from schemas.erasure import mark
 from schemas.identifiers import admissible, split
-from schemas.records import Assignment, Event, Link, LinkEnvelope, PersonEnvelope
+from schemas.records import EARLIEST, Assignment, Event, Link, LinkEnvelope, PersonEnvelope
 from schemas.sightings import span, thinned
 
 
@@ -97,6 +97,23 @@ class IdentityStage:
             known = msgspec.structs.replace(known, seen=at, source=event.source, event_id=event.event_id)
         if known != sent:
             turn.put(SENT, key, known)
+
+    def quiet_from(self, identifiers: Sequence[str], turn: Turn) -> int | None:
+        """From which time on (milliseconds since 1970 UTC) further events with these identifiers change no link and
+        tell the graph none, as long as the first one is not assigned anew; None when each may."""
+        rules = self._rules_in_force()
+        own, *others = identifiers
+        if turn.get(FORGOTTEN, mark(own)) is not None or any(map(self._admissible, identifiers)):
+            return None
+        holder, first = turn.get(HOLDERS, own), EARLIEST
+        for other in others:
+            types = rules.types[split(own)[0]], rules.types[split(other)[0]]
+            sent = turn.get(SENT, sent_key(own, other))
+            superseded = holder is not None and other in holder.superseded
+            if sent is None or superseded or types[1].shared == "newest" or span(*types) is not None:
+                return None
+            first = max(first, sent.first)
+        return first
 
     def _assigned(self, assignment: Assignment, turn: Turn) -> None:
         holder = turn.get(HOLDERS, assignment.identifier)

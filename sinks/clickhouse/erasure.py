@@ -78,6 +78,10 @@ class Erasures:
         """Rows of a table without those of what was erased."""
         return [row for row in rows if not self._gone(table, row)] if self._known else rows
 
+    def covers_slot(self, slot: str) -> bool:
+        """Whether a slot belongs to somebody who was erased."""
+        return bool(self._known) and (SLOT, _mark(slot)) in self._known
+
     def _gone(self, table: str, row: Row) -> bool:
         for kind, column in OWNERS.get(table, ()):
             value = row[_place(table, column)]

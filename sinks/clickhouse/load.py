@@ -1,92 +1,184 @@
-"""History straight into the warehouse, without a line: in large chunks, each event once."""
+"""History straight into the warehouse, without a line: in large pieces, each event once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
-from itertools import islice
+from itertools import accumulate, chain
 from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
 
 from schemas.codec import BadRecord, Codec
 from schemas.records import Assignment, Event, Refusal, Update
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.erasure import Erasures
-from sinks.clickhouse.owners import put
-from sinks.clickhouse.rows import Rows, assignment_rows, event_row, refusal_row, update_rows, uuid_bytes
-from sinks.clickhouse.tables import Origin, Row
+from sinks.clickhouse.owners import put, put_events
+from sinks.clickhouse.rows import Rows, assignment_rows, event_row, refusal_row, revenue_of, update_rows, uuid_bytes
+from sinks.clickhouse.seen import Seen
+from sinks.clickhouse.tables import COLUMNS, Origin, Row, arrow
 
-CHUNK = 50_000
+#: (event id, first identifier): the same message under another one is another event, as in the line
+Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An event with the person it belongs to and the slot it is filed under, `version` of the slot's placement."""
+    """An event with the person it belongs to and the slot it is filed under, `version` of the slot's placement.
+    `position` is where it stands in its source."""
 
     event: Event
     person_id: str
     slot: str
     version: int = 1
+    position: int = 0
 
 
-@dataclass(slots=True)
-class Counts:
-    """What became of the events that were given. `rejected` has (message_id, reason) of each that no row can hold."""
+class History:
+    """The events of one source in the warehouse; `name` says where they came from."""
 
-    accepted: int = 0
-    duplicate: int = 0
-    rejected: list[tuple[str, str]] = field(default_factory=list)
+    def __init__(self, warehouse: Warehouse, name: str) -> None:
+        self._warehouse = warehouse
+        self._topic = f"load {name}"
+        self._codec = Codec()
+        self._seen = Seen()
+        self._erasures = Erasures(warehouse)
+        self._erasures.refresh()
+        self._recall()
 
+    @property
+    def begun(self) -> bool:
+        """Whether earlier loads of this source left something."""
+        return self._begun
 
-def load_events(
-    warehouse: Warehouse, placed: Iterable[Placed], name: str, progress: Callable[[Counts], None] = lambda counts: None
-) -> Counts:
-    """Insert events, but none whose event id the warehouse has already: so a load that was interrupted is resumed by
-    doing it again. `name` says where they came from. `progress` is told the counts after each chunk."""
-    counts, erasures = Counts(), Erasures(warehouse)
-    erasures.refresh()
-    remaining = iter(placed)
-    offset = 0
-    while chunk := list(islice(remaining, CHUNK)):
-        rows: dict[bytes, Row] = {}
-        for position, one in enumerate(chunk, start=offset):
-            try:
-                row = _row(one, Origin(f"load {name}", 0, position))
-            except BadRecord as error:
-                counts.rejected.append((one.event.message_id, str(error)))
-                continue
-            if row[0] in rows:
-                counts.duplicate += 1
+    def maybe(self, events: Sequence[Event]) -> list[Event]:
+        """Those of these events that may be there, or were given before; surely all that are."""
+        found = self._seen.add([event.event_id for event in events])
+        return [events[place] for place in found]
+
+    def present(self, events: Sequence[Event]) -> dict[Key, int]:
+        """Those of these events that are there, each with its position in its source."""
+        found = self._warehouse.rows(
+            "SELECT toString(event_id) AS id, identifiers[1] AS who, offset AS at"
+            " FROM pathline.events_raw WHERE event_id IN {ids:Array(UUID)}",
+            {"ids": [UUID(event.event_id) for event in events]},
+        )
+        return {(row["id"], row["who"]): row["at"] for row in found}
+
+    def insert(self, placed: Sequence[Placed]) -> list[tuple[Placed, str]]:
+        """Insert events of which none is there; gives those that were not taken, with the reason."""
+        left: list[tuple[Placed, str]] = []
+        kept = list[Placed]()
+        for one in placed:
+            if self._erasures.covers_slot(one.slot):
+                left.append((one, "of somebody who was erased"))
             else:
-                rows[row[0]] = row
-        offset += len(chunk)
-        there = _present(warehouse, rows.values())
-        counts.duplicate += len(there)
-        fresh = [row for event_id, row in rows.items() if event_id not in there]
-        new = erasures.kept("events_raw", fresh)
-        known = {row[0] for row in new}
-        counts.rejected += ((row[1], "of somebody who was erased") for row in fresh if row[0] not in known)
-        if new:
-            put(warehouse, "events_raw", new, _token(new))
-        counts.accepted += len(new)
-        progress(counts)
-    return counts
+                kept.append(one)
+        try:
+            table = _table(kept, self._topic)
+        except (BadRecord, pa.ArrowInvalid, OverflowError):
+            kept, table = self._one_by_one(kept, left)
+        if kept:
+            put_events(self._warehouse, table, [(one.slot, one.version) for one in kept], _token(kept))
+        return left
+
+    def insert_identity(self, found: Iterable[Assignment | Refusal | Update], position: int) -> None:
+        """Insert who identifiers belong to, so that rows of earlier loads follow their persons, the moves (as updates)
+        and refused links. The same position stands for the same records."""
+        tables: dict[str, list[Row]] = {}
+        for number, record in enumerate(found):
+            for table, row in _identity_rows(self._codec, record, Origin(self._topic, 0, position + number)):
+                tables.setdefault(table, []).append(row)
+        for table, rows in tables.items():
+            kept = self._erasures.kept(table, rows)
+            if kept:
+                put(self._warehouse, table, kept, f"{_token_of(kept)}-{position}")
+
+    def _recall(self) -> None:
+        """Remember what earlier loads of this source left, a month at a time."""
+        months = self._warehouse.rows(
+            "SELECT DISTINCT toYYYYMM(occurred_at) AS month FROM pathline.events_raw WHERE topic = {topic:String}",
+            {"topic": self._topic},
+        )
+        self._begun = bool(months)
+        for row in months:
+            ids = self._warehouse.arrow(
+                "SELECT lower(hex(UUIDStringToNum(toString(event_id)))) AS id FROM pathline.events_raw"
+                " WHERE topic = {topic:String} AND toYYYYMM(occurred_at) = {month:UInt32}",
+                {"topic": self._topic, "month": row["month"]},
+            )
+            self._seen.add(ids.column("id").to_pylist())
+
+    def _one_by_one(self, placed: Sequence[Placed], left: list[tuple[Placed, str]]) -> tuple[list[Placed], pa.Table]:
+        rows, kept = list[Row](), list[Placed]()
+        for one in placed:
+            try:
+                row = event_row(
+                    one.event, _person(one.person_id), one.slot, one.version, Origin(self._topic, 0, one.position)
+                )
+            except BadRecord as error:
+                left.append((one, str(error)))
+            else:
+                rows.append(row)
+                kept.append(one)
+        return kept, arrow("events_raw", rows)
 
 
-def load_identity(warehouse: Warehouse, found: Iterable[Assignment | Refusal | Update], name: str) -> int:
-    """Insert who identifiers belong to, so that rows of earlier loads follow their persons, the moves (as updates) and
-    refused links; gives the number of records."""
-    tables: dict[str, list[Row]] = {}
-    erasures = Erasures(warehouse)
-    erasures.refresh()
-    codec, number = Codec(), 0
-    for number, record in enumerate(found, start=1):
-        for table, row in _identity_rows(codec, record, Origin(f"load {name}", 0, number)):
-            tables.setdefault(table, []).append(row)
-    for table, found_rows in tables.items():
-        rows = erasures.kept(table, found_rows)
-        put(warehouse, table, rows, _token(rows))
-    return number
+def _table(placed: Sequence[Placed], topic: str) -> pa.Table:
+    """Rows of `events_raw`, column by column. Raises BadRecord, ArrowInvalid, OverflowError."""
+    events = [one.event for one in placed]
+    count = len(events)
+    identifiers = [event.identifiers for event in events]
+    columns = {
+        "event_id": _uuids(bytes.fromhex("".join(event.event_id for event in events).replace("-", ""))),
+        "message_id": [event.message_id for event in events],
+        "type": [event.type for event in events],
+        "name": [event.name for event in events],
+        "channel": [event.channel for event in events],
+        "source": [event.source for event in events],
+        "occurred_at": _numbers([event.occurred_at for event in events]),
+        "received_at": _numbers([event.received_at for event in events]),
+        "historical": [event.historical for event in events],
+        "person_at": _uuids(b"".join([_person(one.person_id) for one in placed])),
+        "slot": [one.slot for one in placed],
+        "version": _numbers([one.version for one in placed]),
+        "identifiers": pa.ListArray.from_arrays(
+            pa.array(np.fromiter(accumulate(map(len, identifiers), initial=0), np.int32, count + 1)),
+            pa.array(list(chain.from_iterable(identifiers)), pa.string()),
+        ),
+        "send_id": [event.send_id for event in events],
+        "revenue": [revenue_of(event.properties) for event in events],
+        "properties": [event.properties for event in events],
+        "traits": [event.traits for event in events],
+        "context": [event.context for event in events],
+        "topic": pa.repeat(pa.scalar(topic), count),
+        "partition": _numbers([0] * count),
+        "offset": _numbers([one.position for one in placed]),
+    }
+    arrays = [
+        column.cast(type) if isinstance(column, pa.Array) else pa.array(column, type)
+        for column, type in zip(columns.values(), COLUMNS["events_raw"].values(), strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, names=list(columns))
+
+
+def _numbers(values: list[int]) -> pa.Array:
+    return pa.array(np.array(values, np.int64))
+
+
+def _uuids(joined: bytes) -> pa.Array:
+    return pa.Array.from_buffers(pa.binary(16), len(joined) // 16, [None, pa.py_buffer(joined)])
+
+
+@lru_cache(maxsize=65_536)
+def _person(text: str) -> bytes:
+    person = uuid_bytes(text)
+    if person is None:
+        raise BadRecord(f"person_id is not a UUID: {text!r}")
+    return person
 
 
 def _identity_rows(codec: Codec, record: Assignment | Refusal | Update, origin: Origin) -> Rows:
@@ -97,20 +189,14 @@ def _identity_rows(codec: Codec, record: Assignment | Refusal | Update, origin: 
     return update_rows(codec, record, origin)
 
 
-def _row(placed: Placed, origin: Origin) -> Row:
-    person = uuid_bytes(placed.person_id)
-    if person is None:
-        raise BadRecord(f"person_id is not a UUID: {placed.person_id!r}")
-    return event_row(placed.event, person, placed.slot, placed.version, origin)
+def _token(placed: Sequence[Placed]) -> str:
+    digest = blake2b(digest_size=16)
+    for one in placed:
+        digest.update(f"{one.event.event_id}{one.slot}{one.version}".encode())
+    return f"load-{digest.hexdigest()}"
 
 
-def _present(warehouse: Warehouse, rows: Iterable[Row]) -> set[bytes]:
-    ids = [UUID(bytes=row[0]) for row in rows]
-    found = warehouse.rows("SELECT event_id FROM pathline.events_raw WHERE event_id IN {ids:Array(UUID)}", {"ids": ids})
-    return {UUID(str(row["event_id"])).bytes for row in found}
-
-
-def _token(rows: Iterable[Row]) -> str:
+def _token_of(rows: Iterable[Row]) -> str:
     digest = blake2b(digest_size=16)
     for row in rows:
         digest.update(repr(row[:-3]).encode())

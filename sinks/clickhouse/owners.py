@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
+import pyarrow as pa
+
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.tables import COLUMNS, Row, arrow
 
@@ -33,13 +35,19 @@ ORDER BY slot, version DESC LIMIT 1 BY slot
 def put(warehouse: Warehouse, table: str, rows: Sequence[Row], token: str) -> None:
     """Insert rows of a table under a token that stands for exactly them; doing it again leaves no second copy."""
     if table == "events_raw":
-        _wake(warehouse, rows)
+        put_events(warehouse, arrow(table, rows), [(row[_SLOT], row[_VERSION]) for row in rows], token)
+        return
     warehouse.insert(table, arrow(table, rows), token)
-    if table == "events_raw":
-        # a squash meanwhile that did not see them has named the overrides it takes away before it looked
-        _wake(warehouse, rows)
-    elif table == "slot_owners":
+    if table == "slot_owners":
         reload(warehouse)
+
+
+def put_events(warehouse: Warehouse, data: pa.Table, places: Sequence[tuple[str, int]], token: str) -> None:
+    """The same for rows of `events_raw`; `places` are their slots with the versions of their placement."""
+    _wake(warehouse, places)
+    warehouse.insert("events_raw", data, token)
+    # a squash meanwhile that did not see them has named the overrides it takes away before it looked
+    _wake(warehouse, places)
 
 
 def reload(warehouse: Warehouse) -> None:
@@ -47,13 +55,12 @@ def reload(warehouse: Warehouse) -> None:
     warehouse.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
 
 
-def _wake(warehouse: Warehouse, rows: Iterable[Row]) -> None:
-    """Bring back the overrides that these rows of `events_raw` need."""
+def _wake(warehouse: Warehouse, places: Iterable[tuple[str, int]]) -> None:
+    """Bring back the overrides that rows with these places need."""
     if not warehouse.rows("SELECT count() AS n FROM pathline.settled_owners")[0]["n"]:
         return
     lowest: dict[str, int] = {}
-    for row in rows:
-        slot, version = row[_SLOT], row[_VERSION]
+    for slot, version in places:
         lowest[slot] = min(version, lowest.get(slot, version))
     late = warehouse.rows(_LATE, {"slots": list(lowest), "versions": list(lowest.values())})
     if late:

@@ -7,8 +7,11 @@ import uuid
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from connectors.inbound.segment import to_event
+from schemas import identifiers
 from schemas.definitions.model import IdentifierType, IdentityRules
 from schemas.identifiers import (
     Refused,
@@ -161,3 +164,28 @@ def test_person_ids_are_uuids_that_depend_on_identifier_and_erasures_only() -> N
     assert all(str(uuid.UUID(one)) == one for one in ids)
     # ids stand in warehouses for years: they may never change
     assert person_id("user_id:1") == "162d1b3f-f70c-8a21-b55a-d602ca142327"
+
+
+@given(
+    st.from_regex(
+        r"[aB0_.+-]{1,66}@[ab0.-]{0,66}\.?(com|local|test|arpa|Onion|c1|a|museum|xn--p1ai|in-addr\.arpa)",
+        fullmatch=True,
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_addresses_that_are_sound_at_a_glance_are_sound(address: str) -> None:
+    if identifiers._plain(address):
+        assert identifiers._checked(address).lower() == address.lower()
+
+
+def test_what_is_remembered_of_one_kind_of_value_is_not_said_of_another() -> None:
+    for value, wanted in (
+        (1, ["user_id:1"]),
+        (True, []),
+        (1.0, ["user_id:1"]),
+        ("1", ["user_id:1"]),
+        ("1", ["user_id:1"]),
+    ):
+        found, _ = usable(RULES, [("user_id", value)])
+        assert found == wanted
+        found.append("changed by who asked")

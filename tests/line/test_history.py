@@ -6,16 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connectors.inbound.files.base import Item
-from pathline.history import load as history
 from pathline.history.links import links_of
-from pathline.history.load import Outcome, Resolver
+from pathline.history.load import event_of
+from pathline.history.resolver import Resolver
 from schemas import definitions
 from tests.line.project import Lab, at, identify, track
 
@@ -82,14 +81,11 @@ def test_an_event_that_no_row_can_hold_is_told_and_kept(home: Path, lab: Lab) ->
     assert kept.read_bytes() == b""
 
 
-def test_an_event_that_becomes_a_dead_letter_is_rejected_with_its_reason_and_no_duplicate(
-    home: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # it passes the edge of this loader, and the resolver can't use it
-    monkeypatch.setattr(history, "LATEST", 10**15)
-    items = [Item.of(track("Order Completed", when)) for when in (at(), at(), "2999-01-01T00:00:00Z")]
-    resolver, outcome, rejected = Resolver(definitions.load(lab.folder), "test", links_of(home)), Outcome(), BytesIO()
-    placed = list(resolver.place(iter(items), outcome, rejected))
-    assert (len(placed), resolver.duplicates, outcome.rejected) == (1, 1, 1)
-    assert [count for reason, count in outcome.reasons.items() if "occurred_at" in reason] == [1]
-    assert rejected.getvalue() == items[2].raw + b"\n"
+def test_an_event_that_no_identifier_is_left_of_is_rejected_with_its_reason(lab: Lab) -> None:
+    # the edge let it in under other rules
+    items = [Item.of(track("Order Completed", at(), user)) for user in ("u1", "u2")]
+    rules = definitions.load(lab.folder).identity
+    events = [event_of(item, rules, "test", 0) for item in items]
+    lab.files({"identity.yaml": "identifiers: {user_id: {}}\nblocked: [u2]"})
+    resolver = Resolver(definitions.load(lab.folder), [], 0)
+    assert [resolver.place(event)[1] for event in events] == [[], ["no usable identifier"]]

@@ -13,13 +13,13 @@ import sys
 from pathlib import Path
 from schemas.identifiers import person_id, slot_of
 from sinks.clickhouse.engine import open_embedded
-from sinks.clickhouse.load import Placed, load_events
+from sinks.clickhouse.load import History, Placed
 from tests.sinks.made import HOUR, T0, event
 
 warehouse = open_embedded(Path(sys.argv[1]) / "warehouse")
 who = "user_id:u1"
 events = [event("Page Viewed", T0, type="page"), event("Order Completed", T0 + HOUR, channel="store")]
-load_events(warehouse, (Placed(e, person_id(who), slot_of(who)) for e in events), "test")
+History(warehouse, "test").insert([Placed(e, person_id(who), slot_of(who)) for e in events])
 if len(sys.argv) > 2:
     print("open", flush=True)
     sys.stdin.read()

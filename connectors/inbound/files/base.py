@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import orjson
 
@@ -40,6 +40,29 @@ class Source(Protocol):
 
     def items(self) -> Iterator[Item]:
         """All items, the same and in the same order at every call. Raises OSError."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A source that knows how much of it was read; one may leave it out."""
+
+    def share(self) -> float | None:
+        """0 to 1, None when it is not known yet."""
+
+
+def share_of(source: Source) -> float | None:
+    """How much of a source was read, 0 to 1; None when it does not know."""
+    return source.share() if isinstance(source, Measured) else None
+
+
+def head_of(source: Source) -> bytes:
+    """What a file of lines taken from this source has to begin with; nothing for most."""
+    return getattr(source, "head", b"")
+
+
+def repeatable(source: Source) -> bool:
+    """Whether the source can be read again: standard input can't."""
+    return not source.id.endswith(":stdin")
 
 
 def options(text: str, allowed: Mapping[str, str]) -> dict[str, int]:

@@ -17,11 +17,11 @@ import msgspec
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from connectors.inbound.files.base import Item, Source
+from connectors.inbound.files.base import Item, Source, repeatable
 from connectors.inbound.files.position import Digest, Position, Positions
 from connectors.inbound.files.transactions import Loaded, Transactions
 from connectors.inbound.published import latest_rules
-from connectors.inbound.segment import Rejected, to_event
+from connectors.inbound.segment import Rejected, timed, to_event
 from schemas.clock import Clock, ScaledClock
 from schemas.codec import Codec
 from schemas.dead_letters import refused_at_edge
@@ -61,9 +61,9 @@ class Progress:
     started: float = field(default_factory=time.monotonic)
 
     @property
-    def per_second(self) -> float:
-        """Items a wall second in this run."""
-        return (self.accepted + self.rejected) / max(time.monotonic() - self.started, 1e-9)
+    def seconds(self) -> float:
+        """Wall seconds of this run."""
+        return time.monotonic() - self.started
 
 
 def load_into_line(
@@ -83,7 +83,8 @@ def load_into_line(
     try:
         transactions = Transactions(settings, positions)
         run = _Run(source, settings.make_clock(), codec, rules, transactions, report)
-        return run.go(Position() if from_start else positions.read(timeout=30.0))
+        again = from_start or not repeatable(source)
+        return run.go(Position() if again else positions.read(timeout=30.0))
     finally:
         positions.close()
 
@@ -170,13 +171,13 @@ class _Run:
     def _event(self, item: Item) -> Event:
         if item.message is None:
             raise Rejected(item.problem)
+        if not timed(item.message):
+            raise Rejected("no timestamp")
         if self._scaled is None:
             now = self._clock.now()
             return to_event(
                 item.message, self._rules, received_at=now, source=self._name, historical=True, use_sent_at=False
             )
-        if item.message.get("timestamp") is None:
-            raise Rejected("no timestamp")
         event = to_event(item.message, self._rules, received_at=_END_OF_TIME, source=self._name, use_sent_at=False)
         return msgspec.structs.replace(event, received_at=event.occurred_at)
 

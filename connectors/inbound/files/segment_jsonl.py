@@ -1,42 +1,40 @@
-"""JSON lines: one message of the Segment spec a line, plain or gzip."""
+"""JSON lines: one message of the Segment spec a line."""
 
 from __future__ import annotations
 
 import codecs
-import gzip
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO, cast
 
 import orjson
 
 from connectors.inbound.files.base import BadSource, Item
+from connectors.inbound.files.reading import Input
 
 
 class SegmentJsonl:
-    """A file of messages, in the order of its lines."""
+    """A file of messages, in the order of its lines; plain, gzip or zstd."""
 
     def __init__(self, source: str) -> None:
-        self._path = Path(source)
-        if not self._path.is_file():
-            raise BadSource(f"no such file: {source}")
+        self._input = Input(source)
+        if self._input.kind == "parquet":
+            raise BadSource(f"{source} is a Parquet file, not JSON lines")
 
     @property
     def id(self) -> str:
-        return f"segment:{self._path.resolve()}"
+        return f"segment:{self._input.id}"
+
+    def share(self) -> float | None:
+        return self._input.share()
 
     def items(self) -> Iterator[Item]:
-        with self._open() as lines:
+        with self._input.opened() as lines:
             for number, line in enumerate(lines):
                 # Windows programs begin a file with a mark that is no part of the JSON
                 raw = (line if number else line.removeprefix(codecs.BOM_UTF8)).strip()
                 if raw:
+                    if not number and raw.startswith(b"[") and not raw.endswith(b"]"):
+                        raise BadSource(f"{self._input.name} is one JSON array: one message a line is expected")
                     yield _item(raw)
-
-    def _open(self) -> BinaryIO:
-        if self._path.suffix == ".gz":
-            return cast(BinaryIO, gzip.open(self._path, "rb"))
-        return self._path.open("rb")
 
 
 def _item(raw: bytes) -> Item:
