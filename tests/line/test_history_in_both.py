@@ -27,11 +27,9 @@ from schemas.codec import Codec
 from schemas.definitions import parse
 from schemas.records import Assignment, LinkEnvelope, PersonEnvelope, Refusal, Update, Wire
 from sinks.clickhouse.engine import Warehouse
-from sinks.clickhouse.tables import COLUMNS
+from sinks.clickhouse.owners import reload
 from tests.sinks.made import fill
-from tests.warehouse import engine, warehouse
-
-__all__ = ["engine", "warehouse"]
+from tests.warehouse import emptied
 
 IDENTITY = """
 identifiers:
@@ -109,7 +107,7 @@ def through_a_line(path: Path, warehouse: Warehouse) -> set[tuple[str, str, int]
 
 
 def stored(warehouse: Warehouse) -> list[list[dict[str, Any]]]:
-    warehouse.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
+    reload(warehouse)
     return [
         warehouse.rows(
             "SELECT toString(event_id) AS id, message_id, name, occurred_at, toString(person_id) AS person, slot,"
@@ -128,21 +126,15 @@ def stored(warehouse: Warehouse) -> list[list[dict[str, Any]]]:
 def test_a_file_leaves_the_same_in_a_line_and_in_the_warehouse(
     engine: Warehouse, messages: list[Any], chunk: int
 ) -> None:
-    def emptied() -> Warehouse:
-        for table in ("events_raw", "assignments", "slot_owners", "refusals", "moves"):
-            assert table in COLUMNS
-            engine.command(f"TRUNCATE TABLE pathline.{table}")
-        return engine
-
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "history.jsonl"
         lines = [one if isinstance(one, bytes) else orjson.dumps(one) for one in messages]
         path.write_bytes(b"\n".join(lines))
-        links = through_a_line(path, emptied())
+        links = through_a_line(path, emptied(engine))
         expected = stored(engine)
         before, history.CHUNK = history.CHUNK, chunk
         try:
-            run = history._Load(Path(name), PROJECT, open_source(str(path)), emptied(), lambda _: None)
+            run = history._Load(Path(name), PROJECT, open_source(str(path)), emptied(engine), lambda _: None)
             outcome: Outcome = run.run()
         finally:
             history.CHUNK = before

@@ -22,10 +22,9 @@ from schemas.definitions import parse
 from schemas.records import Link
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.load import History
+from sinks.clickhouse.owners import reload
 from tests.line.project import IDENTITY, Lab
-from tests.warehouse import engine, warehouse
-
-__all__ = ["engine", "warehouse"]
+from tests.warehouse import emptied
 
 PROJECT = parse({"project.yaml": "name: shop", "identity.yaml": IDENTITY})
 
@@ -92,7 +91,7 @@ def run(home: Path, path: Path, warehouse: Warehouse) -> Outcome:
 
 
 def left(warehouse: Warehouse, home: Path) -> tuple[Any, ...]:
-    warehouse.command("SYSTEM RELOAD DICTIONARY pathline.slot_owner")
+    reload(warehouse)
     events = warehouse.rows(
         "SELECT message_id AS m, toString(person_id) AS p, offset FROM pathline.events ORDER BY ALL"
     )
@@ -114,8 +113,7 @@ def test_a_load_that_dies_anywhere_goes_on_where_it_was(
 
     for number, point in enumerate([*POINTS, "half"]):
         for before in (True, False):
-            for table in ("events_raw", "assignments", "slot_owners", "refusals", "moves"):
-                warehouse.command(f"TRUNCATE TABLE pathline.{table}")
+            emptied(warehouse)
             home = tmp_path / f"{point}-{before}"
             with monkeypatch.context() as dying:
                 if point == "half":
