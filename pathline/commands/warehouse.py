@@ -35,13 +35,15 @@ def _squash() -> Iterator[str]:
     import httpx
 
     from pathline.local import current
-    from sinks.clickhouse.connect import connect
-    from sinks.clickhouse.engine import open_server
+    from sinks.clickhouse.connect import folder
+    from sinks.clickhouse.engine import open_embedded, open_server
     from sinks.clickhouse.squash import squash
 
     settings, line = current.settings(), current.running_line()
     if line is None or settings.warehouse:
-        opened = open_server(settings.warehouse) if settings.warehouse else connect(settings)
+        if not (settings.warehouse or folder(settings.home).is_dir()):
+            raise UserError(f"there is no warehouse in {settings.home}")
+        opened = open_server(settings.warehouse) if settings.warehouse else open_embedded(folder(settings.home))
         try:
             yield from squash(opened)
         finally:

@@ -136,16 +136,21 @@ class Whole:
         return found
 
     def rows_with(self, needles: list[str]) -> dict[str, int]:
-        """Rows of the warehouse in which one of these texts stands, in whatever column, by table."""
+        """Rows of the warehouse in which one of these texts stands: in whatever column of whatever there is to be read,
+        tables, views, dictionaries, also in columns that `*` leaves out; by name."""
         assert self.warehouse is not None
-        tables = self.warehouse.rows(
-            "SELECT name FROM system.tables WHERE database = 'pathline' AND engine LIKE '%MergeTree' ORDER BY name"
+        columns = self.warehouse.rows(
+            "SELECT table, groupArray(name) AS names FROM system.columns WHERE database = 'pathline'"
+            " GROUP BY table ORDER BY table"
         )
         found = {}
-        for table in (row["name"] for row in tables):
-            where = "multiSearchAny(toString(tuple(*)), {n:Array(String)})"
-            rows = self.warehouse.rows(f"SELECT count() AS n FROM pathline.{table} WHERE {where}", {"n": needles})
+        for table in columns:
+            row = ", ".join(f"`{name}`" for name in table["names"])
+            where = f"multiSearchAny(toString(tuple({row})), {{n:Array(String)}})"
+            rows = self.warehouse.rows(
+                f"SELECT count() AS n FROM pathline.{table['table']} WHERE {where}", {"n": needles}
+            )
             count = int(rows[0]["n"])
             if count:
-                found[table] = count
+                found[table["table"]] = count
         return found

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import sinks
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.migrate import Migration, SchemaError, available, migrate
 from sinks.clickhouse.tables import COLUMNS
@@ -66,13 +69,34 @@ def test_a_warehouse_of_a_newer_version_is_left_alone(clean: Warehouse) -> None:
         migrate(clean)
 
 
-def test_every_table_has_a_deduplication_window_and_the_columns_that_are_written(engine: Warehouse) -> None:
+def test_every_table_knows_tokens_also_those_that_views_write_to(engine: Warehouse) -> None:
+    made = engine.rows(
+        "SELECT name, engine, engine_full FROM system.tables WHERE database = 'pathline'"
+        " AND engine NOT IN ('View', 'Dictionary') AND name NOT LIKE 'extra_%'"
+    )
+    # notes of what was applied may be there twice
+    assert {row["name"] for row in made} > COLUMNS.keys()
+    without = {row["name"] for row in made if "non_replicated_deduplication_window = 10000" not in row["engine_full"]}
+    assert without == {"migrations"}
+
+
+def test_every_insert_says_how_it_is_told_from_a_repeated_one() -> None:
+    folder = Path(sinks.__file__).parent
+    inserts = re.compile(r"INSERT INTO pathline\.(\w+).*?(?=SELECT)", re.DOTALL)
+    found = [
+        (match[1], match[0]) for path in folder.rglob("*.py") for match in inserts.finditer(path.read_text("utf-8"))
+    ]
+    assert {"slot_owners", "settled_owners", "migrations"} == {table for table, _ in found}
+    for table, statement in found:
+        if table != "migrations":
+            assert "async_insert = 0, insert_deduplicate = 1, insert_deduplication_token =" in statement
+    # everything else goes through the one call that says it
+    calls = [path.name for path in folder.rglob("*.py") if "insert_arrow(" in path.read_text("utf-8")]
+    assert calls == ["engine.py"]
+
+
+def test_every_table_has_the_columns_that_are_written(engine: Warehouse) -> None:
     for table, columns in COLUMNS.items():
-        [made] = engine.rows(
-            "SELECT create_table_query AS sql FROM system.tables WHERE database = 'pathline' AND name = {name:String}",
-            {"name": table},
-        )
-        assert "non_replicated_deduplication_window" in made["sql"]
         there = engine.rows(
             "SELECT name FROM system.columns WHERE database = 'pathline' AND table = {name:String}"
             " AND default_kind = '' ORDER BY position",

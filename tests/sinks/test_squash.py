@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from pathline.cli import app
+from schemas import topics
+from schemas.definitions import load
 from schemas.identifiers import person_id, slot_of
+from schemas.records import Assertion, LinkEnvelope
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.erasure import Names, delete
 from sinks.clickhouse.owners import reload
+from sinks.clickhouse.person import story
 from sinks.clickhouse.squash import last_run, squash
+from tests.erasure.line import CODEC, Whole
+from tests.line.project import Lab, at, identify, track
 from tests.sinks.made import DAY, T0, event, fill, update
 from tests.sinks.test_rows import assignment
 
+ANNA, TABLET = "user_id:anna", "anonymous_id:tablet"
 ANN, BOB, CID, DAN = "user_id:ann", "email:bob@example.com", "anonymous_id:c", "anonymous_id:d"
 NOW = {"Bob 1": ANN, "Bob 2": ANN, "Cid 1": DAN, "Dan 1": DAN, "Ann 1": ANN}
 
@@ -169,6 +182,57 @@ def test_an_erasure_meanwhile_leaves_nothing(warehouse: Warehouse, at: int) -> N
     list(steps(warehouse, erase))
     for table in ("events_raw", "slot_owners", "settled_owners"):
         assert warehouse.rows(f"SELECT slot FROM pathline.{table} WHERE slot = '{slot_of(BOB)}'") == []
+
+
+def test_through_the_line_a_merge_and_a_split_are_seen_squashed_or_not(tmp_path: Path, warehouse: Warehouse) -> None:
+    """Each answer from the line in memory and the warehouse behind it, at once after the records."""
+    start = round(datetime.fromisoformat(at(days=-1)).timestamp() * 1000)
+    line = Whole(load(Lab(tmp_path).folder), start, warehouse)
+
+    def owners() -> dict[str, UUID]:
+        line.sink()
+        before = persons(warehouse)
+        list(squash(warehouse))
+        assert persons(warehouse) == before
+        return before
+
+    def tell(verb: str) -> None:
+        told = Assertion(verb=verb, a=ANNA, b=TABLET, author="ann", reason="brothers", at=line.clock.now())
+        line.line.publish(topics.LINKS, "links", CODEC.encode(LinkEnvelope(kind="assertion", assertion=told)))
+        line.line.drain()
+
+    line.happen(track("Alone", at(), None, anonymousId="tablet"))
+    assert owners() == expected({"Alone": TABLET})
+    line.happen(identify(at(minutes=1), "anna", anonymousId="tablet"))
+    line.happen(track("Together", at(minutes=2), None, anonymousId="tablet"))
+    assert owners() == expected({"Alone": ANNA, "Identify": ANNA, "Together": ANNA})
+    tell("never")
+    assert owners() == expected({"Alone": TABLET, "Identify": ANNA, "Together": TABLET})
+    tell("unlink")
+    line.happen(identify(at(minutes=5), "anna", anonymousId="tablet"))
+    assert set(owners().values()) <= {UUID(person_id(ANNA)), UUID(person_id(TABLET))}
+    found = story(warehouse, ANNA)
+    assert found is not None
+    assert found.person_id == person_id(ANNA)
+
+
+def test_the_command_squashes_through_the_line_that_runs(
+    home: Path, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merged(warehouse)
+    url = json.loads((home / "run" / "line.json").read_text())["warehouse"]
+
+    def squashed() -> Result:
+        return CliRunner().invoke(app, ["warehouse", "squash"])
+
+    assert "there is no warehouse in" in squashed().output
+    monkeypatch.setattr("pathline.local.current.running_line", lambda: SimpleNamespace(warehouse=url, settings={}))
+    told = squashed()
+    assert told.exit_code == 0
+    assert told.output.splitlines()[-1] == "done: 2 overrides are written into the rows, 0 stay"
+    assert persons(warehouse) == expected(NOW)
+    url = url.replace("password=pw", "password=wrong")
+    assert squashed().exit_code == 1
 
 
 def test_a_query_that_runs_is_waited_for(warehouse: Warehouse) -> None:
