@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -16,29 +14,21 @@ from tests.sinks.made import DAY, decision, event, fill, send, update
 from tests.sinks.sinking import wait
 
 
-@pytest.fixture
-def keeping(warehouse: Warehouse) -> Iterator[Callable[..., dict[str, int]]]:
-    def keep(**days: Any) -> dict[str, int]:
-        return retain(warehouse, Settings(**days))
-
-    yield keep
-    keep()
-
-
 def ages(warehouse: Warehouse, table: str, column: str = "at") -> list[int]:
     """Days of the rows there are."""
     rows = warehouse.rows(f"SELECT dateDiff('day', {column}, now()) AS d FROM pathline.{table} ORDER BY d")
     return [row["d"] for row in rows]
 
 
-def test_rows_are_kept_for_ever_unless_told(keeping: Callable[..., dict[str, int]], warehouse: Warehouse) -> None:
-    assert keeping() == {}
+def test_rows_are_kept_for_ever_unless_told(warehouse: Warehouse) -> None:
+    assert retain(warehouse, Settings()) == {}
     assert in_force(warehouse) == dict.fromkeys(KEPT, 0)
 
 
-def test_what_is_too_old_goes_and_a_longer_time_holds_again(
-    keeping: Callable[..., dict[str, int]], warehouse: Warehouse
-) -> None:
+def test_what_is_too_old_goes_and_a_longer_time_holds_again(warehouse: Warehouse) -> None:
+    def keeping(**days: int) -> dict[str, int]:
+        return retain(warehouse, Settings.model_validate(days))
+
     now = round(time.time() * 1000)
     old, new = now - 100 * DAY - DAY // 2, now - DAY // 2
     far = 4_102_444_800_000 + 100 * 365 * DAY  # a clock that went wrong: the year 2200

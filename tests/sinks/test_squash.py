@@ -122,14 +122,14 @@ def steps(warehouse: Warehouse, before: Callable[[int], None]) -> Iterator[str]:
 def test_a_kill_between_any_two_statements_changes_nothing(warehouse: Warehouse) -> None:
     merged(warehouse)
     count = 0
-    for at in range(STATEMENTS + 2):
+    for last in range(STATEMENTS + 2):
 
-        def kill(number: int, at: int = at) -> None:
-            if number == at:
+        def kill(number: int, last: int = last) -> None:
+            if number == last:
                 raise Killed
 
-        if at % 3 == 0:
-            fill(warehouse, [update(event("Bob 2", T0 + 40 * DAY, id=f"b{at}", who=BOB))], first=100 + at)
+        if last % 3 == 0:
+            fill(warehouse, [update(event("Bob 2", T0 + 40 * DAY, id=f"b{last}", who=BOB))], first=100 + last)
         try:
             list(steps(warehouse, kill))
             count += 1
@@ -142,13 +142,13 @@ def test_a_kill_between_any_two_statements_changes_nothing(warehouse: Warehouse)
     assert overrides(warehouse) == set()
 
 
-@pytest.mark.parametrize("at", range(STATEMENTS))
-def test_rows_that_come_meanwhile_keep_their_person(warehouse: Warehouse, at: int) -> None:
+@pytest.mark.parametrize("when", range(STATEMENTS))
+def test_rows_that_come_meanwhile_keep_their_person(warehouse: Warehouse, when: int) -> None:
     merged(warehouse)
 
     def late(number: int) -> None:
-        assert persons(warehouse) == expected(NOW | ({"Late": ANN} if number > at else {}))
-        if number == at:
+        assert persons(warehouse) == expected(NOW | ({"Late": ANN} if number > when else {}))
+        if number == when:
             fill(warehouse, [update(event("Late", T0 + 3 * DAY, who=BOB))], first=60)
             assert persons(warehouse) == expected(NOW | {"Late": ANN})
 
@@ -156,12 +156,12 @@ def test_rows_that_come_meanwhile_keep_their_person(warehouse: Warehouse, at: in
     assert persons(warehouse) == expected(NOW | {"Late": ANN})
 
 
-@pytest.mark.parametrize("at", [1, 3, 5, 7])
-def test_a_merge_meanwhile_is_seen(warehouse: Warehouse, at: int) -> None:
+@pytest.mark.parametrize("when", [1, 3, 5, 7])
+def test_a_merge_meanwhile_is_seen(warehouse: Warehouse, when: int) -> None:
     merged(warehouse)
 
     def merge(number: int) -> None:
-        if number == at:
+        if number == when:
             fill(warehouse, [assignment(BOB, person_id(DAN), 3)], first=60)
 
     list(steps(warehouse, merge))
@@ -171,12 +171,12 @@ def test_a_merge_meanwhile_is_seen(warehouse: Warehouse, at: int) -> None:
     assert (persons(warehouse), overrides(warehouse)) == (after, set())
 
 
-@pytest.mark.parametrize("at", range(STATEMENTS))
-def test_an_erasure_meanwhile_leaves_nothing(warehouse: Warehouse, at: int) -> None:
+@pytest.mark.parametrize("when", range(STATEMENTS))
+def test_an_erasure_meanwhile_leaves_nothing(warehouse: Warehouse, when: int) -> None:
     merged(warehouse)
 
     def erase(number: int) -> None:
-        if number == at:
+        if number == when:
             delete(warehouse, Names(T0, slots=[slot_of(BOB)]))
 
     list(steps(warehouse, erase))
