@@ -47,7 +47,7 @@ def compare(op: str, actual: Any | None, wanted: Any) -> bool:
         case "contains":
             if isinstance(actual, str):
                 return isinstance(wanted, str) and wanted in actual
-            return isinstance(actual, list) and any(_same(item, wanted) for item in actual)
+            return isinstance(actual, list) and any(_holds(item, wanted) for item in actual)
     raise ValueError(f"the trait operator {op} is not known")
 
 
@@ -116,6 +116,11 @@ def _same(actual: Any | None, wanted: Any) -> bool:
     if isinstance(wanted, list | tuple):
         return isinstance(actual, list) and actual == list(wanted)
     return type(actual) is type(wanted) and bool(actual == wanted)
+
+
+def _holds(item: Any, wanted: Any) -> bool:
+    """An element of a list, or a value of an element that is an object."""
+    return any(_same(value, wanted) for value in (item.values() if isinstance(item, dict) else (item,)))
 
 
 def _order(actual: Any | None, wanted: Any, sign: int) -> bool:

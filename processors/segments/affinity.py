@@ -12,11 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import fsum
 from typing import Any
 
-from processors.segments.marks import name_of, value_name
+from processors.segments.marks import name_of
 from processors.segments.model import Engagement
 from processors.segments.plan import Plan
 from processors.segments.receipts import Receipt
-from schemas.definitions.expressions import lookup
 from schemas.receipts import CLICKED, ENDINGS, OPENED, REACH_MS, is_machine
 from schemas.records import Event
 
@@ -27,15 +26,15 @@ NEWEST = 50
 OPEN, CLICK, REPLY, PURCHASE = 1, 3, 5, 10
 
 
-def engagements(event: Event, document: Mapping[str, Any], receipt: Receipt | None, plan: Plan) -> Iterator[Engagement]:
-    """What an event says of channels; a purchase elsewhere counts for the channel answered in before it."""
+def engagements(
+    event: Event, document: Mapping[str, Any], called: str, receipt: Receipt | None, plan: Plan
+) -> Iterator[Engagement]:
+    """What an event says of channels; a purchase elsewhere counts for the channel answered in before it. `called` is
+    the event, or the occurrence that several events report."""
     at = event.occurred_at
     if event.name in plan.purchases:
-        rule = plan.purchases[event.name]
-        order = None if rule is None or rule.same is None else value_name(lookup(document, rule.same))
-        name = name_of(event.event_id if order is None else f"{event.name} {order}")
         sending = event.channel in plan.channels and plan.channels[event.channel].kind == "send"
-        yield at, name, event.channel if sending else "", PURCHASE
+        yield at, name_of(called), event.channel if sending else "", PURCHASE
     elif receipt is not None and not is_machine(document):
         word = event.name.rpartition(" ")[2]
         worth = REPLY if word == "Replied" else {CLICKED: CLICK, OPENED: OPEN}.get(ENDINGS.get(word, 0))

@@ -7,23 +7,25 @@ from typing import Any
 
 import msgspec
 
-from processors.segments import affinity, consents, occurrences
+from processors.segments import affinity, collecting, consents, occurrences
 from processors.segments.marks import matches, name_of, trimmed, within
 from processors.segments.measures import kept, read
 from processors.segments.model import (
     NEVER,
     Choice,
+    Collected,
     Listed,
     Mark,
     State,
     Trait,
+    joined_collected,
     joined_engagements,
     newer_choice,
     newer_listed,
     storable,
     wider_scope,
 )
-from processors.segments.plan import ADDRESS, AFFINITY, CONSENT, FIRST, ZONE, Counter, Meter, Ordering
+from processors.segments.plan import ADDRESS, AFFINITY, CONSENT, FIRST, ZONE, Collector, Counter, Meter, Ordering
 from processors.segments.receipts import Receipt, kind_of, receipt
 from processors.segments.sequences import steps_of, with_moment
 from processors.segments.view import ZONES, View
@@ -98,6 +100,11 @@ class Fold:
             self._parsed = document(self._event)
         return self._parsed
 
+    @property
+    def _called(self) -> str:
+        """What the event tells of: an occurrence that others may report too, else itself."""
+        return occurrences.called(self._event, self._document, self._plan)
+
     def _part(self, name: str) -> Mapping[str, Any]:
         """traits or context; empty when it is not an object."""
         value = self._document[name]
@@ -163,7 +170,7 @@ class Fold:
     def _engage(self, told: Receipt | None) -> None:
         """The person answered in a channel, or bought."""
         before = self._old.engagements
-        new = tuple(affinity.engagements(self._event, self._document, told, self._plan))
+        new = tuple(affinity.engagements(self._event, self._document, self._called, told, self._plan))
         after = affinity.newest(joined_engagements(before, new))
         if after != before:
             self._new["engagements"] = after
@@ -189,11 +196,13 @@ class Fold:
     def _count(self) -> None:
         event, plan = self._event, self._plan
         counters, orderings = plan.counters.get(event.name, ()), plan.orderings.get(event.name, ())
-        meters = plan.meters.get(event.name, ())
-        if not counters and not orderings and not meters:
+        meters, collectors = plan.meters.get(event.name, ()), plan.collectors.get(event.name, ())
+        if not counters and not orderings and not meters and not collectors:
             return
         if reached(event.name) and by_machine(self._document):
             return  # nobody opened or clicked anything
+        if collectors:
+            self._collect(collectors)
         rule = plan.rules.get(event.name)
         if rule is not None and occurrences.name_of(self._document, rule) is not None:
             return  # counted as an occurrence that others may report too
@@ -247,6 +256,16 @@ class Fold:
                 measured[meter.key] = kept(measured.get(meter.key, ()), new, meter.measure, self._now)
                 self.keys.add(f"measure:{meter.key}")
         self._new["measured"] = measured
+
+    def _collect(self, collectors: Sequence[Collector]) -> None:
+        event, collected = self._event, dict(self._old.collected)
+        for one in collectors:
+            new = collecting.told(one.collect, event.name, self._called, event.occurred_at, self._document)
+            if new != Collected():
+                together = joined_collected(collected.get(one.key, Collected()), new)
+                collected[one.key] = collecting.kept(one.collect, together, self._now)
+                self.keys.add(f"collect:{one.key}")
+        self._new["collected"] = collected
 
     def _occurrence(self, name: str, key: str) -> None:
         self.repeated |= name == self._event.name and self._view.reported(name, key)

@@ -90,13 +90,32 @@ class Reading(msgspec.Struct, frozen=True, array_like=True):
     value: Any = None
 
 
+class Piece(msgspec.Struct, frozen=True, array_like=True):
+    """So many of an element were added to a list (or removed, below 0); None removes all of them. `document` is the
+    JSON of what is kept of an element added."""
+
+    at: int
+    name: int
+    amount: float | None
+    document: bytes = b""
+
+
+class Collected(msgspec.Struct, frozen=True, array_like=True):
+    """A list that follows from events: when it was cleared, and by element what was added and removed, as one told
+    after the other."""
+
+    cleared: tuple[Mark, ...] = ()
+    pieces: dict[str, tuple[Piece, ...]] = {}
+
+
 class State(msgspec.Struct, frozen=True, array_like=True):
     """What one slot contributed. `used` is when the person last used an identifier itself (0: only told by receipts);
     `suppressed` is the scope by address; `zone` the newest time zone of a context. `counted` has the marks by counting
     condition, `occurrences` those of events with `same` by event name and value; `history`
     the values of traits that conditions with `held_for` ask about, in order of time; `sequences` the events that can be
     steps, by sequence and value of its `same`; `lists` what was said of (list, identifier); `engagements` what was done
-    in channels, in order of time; `measured` the readings by measure, in order of time."""
+    in channels, in order of time; `measured` the readings by measure, in order of time; `collected` what was put into
+    lists and taken out of them."""
 
     first_seen: int
     traits: dict[str, Trait] = {}
@@ -111,10 +130,11 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     lists: dict[tuple[str, str], Listed] = {}
     engagements: tuple[Engagement, ...] = ()
     measured: dict[str, tuple[Reading, ...]] = {}
+    collected: dict[str, Collected] = {}
 
 
 #: Parts of a slot's state that hold only what definitions ask for, by the names in `Plan.kept`.
-KEPT = ("counted", "occurrences", "history", "sequences", "engagements", "measured")
+KEPT = ("counted", "occurrences", "history", "sequences", "engagements", "measured", "collected")
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -217,6 +237,7 @@ def join(a: State, b: State) -> State:
         lists=merged(a.lists, b.lists, newer_listed),
         engagements=joined_engagements(a.engagements, b.engagements),
         measured=merged(a.measured, b.measured, joined_readings),
+        collected=merged(a.collected, b.collected, joined_collected),
     )
 
 
@@ -269,6 +290,24 @@ def joined_engagements(a: tuple[Engagement, ...], b: tuple[Engagement, ...]) -> 
     for one in sorted((*a, *b)):
         first.setdefault(one[1], one)
     return tuple(sorted(first.values()))
+
+
+def joined_collected(a: Collected, b: Collected) -> Collected:
+    """All that is known of one list."""
+    return Collected(joined_marks(a.cleared, b.cleared), merged(a.pieces, b.pieces, joined_pieces))
+
+
+def joined_pieces(a: tuple[Piece, ...], b: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """Pieces of both, each name once at its earliest, as they are told: at one instant those that take less first."""
+    first: dict[int, Piece] = {}
+    for one in sorted((*a, *b), key=_telling):
+        first.setdefault(one.name, one)
+    return tuple(first.values())
+
+
+def _telling(piece: Piece) -> tuple[int, int, int, bytes]:
+    rank = 2 if piece.amount is None else int(piece.amount < 0)
+    return piece.at, rank, piece.name, b"" if piece.document else b"-"
 
 
 def joined_history(a: tuple[Trait, ...], b: tuple[Trait, ...]) -> tuple[Trait, ...]:

@@ -34,6 +34,13 @@ def name_of(document: Mapping[str, Any], rule: EventRule) -> str | None:
     return value_name(lookup(document, rule.same)) if rule.same else None
 
 
+def called(event: Event, document: Mapping[str, Any], plan: Plan) -> str:
+    """What an event tells of: an occurrence that others may report too, else itself."""
+    rule = plan.sames.get(event.name)
+    key = None if rule is None else name_of(document, rule)
+    return event.event_id if key is None else f"{event.name} {key}"
+
+
 def concerned(event: Event, document: Mapping[str, Any], plan: Plan) -> Iterator[tuple[str, str]]:
     """(event name, occurrence) that an event reports or undoes."""
     rules = [plan.rules[event.name]] if event.name in plan.rules else []

@@ -18,6 +18,7 @@ from schemas.definitions.model import (
     All,
     AnyOf,
     Channel,
+    Collect,
     ComputedTrait,
     Condition,
     Did,
@@ -102,16 +103,25 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
+class Collector:
+    """A list of a computed trait; `key` names its state, the same in every version that has it."""
+
+    key: str
+    collect: Collect
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What the stage needs of a project. Positions are indexes into `order`: computed traits, then segments, each after
     those it refers to; by name, that of a computed trait with `trait:` before it.
 
-    `readers` gives the positions that depend on a key; `counters`, `orderings`, `meters` and `rules` are by event name,
+    `readers` gives the positions that depend on a key; `counters`, `orderings`, `meters`, `collectors`,
+    `rules` and `sames` (of all events that several may report, `rules` only those that are counted) are by event name,
     `undoes` the rules whose occurrences an event takes back, `asked` the parts of an event that decide about its
     occurrences. `horizons` is how long occurrences of an event matter, None for ever; `held` how far back the values of
     a trait do; `names` are those of the channels; `affinity` is whether it matters which of them a person prefers,
-    `purchases` the events that then count as one, with their rule if there is one. `kept` is what the definitions ask
-    to be kept of a slot beside what always is.
+    `purchases` the events that then count as one. `kept` is what the definitions ask to be kept of a slot beside what
+    always is.
     """
 
     version: str
@@ -120,10 +130,12 @@ class Plan:
     channels: Mapping[str, Channel]
     order: tuple[ComputedTrait | Segment, ...]
     readers: Mapping[str, tuple[int, ...]]
-    keys: Mapping[Did | InOrder | Measure, str]
+    keys: Mapping[Did | InOrder | Measure | Collect, str]
     counters: Mapping[str, tuple[Counter, ...]]
     orderings: Mapping[str, tuple[Ordering, ...]]
     meters: Mapping[str, tuple[Meter, ...]]
+    collectors: Mapping[str, tuple[Collector, ...]]
+    sames: Mapping[str, EventRule]
     rules: Mapping[str, EventRule]
     undoes: Mapping[str, tuple[EventRule, ...]]
     asked: Mapping[str, frozenset[Path]]
@@ -132,7 +144,7 @@ class Plan:
     positions: Mapping[str, int]
     names: frozenset[str]
     affinity: bool
-    purchases: Mapping[str, EventRule | None]
+    purchases: frozenset[str]
     kept: Mapping[Name, Form]
 
 
@@ -146,7 +158,8 @@ def prepare(project: Project) -> Plan:
     counters: dict[str, dict[str, Counter]] = defaultdict(dict)
     orderings: dict[str, dict[str, Ordering]] = defaultdict(dict)
     meters: dict[str, dict[str, Meter]] = defaultdict(dict)
-    keys: dict[Did | InOrder | Measure, str] = {}
+    collectors: dict[str, dict[str, Collector]] = defaultdict(dict)
+    keys: dict[Did | InOrder | Measure | Collect, str] = {}
     horizons: dict[str, int | None] = {}
     held: dict[str, int] = {}
     for position, one in enumerate(order):
@@ -172,6 +185,11 @@ def prepare(project: Project) -> Plan:
                 for name in meter.measure.events:
                     meters[name][meter.key] = meter
                     horizons[name] = _longer(horizons.get(name, 0), meter.measure.window)
+            if isinstance(condition, Collect):
+                collector = Collector(fingerprint(condition), condition)
+                keys[condition] = collector.key
+                for name in (*condition.add, *condition.remove, *condition.clear):
+                    collectors[name][collector.key] = collector
             if isinstance(condition, TraitIs) and condition.op == "held_for":
                 name = root(condition.trait)
                 held[name] = max(held.get(name, 0), condition.value)
@@ -180,7 +198,8 @@ def prepare(project: Project) -> Plan:
     for journey in project.journeys.values():
         for name in journey.enter.trigger.events:
             horizons.setdefault(name, 0)  # a repeated report starts nothing, however late: names are kept, no more
-    rules = {name: rule for name, rule in project.events.items() if rule.same is not None and name in horizons}
+    sames = {name: rule for name, rule in project.events.items() if rule.same is not None}
+    rules = {name: rule for name, rule in sames.items() if name in horizons}
     undoes: dict[str, list[EventRule]] = defaultdict(list)
     for rule in rules.values():
         for name in rule.undo:
@@ -205,12 +224,13 @@ def prepare(project: Project) -> Plan:
     for by_meter in meters.values():
         kept |= {("measured", key): Form(_rules_of(one.measure.events, same)) for key, one in by_meter.items()}
     affinity = AFFINITY in readers or any(send.choice == "preferred" for send in sends(project))
-    purchases = {
-        PURCHASE: project.events.get(PURCHASE),
-        **{name: rule for name, rule in project.events.items() if rule.revenue is not None},
-    }
+    purchases = frozenset({PURCHASE, *(name for name, rule in project.events.items() if rule.revenue is not None)})
+    paths = {name: rule.same for name, rule in sames.items()}
     if affinity:
-        kept[ENGAGEMENTS] = Form(tuple((name, rule.same if rule else None) for name, rule in sorted(purchases.items())))
+        kept[ENGAGEMENTS] = Form(tuple((name, paths.get(name)) for name in sorted(purchases)))
+    for by_list in collectors.values():
+        for key, collector in by_list.items():
+            kept["collected", key] = Form(_rules_of((*collector.collect.add, *collector.collect.clear), paths))
     kept |= {("occurrences", name): Form(same[name], asked[name], horizons[name]) for name in rules}
     kept |= {("history", name): Form(far=far) for name, far in held.items()}
     return Plan(
@@ -224,6 +244,8 @@ def prepare(project: Project) -> Plan:
         counters={name: tuple(by_key.values()) for name, by_key in counters.items()},
         orderings={name: tuple(by_key.values()) for name, by_key in orderings.items()},
         meters={name: tuple(by_key.values()) for name, by_key in meters.items()},
+        collectors={name: tuple(by_key.values()) for name, by_key in collectors.items()},
+        sames=sames,
         rules=rules,
         undoes={name: tuple(found) for name, found in undoes.items()},
         asked=asked,
@@ -255,19 +277,24 @@ NOTHING = Plan(
     {},
     {},
     {},
+    {},
+    {},
     frozenset(),
     False,
-    {},
+    frozenset(),
     {},
 )
 
 
-def conditions_of(one: ComputedTrait | Segment) -> Iterator[Condition]:
+def conditions_of(one: ComputedTrait | Segment) -> Iterator[Condition | Collect]:
     """What a computed trait or a segment goes by, none of which has parts."""
-    return leaves(one.when if isinstance(one, Segment) else Measured(one.measure))
+    if isinstance(one, Segment):
+        yield from leaves(one.when)
+    else:
+        yield Measured(one.measure) if isinstance(one.measure, Measure) else one.measure
 
 
-def stored(condition: Condition, plan: Plan) -> tuple[Name, ...]:
+def stored(condition: Condition | Collect, plan: Plan) -> tuple[Name, ...]:
     """What a condition without parts keeps of a slot; nothing when it goes by what is always kept."""
     match condition:
         case Did(events):
@@ -280,6 +307,8 @@ def stored(condition: Condition, plan: Plan) -> tuple[Name, ...]:
             return (("history", root(trait)),)
         case Prefers():
             return (ENGAGEMENTS,)
+        case Collect():
+            return (("collected", plan.keys[condition]),)
         case _:
             return ()
 
@@ -293,8 +322,8 @@ def named(one: ComputedTrait | Segment) -> str:
     return one.name if isinstance(one, Segment) else f"trait:{one.name}"
 
 
-def fingerprint(condition: Did | InOrder | Measure) -> str:
-    """Name of a condition or measure that has state, by its meaning: the state lives as long as some version has it."""
+def fingerprint(condition: Did | InOrder | Measure | Collect) -> str:
+    """Name of what has state, by its meaning: the state lives as long as some version has it."""
     match condition:
         case Did():
             meaning = _meaning(condition)
@@ -302,6 +331,9 @@ def fingerprint(condition: Did | InOrder | Measure) -> str:
             meaning = _meaning_in_order(condition)
         case Measure(function, events, of, where, window, each):
             meaning = function, sorted(events), of, where.source if where else None, each, _bounds(window)
+        case Collect(add, remove, clear, by, keep, at_most, where, each):
+            names = sorted(add), sorted(remove), sorted(clear)
+            meaning = names, by, keep, at_most, where.source if where else None, each
     return blake2b(repr(meaning).encode(), digest_size=6).hexdigest()
 
 
@@ -370,7 +402,7 @@ def leaves(condition: Condition) -> Iterator[Condition]:
             yield condition
 
 
-def _reads(condition: Condition) -> tuple[str, ...]:
+def _reads(condition: Condition | Collect) -> tuple[str, ...]:
     match condition:
         case Did():
             return (f"did:{fingerprint(condition)}",)
@@ -391,6 +423,8 @@ def _reads(condition: Condition) -> tuple[str, ...]:
             return (ADDRESS,)
         case Prefers():
             return (AFFINITY,)
+        case Collect():
+            return (f"collect:{fingerprint(condition)}",)
         case LocalTime():
             return (ZONE,)
         case Percent():

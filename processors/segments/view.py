@@ -9,12 +9,13 @@ from hashlib import blake2b
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from processors.segments import affinity, occurrences
+from processors.segments import affinity, collecting, occurrences
 from processors.segments.marks import span
 from processors.segments.measures import Live, amount
 from processors.segments.model import (
     NEVER,
     Choice,
+    Collected,
     Engagement,
     Mark,
     Moment,
@@ -23,6 +24,7 @@ from processors.segments.model import (
     State,
     Subject,
     Trait,
+    joined_collected,
     joined_engagements,
     joined_history,
     joined_marks,
@@ -37,7 +39,7 @@ from processors.segments.model import (
 from processors.segments.plan import Plan
 from processors.segments.sequences import Taken
 from schemas import consent
-from schemas.definitions.model import Did, InOrder, Measure, root
+from schemas.definitions.model import Collect, Did, InOrder, Measure, root
 from schemas.identifiers import identifier_of, split
 from schemas.localtime import Span, zone_of
 from schemas.traits import find
@@ -200,8 +202,12 @@ class View:
             if name in self.plan.rules:
                 yield from occurrences.spans(did, name, self._occurrences(name), self.plan, now)
 
-    def compute(self, measure: Measure, now: int) -> tuple[Any | None, int | None]:
-        """(what a measure amounts to, the first later instant at which it amounts to something else)."""
+    def compute(self, measure: Measure | Collect, now: int) -> tuple[Any | None, int | None]:
+        """(what a measure amounts to or a list holds, the first later instant at which that may be something else)."""
+        if isinstance(measure, Collect):
+            key = self.plan.keys[measure]
+            told = (state.collected[key] for state in self._states if key in state.collected)
+            return collecting.listed(measure, reduce(joined_collected, told, Collected()), now)
         return amount(measure, self.live(measure), now, lambda total: total.value)
 
     def live(self, measure: Measure) -> Iterator[Live]:

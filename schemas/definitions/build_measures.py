@@ -8,9 +8,10 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from schemas.definitions import durations
+from schemas.definitions.expressions import Expression
 from schemas.definitions.grammar import measures as written
 from schemas.definitions.grammar.base import Findings, Windowed
-from schemas.definitions.model import Function, Measure, Measured, Window
+from schemas.definitions.model import Collect, Function, Measure, Measured, Window
 from schemas.definitions.names import Names, event_path, expression
 from schemas.definitions.yaml12 import Mark
 from schemas.localtime import parse
@@ -32,6 +33,14 @@ def counted(part: written.Over, function: str, names: Names, findings: Findings)
     """What is worked out over the events of a part in its window."""
     found = window(part, names, findings)
     return _measure(part, function, found, findings)
+
+
+def computed(part: written.TraitFile, names: Names, findings: Findings) -> Measure | Collect:
+    """What a computed trait is worked out by."""
+    function, over = part.over()
+    if isinstance(over, written.Collection):
+        return _collect(over, findings)
+    return counted(over, function, names, findings)
 
 
 def measured(part: written.Measuring, names: Names, findings: Findings) -> Measured:
@@ -90,8 +99,7 @@ def _dates(part: written.ComparedEnd, names: Names, findings: Findings) -> Itera
 
 
 def _measure(part: written.Over, function: str, found: Window, findings: Findings) -> Measure:
-    roots = ("event",) if part.each is None else ("event", "item")
-    where = None if part.where is None else expression(part.where, roots, findings, part.at("where"))
+    where = _where(part, findings)
     if part.each is not None:
         event_path(part.each, findings, part.at("each"))
     key = "by" if isinstance(part, written.TimesOver) else "of"
@@ -99,6 +107,31 @@ def _measure(part: written.Over, function: str, found: Window, findings: Finding
     if of is not None:
         _path(of, part.each, findings, part.at(key))
     return Measure(cast(Function, function), tuple(dict.fromkeys(part.event)), of, where, found, part.each)
+
+
+def _collect(part: written.Collection, findings: Findings) -> Collect:
+    add, remove, clear = (tuple(dict.fromkeys(names or ())) for names in (part.add, part.remove, part.clear))
+    for key, names, others in (("remove", remove, add), ("clear", clear, (*add, *remove))):
+        for name in sorted(set(names) & set(others)):
+            findings.add(part.at(key), f"{name!r} {'adds' if name in add else 'removes'} already")
+    _path(part.by, part.each, findings, part.at("by") if part.has("by") else part.at())
+    if part.each is not None:
+        event_path(part.each, findings, part.at("each"))
+    return Collect(
+        add,
+        remove,
+        clear,
+        part.by,
+        tuple(dict.fromkeys(part.keep or ())),
+        part.at_most,
+        _where(part, findings),
+        part.each,
+    )
+
+
+def _where(part: written.Over | written.Collection, findings: Findings) -> Expression | None:
+    roots = ("event",) if part.each is None else ("event", "item")
+    return None if part.where is None else expression(part.where, roots, findings, part.at("where"))
 
 
 def _path(path: str, each: str | None, findings: Findings, mark: Mark) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from schemas.definitions import build_project, defaults
 from schemas.definitions.build_conditions import ConditionBuilder
 from schemas.definitions.build_journeys import JourneyBuilder, Use
-from schemas.definitions.build_measures import counted
+from schemas.definitions.build_measures import computed
 from schemas.definitions.build_templates import TemplateFile, check_uses
 from schemas.definitions.checking import checked
 from schemas.definitions.grammar.base import Findings
@@ -283,8 +283,7 @@ class _Loader:
                 name = part.name or self._stem(file)
                 if name in TOLD:
                     self._of(file).add(part.at("name"), f"{name!r} is a trait that people tell, it can't be worked out")
-                function, over = part.over()
-                built.setdefault(name, ComputedTrait(name, counted(over, function, names, self._of(file)), file))
+                built.setdefault(name, ComputedTrait(name, computed(part, names, self._of(file)), file))
         return built
 
     def _segments(self, names: Names) -> dict[str, Segment]:

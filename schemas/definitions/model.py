@@ -101,6 +101,24 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Collect:
+    """A list of what was added and neither removed nor cleared since, each element once.
+
+    `by` is the path that names an element, `keep` what stands beside it and is kept of it; with `each` the lines of an
+    event are added and removed (`item`), `where` is about what is added. The newest `at_most` elements are listed.
+    """
+
+    add: tuple[str, ...]
+    remove: tuple[str, ...] = ()
+    clear: tuple[str, ...] = ()
+    by: str = "properties.product_id"
+    keep: tuple[str, ...] = ()
+    at_most: int = 50
+    where: Expression | None = None
+    each: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TraitIs:
     """A trait compared: op is equals, not_equals, one_of, at_least, at_most, exists, contains, held_for, or of a date
     within, before, after (milliseconds ago, or a date as written) or anniversary (days ahead, days past)."""
@@ -202,7 +220,7 @@ class ComputedTrait:
     """A trait that follows from events; what is told under its name does not count."""
 
     name: str
-    measure: Measure
+    measure: Measure | Collect
     path: str = ""
 
 

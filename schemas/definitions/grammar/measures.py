@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,7 @@ from schemas.definitions.durations import is_duration
 from schemas.definitions.grammar.base import Cel, EventNames, EventPath, Name, Part, Value, Windowed
 
 MEASURES = ("sum", "average", "min", "max", "distinct", "most_frequent", "first", "last")
-COMPUTED = ("count", *MEASURES, "interval", "next_expected")
+COMPUTED = ("count", *MEASURES, "interval", "next_expected", "collect")
 NUMERIC = ("equals", "not_equals", "one_of", "at_least", "at_most")
 VALUED = (*NUMERIC, "contains")
 #: Operators for a property of the first or last; without `of` only those that speak of its date.
@@ -181,10 +181,21 @@ class LastOf(Measuring):
     last: ComparedEnd
 
 
+class Collection(Part):
+    """A list of what was added and neither removed nor cleared since, such as a cart or the products viewed last."""
+
+    add: EventNames
+    remove: EventNames | None = None
+    clear: EventNames | None = None
+    by: EventPath = Field("properties.product_id", description="What names an element.")
+    keep: list[Name] | None = Field(None, description="What is kept of an element: names of what stands beside `by`.")
+    at_most: int = Field(50, ge=1, le=1_000, description="How many of the newest elements are in the list.")
+    where: Cel | None = Field(None, description="What is added only.")
+    each: EventPath | None = Field(None, description="A list in the events: each of its lines is an element, as item.")
+
+
 class TraitFile(Part):
     """A file in traits/: a trait that is worked out over events, one of count, sum, average ..."""
-
-    later: ClassVar[frozenset[str]] = frozenset({"collect"})
 
     name: Name | None = Field(None, description="Default: the name of the file.")
     description: str = ""
@@ -199,6 +210,7 @@ class TraitFile(Part):
     last: EndOver | None = None
     interval: TimesOver | None = Field(None, description="Average days between events.")
     next_expected: TimesOver | None = Field(None, description="The last event's date and the average interval.")
+    collect: Collection | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -208,6 +220,6 @@ class TraitFile(Part):
             raise ValueError(f"one of {', '.join(COMPUTED)} is expected{found}")
         return self
 
-    def over(self) -> tuple[str, Over]:
+    def over(self) -> tuple[str, Over | Collection]:
         """(function, what it is about)."""
         return next((name, getattr(self, name)) for name in COMPUTED if getattr(self, name) is not None)
