@@ -19,6 +19,7 @@ from schemas.definitions.model import (
     Arm,
     Branch,
     Cap,
+    Collect,
     Condition,
     Did,
     Exit,
@@ -375,7 +376,6 @@ def test_the_examples_of_the_language_are_sound_or_not_supported_yet() -> None:
         "segments/lapsing_buyers.yaml:20:7: not supported yet: rfm",
         "segments/lapsing_buyers.yaml:21:7: not supported yet: predicts",
         "segments/lapsing_buyers.yaml:22:1: not supported yet: sync",
-        "traits/cart.yaml:2:1: not supported yet: collect",
     ]
 
 
@@ -475,3 +475,14 @@ def test_any_journey_is_a_journey_or_invalid(steps: list[Any], when: Any, enter:
     for start in (enter, {"event": "A"}):
         with suppress(Invalid):
             parse({**texts({}), "journeys/j.yaml": json.dumps({"enter": start, "steps": steps})})
+
+
+def test_a_list_that_follows_from_events() -> None:
+    made = project(
+        traits__cart="collect: {add: A, remove: [B, C], clear: D, keep: [name, price, name], at_most: 5}",
+        traits__bought="collect: {add: A, by: item.sku, each: properties.products, where: item.price > 1}",
+    )
+    assert {trait.name: trait.measure for trait in made.traits.values()} == {
+        "bought": Collect(("A",), by="item.sku", where=compile("item.price > 1"), each="properties.products"),
+        "cart": Collect(("A",), ("B", "C"), ("D",), keep=("name", "price"), at_most=5),
+    }

@@ -254,6 +254,14 @@ def test_the_rest_of_a_journey(more: str, message: str) -> None:
         ("traits__spent", "name: email\ncount: {event: A}", "1:7", "'email' is a trait that people tell"),
         ("traits__spent", "sum: {event: A, of: item.price}", "1:21", "say which lines by each"),
         ("traits__spent", "cuont: {event: A}", "1:1", "did you mean count?"),
+        ("traits__cart", "collect: {remove: A}", "1:10", "'add' is missing here"),
+        ("traits__cart", "collect: {add: A, by: product_id}", "1:23", "did you mean properties.product_id?"),
+        ("traits__cart", "collect: {add: A, by: item.id}", "1:23", "say which lines by each"),
+        ("traits__cart", "collect: {add: A, at_most: 0}", "1:28", "greater than or equal to 1"),
+        ("traits__cart", "collect: {add: [A, B], remove: B}", "1:32", "'B' adds already"),
+        ("traits__cart", "collect: {add: A, remove: B, clear: B}", "1:37", "'B' removes already"),
+        ("traits__cart", "collect: {add: A, where: item.price > 1}", "1:26", "there is no 'item' here"),
+        ("traits__cart", "collect: {add: A, keep: [a b]}", "1:26", "'a b' can't be a name"),
     ],
 )
 def test_the_other_files(file: str, text: str, place: str, message: str) -> None:
