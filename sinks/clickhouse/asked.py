@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import re
 import uuid
-import zlib
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Mapping
@@ -14,6 +13,8 @@ from email.parser import BytesParser
 from email.policy import HTTP
 
 from starlette.requests import Request
+
+from sinks.clickhouse.packing import ENCODINGS, Broken, TooLong, chosen, unpacked
 
 #: limits of one query; a client may ask for less
 MOST_SECONDS = 120
@@ -36,8 +37,12 @@ _TRANSPORT = frozenset(
 #: settings a reader may choose: how results look and how much of the machine the query takes
 _FREE = re.compile(
     r"^(output_format_\w+|format_\w+|date_time_(in|out)put_format|join_use_nulls|extremes|limit|offset"
-    r"|max_threads|max_block_size|max_query_size|max_result_rows|result_overflow_mode|allow_experimental_\w+)$"
+    r"|max_threads|max_block_size|max_query_size|max_result_rows|result_overflow_mode|session_timezone|final"
+    r"|max_rows_to_read|read_overflow_mode|max_rows_to_group_by|prefer_column_name_to_alias"
+    r"|allow_experimental_funnel_functions|allow_experimental_analyzer)$"
 )
+#: what drivers send with everything and only writing would obey
+_FOR_WRITING = re.compile(r"^(async_insert|wait_for_async_insert\w*|insert_\w+|input_format_\w+)$")
 #: settings a reader may lower
 _CAPPED = {
     "max_execution_time": MOST_SECONDS,
@@ -56,7 +61,8 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One request as it came."""
+    """One request as it came. `whole`: its answer is complete before it begins; `progress`: how far it got is told in a
+    header; `encoding` is how it is packed, empty for not at all."""
 
     sql: str
     parameters: dict[str, str]
@@ -64,6 +70,9 @@ class Query:
     database: str
     format: str
     query_id: str
+    whole: bool
+    progress: bool
+    encoding: str
 
 
 async def query_of(request: Request, password: str) -> Query | None:
@@ -84,6 +93,12 @@ async def query_of(request: Request, password: str) -> Query | None:
     sql = "\n".join(part for part in (arguments.get("query", ""), text) if part.strip())
     if not sql:
         return None
+    if _on(arguments, "compress"):
+        raise Refused(
+            BAD_ARGUMENTS,
+            "compress=1 is not supported here: set compress=0 (in JDBC ?compress=false), or let HTTP compress"
+            " (enable_http_compression=1, in JDBC client.use_http_compression=true). (BAD_ARGUMENTS)",
+        )
     given = {name: value for name, value in arguments.items() if not name.startswith("param_")}
     return Query(
         sql=sql,
@@ -92,7 +107,16 @@ async def query_of(request: Request, password: str) -> Query | None:
         database=arguments.get("database") or request.headers.get("x-clickhouse-database") or "default",
         format=arguments.get("default_format") or request.headers.get("x-clickhouse-format") or "TabSeparated",
         query_id=arguments.get("query_id") or str(uuid.uuid4()),
+        whole=_on(arguments, "wait_end_of_query") or _on(arguments, "extremes"),
+        progress=_on(arguments, "send_progress_in_http_headers"),
+        encoding=chosen(request.headers.get("accept-encoding", ""))
+        if _on(arguments, "enable_http_compression")
+        else "",
     )
+
+
+def _on(arguments: Mapping[str, str], name: str) -> bool:
+    return arguments.get(name, "").lower() in ("1", "true")
 
 
 def authenticate(request: Request, arguments: Mapping[str, str], password: str) -> None:
@@ -118,7 +142,7 @@ def _settings(arguments: Mapping[str, str]) -> dict[str, str]:
     """The settings among the arguments. Raises Refused for those a reader may not choose."""
     chosen = {name: str(limit) for name, limit in _CAPPED.items()}
     for name, value in arguments.items():
-        if name in _TRANSPORT:
+        if name in _TRANSPORT or _FOR_WRITING.match(name):
             continue
         if not _NAME.match(name):
             raise Refused(UNKNOWN_SETTING, f"Unknown setting {name!r}. (UNKNOWN_SETTING)")
@@ -128,7 +152,8 @@ def _settings(arguments: Mapping[str, str]) -> dict[str, str]:
             except ValueError:
                 raise Refused(BAD_ARGUMENTS, f"{name} is not a number: {value!r}. (BAD_ARGUMENTS)") from None
             # 0 stands for no limit
-            chosen[name] = f"{min(asked, _CAPPED[name]):g}" if 0 < asked < _CAPPED[name] else str(_CAPPED[name])
+            lower = 0 < asked < _CAPPED[name]
+            chosen[name] = str(int(asked) if asked.is_integer() else asked) if lower else str(_CAPPED[name])
         elif _FREE.match(name):
             chosen[name] = value
         else:
@@ -153,19 +178,14 @@ async def _body(request: Request) -> bytes:
 def _decoded(body: bytes, encoding: str) -> bytes:
     if encoding.lower() in ("", "identity"):
         return body
-    if encoding.lower() not in ("gzip", "deflate"):
-        raise Refused(BAD_ARGUMENTS, f"Content-Encoding {encoding} is not supported. (BAD_ARGUMENTS)")
-    # 32 more bits tell zlib to recognise either form
-    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    if encoding.lower() not in ENCODINGS:
+        raise Refused(BAD_ARGUMENTS, f"Content-Encoding {encoding} is none of {', '.join(ENCODINGS)}. (BAD_ARGUMENTS)")
     try:
-        text = unpacking.decompress(body, MOST_BODY_BYTES)
-    except zlib.error as error:
-        raise Refused(BAD_ARGUMENTS, f"The body is not {encoding}. (BAD_ARGUMENTS)") from error
-    if unpacking.unconsumed_tail:
-        raise _too_long()
-    if not unpacking.eof:
-        raise Refused(BAD_ARGUMENTS, f"The body is cut off {encoding}. (BAD_ARGUMENTS)")
-    return text
+        return unpacked(body, encoding.lower(), MOST_BODY_BYTES)
+    except TooLong:
+        raise _too_long() from None
+    except Broken as error:
+        raise Refused(BAD_ARGUMENTS, f"The body is {error} {encoding}. (BAD_ARGUMENTS)") from error
 
 
 def _too_long() -> Refused:
