@@ -31,6 +31,7 @@ COMMANDS = (
     "apply",
     "simulate",
     "load",
+    "segments",
     "person",
     "forget",
     "export",

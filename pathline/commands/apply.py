@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 #: How long Kafka may take for the two questions and the transaction, in seconds.
 TIMEOUT = 30.0
+#: How often progress is told, in seconds.
+LOOK_SECONDS = 1.0
 
 
 def apply(
     folder: Annotated[Path | None, typer.Argument(help="Folder of the project.", show_default=False)] = None,
     project: Annotated[Path | None, typer.Option(help="Folder of the project.", show_default=False)] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until all segments answer for everybody.")] = False,
 ) -> None:
     """Check a project and put it into force on the running line; does nothing when it already is."""
     from pathline.local import current
@@ -43,6 +46,26 @@ def apply(
             typer.echo("Its rules of identity are others: the graph judges all links by them now, and persons follow.")
     else:
         typer.echo(f"{checked.name} {checked.version} was in force already")
+    if wait:
+        _follow(settings, checked.version)
+
+
+def _follow(settings: Settings, version: str) -> None:
+    """Tell how far the line is in going over to a version until it is through."""
+    from pathline.turnover.following import Turnover
+    from schemas.registry import codec_for
+
+    turnover, told = Turnover(settings, codec_for(settings)), ""
+    try:
+        progress = turnover.to_now()
+        while not (progress.definitions == version and progress.done(turnover.count)):
+            if progress.definitions == version and progress.spoken() != told:
+                told = progress.spoken()
+                typer.echo(told, err=True)
+            progress = turnover.more(LOOK_SECONDS)
+        typer.echo(f"all segments answer for everybody; {progress.spoken()}")
+    finally:
+        turnover.close()
 
 
 def publish(settings: Settings, project: Project, author: str = "", codec: Codec | None = None) -> bool:

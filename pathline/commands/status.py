@@ -67,6 +67,7 @@ def _process(process: Process) -> dict[str, Any]:
         "detail": process.about["detail"] if process.about else "",
         "lag": figures.lag,
         "dead_letters": figures.dead_letters,
+        "history_left": figures.history_left,
         "partitions": sorted(figures.partitions),
         "commit_ages": {str(number): round(age, 1) for number, age in sorted(figures.commit_ages.items())},
     }

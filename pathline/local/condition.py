@@ -9,7 +9,7 @@ from __future__ import annotations
 import http
 import http.client
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -17,6 +17,7 @@ import msgspec
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from pathline.local import quiet
 from pathline.local.home import Line, ProcessState
@@ -35,13 +36,15 @@ LAST_COMMIT = "pathline_last_commit_timestamp_seconds"
 class Figures:
     """What the metrics of a process say; None and empty where it has no such figure. Ages are in seconds.
 
-    `commit_ages` has the partitions on which records wait, with the time since the last commit there.
+    `commit_ages` has the partitions on which records wait, with the time since the last commit there. `history_left`
+    are records to be read again for new definitions, None when segments have gone over to them.
     """
 
     lag: int | None = None
     dead_letters: int | None = None
     partitions: frozenset[int] = frozenset()
     commit_ages: Mapping[int, float] = field(default_factory=dict)
+    history_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,11 @@ def _ask(known: ProcessState) -> Process:
         about = _about(known.web_port)
         if about is not None:
             figures = _figures(known.web_port)
-    return Process(known, about, figures, _doing(known, about))
+    doing = _doing(known, about)
+    if figures.history_left is not None:
+        left = f"{figures.history_left:,} records of history to read" if figures.history_left else "all persons follow"
+        doing = f"{doing}; new definitions: {left}"
+    return Process(known, about, figures, doing)
 
 
 def _get(port: int, path: str) -> tuple[int, bytes] | None:
@@ -114,13 +121,22 @@ def _figures(port: int) -> Figures:
     lags = [sample for sample in found if sample.name == quiet.LAG]
     letters = [sample.value for sample in found if sample.name.endswith(DEAD_LETTERS)]
     commits = {int(s.labels["partition"]): s.value for s in found if s.name == LAST_COMMIT}
+    under_way = _by_partition(found, "pathline_segments_turnover", commits)
+    left = _by_partition(found, "pathline_segments_history_left", commits)
     behind = {int(sample.labels["partition"]) for sample in lags if sample.value}
     return Figures(
         lag=int(sum(sample.value for sample in lags)) if lags else None,
         dead_letters=int(sum(letters)),
         partitions=frozenset(commits),
         commit_ages={number: max(0.0, time.time() - at) for number, at in commits.items() if number in behind},
+        history_left=int(sum(left.values())) if any(under_way.values()) else None,
     )
+
+
+def _by_partition(samples: Sequence[Sample], name: str, owned: Collection[int]) -> dict[int, float]:
+    """A figure of the partitions that a worker has; of others it has what was true when they were given up."""
+    found = {int(sample.labels["partition"]): sample.value for sample in samples if sample.name == name}
+    return {number: value for number, value in found.items() if number in owned}
 
 
 def _doing(known: ProcessState, about: About | None) -> str:

@@ -1,0 +1,129 @@
+"""`pathline segments`: what another version of the definitions would change, and which segments wait for history."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from pathline.tables import as_csv, show
+
+if TYPE_CHECKING:
+    from pathline.turnover.comparing import Difference
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+Format = Annotated[Literal["table", "json", "csv"], typer.Option(help="table, json or csv.")]
+#: so many people are shown of those who would enter or leave
+SHOWN = 3
+
+
+@app.callback()
+def segments() -> None:
+    """See the segments in force, and what other definitions would change."""
+
+
+@app.command()
+def diff(
+    folder: Annotated[Path | None, typer.Argument(help="Folder of the project.", show_default=False)] = None,
+    project: Annotated[Path | None, typer.Option(help="Folder of the project.", show_default=False)] = None,
+    format: Format = "table",
+) -> None:
+    """Show who would enter and leave segments if a project were applied; nothing is changed.
+
+    The table has counts and examples, json and csv everybody.
+    """
+    from pathline.erasing.reading import records, topics_of
+    from pathline.local import current
+    from pathline.turnover.comparing import compare, history
+    from processors.runtime.published import PublishedDefinitions
+    from schemas.definitions import find_project, load
+    from schemas.registry import codec_for
+    from schemas.topics import PEOPLE
+
+    new = load(find_project(project or folder))
+    settings = current.kafka_settings()
+    codec = codec_for(settings)
+    old = PublishedDefinitions(settings.brokers, codec).latest()
+    messages = records(settings.brokers, PEOPLE, topics_of(settings.brokers)[PEOPLE])
+    past = history(messages, codec, lambda number: print(f"{number:,} records of history", file=sys.stderr))
+    found = compare(old, new, past, settings.make_clock().now(), codec)
+    if format == "json":
+        told = {
+            "in_force": old.version if old is not None else None,
+            "version": new.version,
+            "segments": [asdict(one) for one in found],
+        }
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    elif format == "csv":
+        typer.echo(as_csv(_everybody(found), ("segment", "change", "person_id", "identifiers")), nl=False)
+    elif not found:
+        typer.echo("Nobody would enter or leave a segment.")
+    else:
+        rows = [_row(one) for one in found]
+        show(rows, ("segment", "definition", "members", "then", "enter", "leave", "for_example"), "table", "")
+
+
+@app.command("list")
+def list_(format: Format = "table") -> None:
+    """List the segments in force, with what they wait for after new definitions were applied."""
+    from pathline.local import current
+    from pathline.turnover.following import Turnover
+    from processors.runtime.published import PublishedDefinitions
+    from schemas.definitions.hoisting import HIDDEN
+    from schemas.registry import codec_for
+
+    settings = current.kafka_settings()
+    codec = codec_for(settings)
+    turnover = Turnover(settings, codec)
+    try:
+        progress = turnover.to_now()
+    finally:
+        turnover.close()
+    project = PublishedDefinitions(settings.brokers, codec).latest()
+    under_way = bool(progress.definitions) and not progress.done(turnover.count)
+    rows = [
+        {
+            "segment": segment.name,
+            "state": "filling" if under_way and segment.name in progress.waiting else "answers",
+            "detail": progress.spoken() if under_way and segment.name in progress.waiting else "",
+        }
+        for segment in (project.segments.values() if project is not None else ())
+        if not segment.name.startswith(HIDDEN)
+    ]
+    show(rows, ("segment", "state", "detail"), format, "Segments")
+
+
+def _row(one: Difference) -> dict[str, Any]:
+    shown = [f"+{_name(who)}" for who in one.enter[:SHOWN]] + [f"-{_name(who)}" for who in one.leave[:SHOWN]]
+    return {
+        "segment": one.segment,
+        "definition": one.definition,
+        "members": one.before,
+        "then": one.after,
+        "enter": len(one.enter),
+        "leave": len(one.leave),
+        "for_example": " ".join(shown),
+    }
+
+
+def _name(who: Any) -> str:
+    return str(who.identifiers[0] if who.identifiers else who.person_id)
+
+
+def _everybody(found: list[Difference]) -> list[dict[str, Any]]:
+    return [
+        {
+            "segment": one.segment,
+            "change": change,
+            "person_id": who.person_id,
+            "identifiers": " ".join(who.identifiers),
+        }
+        for one in found
+        for change, some in (("enters", one.enter), ("leaves", one.leave))
+        for who in some
+    ]
