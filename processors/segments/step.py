@@ -254,7 +254,8 @@ class SegmentsStage:
         for key, person in found:
             draft = self._open(key, person, turn, 0)
             draft.drop()
-            if msgspec.structs.replace(draft.person(), version=person.version) != person:
+            # who nothing changes for is not written: it comes to the same at its next turn
+            if msgspec.structs.replace(draft.person(), version=person.version, last=person.last) != person:
                 self._close(draft, turn)
         return (found[-1][0], len(found)) if found else None
 

@@ -14,8 +14,10 @@ from processors.segments import turnover
 from processors.segments.keeping import lack
 from processors.segments.model import IN_FORCE, KEPT, PEOPLE, TURNOVER, State
 from processors.segments.plan import prepare
-from schemas.definitions.model import All, Condition, InSegment, Not
-from tests.segments.lab import Line, project
+from schemas.definitions.expressions import compile
+from schemas.definitions.model import All, Condition, Did, EventRule, InSegment, Not, TraitIs, Window
+from schemas.records import Erasure, PersonEnvelope
+from tests.segments.lab import D, Line, event, identify, project
 from tests.segments.oracle import Happened, members
 from tests.segments.test_oracle import ORDERS, SLOTS, TOPICS, Story, T, histories
 
@@ -31,6 +33,175 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_part_of_the_state_is_always_kept_or_asked_for_by_definitions() -> None:
     assert set(State.__struct_fields__) == ALWAYS | set(KEPT)
+
+
+VIEWED, TWICE = Did(("View",)), Did(("View",), at_least=2)
+U1, COOKIE = "user_id:u1#0", "anonymous_id:c#0"
+
+
+def changing(*segments: dict[str, Condition], events: tuple[EventRule, ...] = (), partitions: int = 1) -> Line:
+    """A line that began with the first of these definitions; the others are there to be applied."""
+    projects = [project(some, events, f"v{number}") for number, some in enumerate(segments)]
+    line = Line(*projects, partitions=partitions, history=True)
+    line.apply("v0", T)
+    return line
+
+
+def filled(line: Line, at: int) -> None:
+    """Nobody is busy any more."""
+    line.stage.allowed = None
+    line.until(at)
+
+
+def test_a_new_segment_counts_what_happened_before_it_and_says_so() -> None:
+    line = changing({"viewed": VIEWED}, {"viewed": VIEWED, "twice": TWICE})
+    line.happen(event("View", T + 1), event("View", T + 2))
+    line.apply("v1", T + 10)
+    line.until(T + 11)
+    assert line.story("twice") == [(T + 10, "entered", "backfill")]
+    assert line.story("viewed") == [(T + 1, "entered", "event")]
+    (change,) = [change for _, change in line.changes if change.segment == "twice"]
+    assert change.reason == "history was filled in; View: 2"
+    assert "twice" in line.profile()["segments"]
+
+
+def test_until_its_history_is_there_a_segment_gives_no_half_answers() -> None:
+    window = Window(far=10 * D)
+    old = {"changed": VIEWED, "still": Not(InSegment("changed"))}
+    new = {"changed": Did(("View",), at_least=3), "still": Not(InSegment("changed")), "new": TWICE, "trait": VIEWED}
+    new |= {"seldom": Did(("View",), at_least=0, at_most=2, window=window), "kyiv": TraitIs("city", "equals", "Kyiv")}
+    line = changing(old, new)
+    line.happen(event("View", T + 1), identify(T + 2, traits={"city": "Kyiv"}), event("View", T + 3))
+    line.stage.allowed = 0
+    line.apply("v1", T + 10)
+    line.happen(event("View", T + 20))
+    assert line.story("changed") == [(T + 1, "entered", "event")]
+    assert line.person().filling == ("changed", "new", "seldom", "still")
+    assert line.story("kyiv") == [(T + 10, "entered", "definition")], "what needs no history does not wait for it"
+    assert line.story("trait") == [(T + 10, "entered", "definition")], "another segment had the same condition"
+    filled(line, T + 30)
+    assert [line.story(name)[1:] for name in ("changed", "still")] == [[], []], "three by now: nothing has changed"
+    assert line.story("new") == [(T + 20, "entered", "backfill")]
+    line.until(T + 20 * D)
+    assert line.story("seldom") == [(T + 1 + 10 * D, "entered", "timer")]
+
+
+def test_who_is_never_touched_again_leaves_what_is_gone_and_keeps_no_state_of_it() -> None:
+    line = changing({"viewed": VIEWED, "twice": TWICE}, {"viewed": VIEWED})
+    line.happen(event("View", T + 1), event("View", T + 2))
+    line.apply("v1", T + 10)
+    line.until(T + 11)
+    assert line.story("twice") == [(T + 2, "entered", "event"), (T + 10, "left", "definition")]
+    state = line.person().slots.held[U1].state
+    assert state is not None
+    assert len(state.counted) == 1
+
+
+def test_who_nothing_changes_for_is_not_written_again() -> None:
+    line = changing({"viewed": VIEWED}, {"viewed": VIEWED, "kyiv": TraitIs("city", "equals", "Kyiv")})
+    line.happen(event("View", T + 1))
+    line.apply("v1", T + 10)
+    line.until(T + 11)
+    assert line.person().version == "v0"
+    line.happen(event("View", T + 20))
+    assert line.person().version == "v1"
+
+
+def test_history_follows_its_slot_to_the_person_it_has_gone_to() -> None:
+    line = changing({}, {"twice": TWICE}, partitions=3)
+    line.happen(event("View", T + 1, identifiers=["anonymous_id:c"]), person="C", slot=COOKIE)
+    line.happen(event("View", T + 2))
+    line.move("C", "D", {COOKIE: 2}, at=T + 3)
+    line.move("D", "P", {COOKIE: 3}, at=T + 4)
+    line.apply("v1", T + 10)
+    line.until(T + 11)
+    assert line.story("twice") == [(T + 10, "entered", "backfill")]
+    line.move("P", "C", {COOKIE: 4}, at=T + 20, reason="split")
+    assert line.story("twice")[1:] == [(T + 20, "left", "split")]
+
+
+def test_a_move_while_history_is_read_takes_along_what_is_there_and_the_rest_follows() -> None:
+    line = changing({}, {"thrice": Did(("View",), at_least=3)}, partitions=3)
+    for at in (1, 2):
+        line.happen(event("View", T + at, identifiers=["anonymous_id:c"]), person="C", slot=COOKIE)
+    line.happen(event("View", T + 3))
+    line.stage.allowed = 1
+    line.apply("v1", T + 10)
+    line.move("C", "P", {COOKIE: 2}, at=T + 12)
+    filled(line, T + 20)
+    assert line.story("thrice") == [(T + 12, "entered", "backfill")]
+
+
+def erase(line: Line, person: str, slot: str, at: int) -> None:
+    erasure = Erasure(identifiers=[slot.split("#")[0]], slots=[slot], at=at)
+    line.publish(PersonEnvelope(kind="erasure", person_id=person, erasure=erasure))
+
+
+@pytest.mark.parametrize("reads", [0, 1, None])
+def test_who_is_erased_while_history_is_read_does_not_come_back(reads: int | None) -> None:
+    line = changing({}, {"viewed": VIEWED}, partitions=2)
+    for at in (1, 2, 3, 4):
+        line.happen(event("View", T + at, identifiers=["anonymous_id:c"]), person="C", slot=COOKIE)
+    line.move("C", "P", {COOKIE: 2}, at=T + 5)
+    line.stage.allowed = reads
+    line.apply("v1", T + 10)
+    line.until(T + 11)
+    for person in ("C", "P"):
+        erase(line, person, COOKIE, T + 12)
+    told = len(line.changes)
+    filled(line, T + 20)
+    assert line.changes[told:] == []
+    assert all(not person.slots.held for _, person in line.line.states("segments", PEOPLE))
+
+
+def test_what_is_applied_while_history_is_read_begins_anew_and_a_rollback_too() -> None:
+    line = changing({"viewed": VIEWED}, {"twice": TWICE}, {"thrice": Did(("View",), at_least=3), "viewed": VIEWED})
+    line.happen(*(event("View", T + at) for at in (1, 2, 3)))
+    line.stage.allowed = 1
+    line.apply("v1", T + 10)
+    line.until(T + 11)
+    line.apply("v2", T + 12)
+    assert line.story("viewed")[1:] == [(T + 10, "left", "definition")]
+    line.until(T + 13)
+    line.apply("v0", T + 14)
+    line.happen(event("View", T + 15))
+    filled(line, T + 30)
+    assert line.story("thrice") == line.story("twice") == []
+    assert line.story("viewed")[2:] == [(T + 15, "entered", "backfill")]
+    line.apply("v1", T + 40)
+    line.until(T + 41)
+    assert line.story("viewed")[3:] == [(T + 40, "left", "definition")]
+    assert line.story("twice") == [(T + 40, "entered", "backfill")]
+
+
+def test_a_worker_that_dies_while_it_reads_history_leaves_it_to_the_next() -> None:
+    line = changing({}, {"twice": TWICE})
+    line.happen(*(event("View", T + at) for at in (1, 2, 3)))
+    line.line.performing = False
+    line.apply("v1", T + 10)
+    line.until(T + 20)
+    assert line.story("twice") == []
+    line.line.performing = True
+    line.line.restart([line.stage])
+    line.until(T + 21)
+    assert line.story("twice") == [(T + 20, "entered", "backfill")]
+
+
+def test_reports_kept_for_one_segment_are_completed_for_another_that_asks_more_of_them() -> None:
+    rule = EventRule("Order", same="properties.order_id", revenue="properties.total", undo=("Refund",))
+    dear = Did(("Order",), where=compile("event.properties.total > 20"))
+    gift = Did(("Order",), where=compile("event.properties.gift == true && event.properties.total > 20"))
+    line = changing({"dear": dear}, {"dear": dear, "gift": gift}, events=(rule,))
+    properties = {"order_id": 1, "total": 30, "gift": True}
+    line.happen(event("Order", T + 1, properties=properties))
+    line.stage.allowed = 0
+    line.apply("v1", T + 10)
+    line.happen(event("View", T + 12))
+    assert line.person().filling == ("gift",)
+    filled(line, T + 20)
+    assert line.story("gift") == [(T + 12, "entered", "backfill")]
+    line.happen(event("Refund", T + 30, properties={"order_id": 1}))
+    assert line.story("gift")[1:] == line.story("dear")[1:] == [(T + 30, "left", "event")]
 
 
 class Changing(Story):
