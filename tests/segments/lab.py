@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from random import Random
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -122,15 +123,39 @@ class PacedStage(SegmentsStage):
         return self._read(request)
 
 
+class Hasty(MemoryLine):
+    """Partitions are not in step: whichever has something to take takes it next."""
+
+    def __init__(self, *arguments: Any, draw: Random) -> None:
+        self._draw = draw
+        super().__init__(*arguments)
+
+    def _settle(self) -> None:
+        while self._underway:
+            heads = {(r.topic, r.partition): r for r in reversed(self._underway)}
+            first = self._draw.choice(sorted(heads))
+            self._underway.remove(record := heads[first])
+            self._take(record)
+
+    def _take(self, record: Record) -> None:
+        for stage in self._readers.get(record.topic, ()):
+            self._turn(self._places[stage.app, record.partition], record, stage.on_record, record)
+
+
 class Line:
     """The stage on an in-memory broker; times are moved by `until`."""
 
-    def __init__(self, *projects: Project, partitions: int = 1, history: bool = False) -> None:
+    def __init__(
+        self, *projects: Project, partitions: int = 1, history: bool = False, draw: Random | None = None
+    ) -> None:
         self.source = FixedDefinitions(*projects)
         self.codec = Codec()
         self.past = Past(self, partitions) if history else None
         self.stage = PacedStage(self.source, self.codec, self.past)
-        self.line = MemoryLine([self.stage], VirtualClock(), partitions)
+        if draw is None:
+            self.line = MemoryLine([self.stage], VirtualClock(), partitions)
+        else:
+            self.line = Hasty([self.stage], VirtualClock(), partitions, draw=draw)
 
     def happen(self, *events: Event, person: str = "P", slot: str = "user_id:u1#0", version: int = 1) -> None:
         """Events at their time of receipt; timers that are due before come first."""

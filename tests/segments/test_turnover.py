@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,9 +16,10 @@ from processors.segments import turnover
 from processors.segments.keeping import lack
 from processors.segments.model import IN_FORCE, KEPT, PEOPLE, TURNOVER, State
 from processors.segments.plan import prepare
+from schemas import topics
 from schemas.definitions.expressions import compile
 from schemas.definitions.model import All, Condition, Did, EventRule, InSegment, Not, TraitIs, Window
-from schemas.records import Erasure, PersonEnvelope
+from schemas.records import Erasure, Marker, PersonEnvelope
 from tests.segments.lab import D, Line, event, identify, project
 from tests.segments.oracle import Happened, members
 from tests.segments.test_oracle import ORDERS, SLOTS, TOPICS, Story, T, histories
@@ -130,6 +133,26 @@ def test_a_move_while_history_is_read_takes_along_what_is_there_and_the_rest_fol
     line.move("C", "P", {COOKIE: 2}, at=T + 12)
     filled(line, T + 20)
     assert line.story("thrice") == [(T + 12, "entered", "backfill")]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_nobody_answers_while_history_is_still_on_its_way_from_person_to_person(seed: int) -> None:
+    projects = [project({}, version="v0"), project({"once": Did(("View",), at_most=1)}, version="v1")]
+    line = Line(*projects, partitions=8, history=True, draw=Random(seed))
+    line.apply("v0", T)
+    homes = [f"person {number}" for number in range(6)]
+    for number in range(4):
+        slot, at = f"anonymous_id:{number}#0", T + 10 * number
+        line.happen(event("View", at, identifiers=[f"anonymous_id:{number}"]), person=homes[0], slot=slot)
+        for version, (origin, to) in enumerate(pairwise(homes), 2):
+            line.move(origin, to, {slot: version}, at=at + version)
+    assert line.person(homes[-1]).slots.held.keys() == {f"anonymous_id:{number}#0" for number in range(4)}
+    for number in range(8):
+        marker = PersonEnvelope(kind="marker", person_id="", marker=Marker(version="v1", at=T + 99))
+        line.line.publish(topics.PEOPLE, "", line.codec.encode(marker), number)
+    line.until(T + 100)
+    assert all(line.story("once", person) == [] for person in homes)
+    assert all(force.version == "v1" and not force.earlier for _, force in line.line.states("segments", IN_FORCE))
 
 
 def erase(line: Line, person: str, slot: str, at: int) -> None:
