@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -63,7 +65,7 @@ def ms(at: Any) -> int | None:
 
 
 @given(made=happenings())
-@settings(max_examples=30, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=15, deadline=None, suppress_health_check=QUIET)
 def test_touches_are_those_that_paths_are_made_of(shop: Warehouse, made: tuple[list[Event], list[SendCommand]]) -> None:
     events, sends = made
     for table in ("events_raw", "sends_raw"):
@@ -97,7 +99,7 @@ def test_touches_are_those_that_paths_are_made_of(shop: Warehouse, made: tuple[l
 
 
 @given(made=happenings(), states=st.lists(st.sampled_from(["accepted", "withheld", "failed", "unknown"]), max_size=6))
-@settings(max_examples=30, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=15, deadline=None, suppress_health_check=QUIET)
 def test_a_send_has_what_its_receipts_show(
     engine: Warehouse, made: tuple[list[Event], list[SendCommand]], states: list[str]
 ) -> None:
@@ -249,7 +251,7 @@ def test_a_merge_goes_on_what_the_absorbed_person_began(warehouse: Warehouse) ->
 
 
 @given(st.lists(st.tuples(st.sampled_from(PEOPLE), st.integers(1, 5)), max_size=12), st.booleans())
-@settings(max_examples=30, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=15, deadline=None, suppress_health_check=QUIET)
 def test_who_was_in_a_segment_when(engine: Warehouse, steps: list[tuple[str, int]], merges: bool) -> None:
     """Each step enters or leaves by turns; with `merges` the first two people are one in the end."""
     for table in ("memberships", "moves", "assignments", "slot_owners"):
@@ -300,3 +302,14 @@ def test_steps_of_a_journey_stand_in_order_at_the_current_person(warehouse: Ware
         (2, "sent", T0 + 1),
         (3, "finished", T0 + 1),
     ]
+
+
+def test_the_diagram_shows_what_is_there(warehouse: Warehouse) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "warehouse.md").read_text("utf-8")
+    there = {(row["table"], row["name"]) for row in warehouse.rows(
+        "SELECT table, name FROM system.columns WHERE database = 'pathline'"
+    )}  # fmt: skip
+    drawn = re.findall(r"^    (\w+) \{\n(.*?)^    \}", page, re.DOTALL | re.MULTILINE)
+    shown = {(view, line.split()[1]) for view, lines in drawn for line in lines.splitlines()}
+    assert len(drawn) == 10
+    assert shown - there == set()
