@@ -37,6 +37,7 @@ COMMANDS = (
     "export",
     "identity",
     "lists",
+    "rfm",
     "paths",
     "report",
     "warehouse",

@@ -14,6 +14,7 @@ from pathline.errors import UserError
 if TYPE_CHECKING:
     from schemas.codec import Codec
     from schemas.definitions import Project
+    from schemas.records import Definitions
     from schemas.settings import Settings
 
 #: How long Kafka may take for the two questions and the transaction, in seconds.
@@ -37,6 +38,7 @@ def apply(
 
     checked = load(find_project(project or folder))
     settings = current.kafka_settings()
+    checked = with_bounds(settings, checked)
     # a new channel needs its topics before the first journey sends over it
     apply_topics(settings, topic_channels(checked))
     rules = rules_in_force(settings)
@@ -113,6 +115,12 @@ def publish(settings: Settings, project: Project, author: str = "", codec: Codec
 
 def in_force(settings: Settings, codec: Codec) -> str | None:
     """The version published last; None when there is none. Raises KafkaException, TimeoutError."""
+    last = published_last(settings, codec)
+    return None if last is None else last.version
+
+
+def published_last(settings: Settings, codec: Codec) -> Definitions | None:
+    """What was published last; None when nothing was. Raises KafkaException, TimeoutError."""
     from confluent_kafka import Message
 
     from schemas.codec import BadRecord
@@ -120,17 +128,30 @@ def in_force(settings: Settings, codec: Codec) -> str | None:
     from schemas.records import Definitions
     from schemas.topics import DEFINITIONS
 
-    versions: list[str] = []
+    last: Definitions | None = None
 
     def take(message: Message) -> None:
+        nonlocal last
         value = message.value()
         if value is not None:
             # what is no project was never in force
             with suppress(BadRecord):
-                versions.append(codec.decode(Definitions, value).version)
+                last = codec.decode(Definitions, value)
 
     read_whole(settings.brokers, DEFINITIONS, take, TIMEOUT)
-    return versions[-1] if versions else None
+    return last
+
+
+def with_bounds(settings: Settings, project: Project) -> Project:
+    """The project with the bounds of scores that are in force, where it has none of its own."""
+    from schemas.definitions import parse
+    from schemas.definitions.loading import BOUNDS
+    from schemas.registry import codec_for
+
+    last = published_last(settings, codec_for(settings)) if BOUNDS not in project.files else None
+    if last is None or BOUNDS not in last.files:
+        return project
+    return parse({**project.files, BOUNDS: last.files[BOUNDS]})
 
 
 def user() -> str:

@@ -20,8 +20,11 @@ def simulate(
 ) -> None:
     """Run the line's own steps over recorded events on a virtual clock, without Kafka, and write what happened."""
     from pathline.lists.files import of_project
+    from pathline.rfm.fitting import of_events
     from pathline.simulation import report, run
-    from schemas.definitions import load
+    from schemas.definitions import load, parse
+    from schemas.definitions.loading import BOUNDS
+    from schemas.definitions.scores import BEST, unscored, written
 
     errors = Console(stderr=True)
     last = instant(until)
@@ -36,7 +39,14 @@ def simulate(
         errors.print(f"{events}:{rejected.number}: {rejected.reason}", markup=False, soft_wrap=True)
     if len(recorded.rejected) > SHOWN:
         errors.print(f"... and {len(recorded.rejected) - SHOWN} more lines that could not be used")
-    counts = report.write(run.simulate(loaded, [*listed, *recorded.events], last), loaded.channels, output)
+    events_ = [*listed, *recorded.events]
+    if unscored(loaded):
+        found = of_events(loaded, events_, last)
+        if len(found.last) >= BEST:
+            bounds = written(found.bounds(last), f"of {len(found.last)} people in {events.name}")
+            loaded = parse({**loaded.files, BOUNDS: bounds})
+            errors.print(f"{BOUNDS} is not there, so the scores are of these events:\n{bounds}", markup=False)
+    counts = report.write(run.simulate(loaded, events_, last), loaded.channels, output)
     rows = ", ".join(f"{name} {count}" for name, count in counts.items())
     errors.print(f"{len(recorded.events)} events applied, {len(recorded.rejected)} rejected -> {output}: {rows}")
 

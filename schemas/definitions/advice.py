@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from schemas.definitions.model import Project
+from schemas.definitions.scores import unscored
 from schemas.definitions.steps import sends
 from schemas.definitions.templates import parts_for
 
@@ -25,6 +26,9 @@ def advice(project: Project) -> list[str]:
         known = [project.identity.types[type] for type in channel.identifiers if type in project.identity.types]
         if name in used and known and all(type.hash for type in known):
             notes.append(f"channel {name} reaches nobody: of {known[0].name} only a hash is kept")
+    if asking := unscored(project):
+        shown = ", ".join(asking)
+        notes.append(f"rfm holds for nobody until there are bounds: run `pathline rfm fit` on the line ({shown})")
     for name in sorted(project.templates.keys() - {send.template for send in sent}):
         notes.append(f"template {name} is not used by any journey")
     by_mail = {send.template for send in sent if "email" in (send.channels or sending)}

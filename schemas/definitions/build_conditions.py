@@ -10,6 +10,7 @@ from schemas.definitions.expressions import Expression
 from schemas.definitions.grammar import conditions as written
 from schemas.definitions.grammar.base import DAYS, Findings, Part, usable_name
 from schemas.definitions.grammar.measures import Measuring
+from schemas.definitions.grammar.rfm import ScoredBy
 from schemas.definitions.model import (
     All,
     AnyOf,
@@ -29,6 +30,7 @@ from schemas.definitions.model import (
     root,
 )
 from schemas.definitions.names import Names, event_path, expression, refer
+from schemas.definitions.scores import scored
 from schemas.definitions.yaml12 import Mark
 from schemas.lists import PREFIX
 
@@ -75,6 +77,8 @@ class ConditionBuilder:
             case written.ReachableBy():
                 refer("channel", part.reachable, self._names.channels, self._findings, part.at("reachable"))
                 return Reachable(part.reachable)
+            case ScoredBy():
+                return scored(part.rfm.asked(), self._names.scoring)
             case written.TimeIs():
                 return self._time(part.time)
             case written.PercentOf():

@@ -63,26 +63,27 @@ class Hoist:
 
 def references(condition: Condition) -> set[str]:
     """Segments that a condition refers to."""
-    return {part.segment for part in _parts(condition) if isinstance(part, InSegment)}
+    return {part.segment for part in parts(condition) if isinstance(part, InSegment)}
 
 
 def _asks_history(condition: Condition) -> bool:
     return any(
         # held_for needs to know since when a trait has had its value
         isinstance(part, _OF_HISTORY) or (isinstance(part, TraitIs) and part.op == "held_for")
-        for part in _parts(condition)
+        for part in parts(condition)
     )
 
 
 def _asks_entry(condition: Condition) -> bool:
-    return any(isinstance(part, Holds) for part in _parts(condition))
+    return any(isinstance(part, Holds) for part in parts(condition))
 
 
-def _parts(condition: Condition) -> list[Condition]:
+def parts(condition: Condition) -> list[Condition]:
+    """The condition and all that it consists of."""
     match condition:
         case All(of) | AnyOf(of):
-            return [condition, *(part for inner in of for part in _parts(inner))]
+            return [condition, *(part for inner in of for part in parts(inner))]
         case Not(inner):
-            return [condition, *_parts(inner)]
+            return [condition, *parts(inner)]
         case _:
             return [condition]

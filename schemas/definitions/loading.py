@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -20,8 +21,10 @@ from schemas.definitions.grammar.conditions import SegmentFile
 from schemas.definitions.grammar.journeys import JourneyFile
 from schemas.definitions.grammar.measures import TraitFile
 from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile
+from schemas.definitions.grammar.rfm import RfmBoundsFile, RfmFile
 from schemas.definitions.grammar.sources import SourcesFile
 from schemas.definitions.model import (
+    Bounds,
     Channel,
     ComputedTrait,
     Condition,
@@ -29,18 +32,22 @@ from schemas.definitions.model import (
     IdentityRules,
     Journey,
     Project,
+    Scoring,
     Segment,
     SourceRule,
 )
-from schemas.definitions.names import Names
+from schemas.definitions.names import Names, event_path
 from schemas.definitions.ordering import in_order
 from schemas.definitions.problems import Invalid, Problem, nearest
+from schemas.definitions.scores import scoring
 from schemas.definitions.yaml12 import Mapping as Located
 from schemas.definitions.yaml12 import Mark, Unreadable, read
 
 #: A folder is a project if it has one of these.
 MARKERS = ("project.yaml", "identity.yaml")
-ROOT_FILES = ("project.yaml", "identity.yaml", "events.yaml", "channels.yaml", "sources.yaml")
+#: What `pathline rfm fit` found.
+BOUNDS = "rfm_bounds.yaml"
+ROOT_FILES = (*MARKERS, "events.yaml", "channels.yaml", "sources.yaml", "rfm.yaml", BOUNDS)
 FOLDERS = ("segments", "journeys", "templates", "traits")
 MAX_FILES = 10_000
 #: Traits that the line itself reads as people tell them.
@@ -152,6 +159,7 @@ class _Loader:
         zone = build_project.timezone(settings, self._of("project.yaml"))
         identity = self._identity()
         channels = self._channels(identity)
+        events = self._events()
         names = Names(
             segments=self._named("segments"),
             templates=self._named("templates"),
@@ -159,6 +167,7 @@ class _Loader:
             channels=channels,
             timezone=zone,
             traits=self._named("traits"),
+            scoring=self._scoring(events),
         )
         exclude = self._exclude(settings, names)
         templates = self._templates(names)
@@ -166,7 +175,6 @@ class _Loader:
         segments = self._segments(names)
         journeys, hidden = self._journeys(names)
         check_uses(templates, self._uses, self._findings)
-        events = self._events()
         sources = self._sources()
         ordered, cycles = in_order({**segments, **hidden})
         for cycle in cycles:
@@ -193,6 +201,7 @@ class _Loader:
             sources=sources,
             exclude=exclude,
             traits=traits,
+            scoring=names.scoring,
         )
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -251,6 +260,16 @@ class _Loader:
     def _events(self) -> dict[str, EventRule]:
         part = self._part("events.yaml", EventsFile)
         return {} if part is None else build_project.events(part, self._of("events.yaml"))
+
+    def _scoring(self, rules: Mapping[str, EventRule]) -> Scoring:
+        part = self._part("rfm.yaml", RfmFile) or RfmFile()
+        if part.of is not None:
+            event_path(part.of, self._of("rfm.yaml"), part.at("of"))
+        by = scoring(part.event or (), part.of, part.within, rules)
+        fitted = self._part(BOUNDS, RfmBoundsFile)
+        if fitted is None:
+            return by
+        return replace(by, bounds=Bounds(tuple(fitted.recency), tuple(fitted.frequency), tuple(fitted.monetary)))
 
     def _sources(self) -> tuple[SourceRule, ...]:
         part = self._part("sources.yaml", SourcesFile)

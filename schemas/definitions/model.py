@@ -119,6 +119,27 @@ class Collect:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where the scores 2, 3, 4 and 5 begin: the last order is less than `recency` milliseconds ago, there are at least
+    `frequency` orders, they are worth at least `monetary`."""
+
+    recency: tuple[int, ...]
+    frequency: tuple[int, ...]
+    monetary: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """Which events are orders, the path of their worth, which of them count, and the bounds of scores if there are
+    any."""
+
+    events: tuple[str, ...]
+    of: str
+    window: Window = Window()
+    bounds: Bounds | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TraitIs:
     """A trait compared: op is equals, not_equals, one_of, at_least, at_most, exists, contains, held_for, or of a date
     within, before, after (milliseconds ago, or a date as written) or anniversary (days ahead, days past)."""
@@ -448,4 +469,5 @@ class Project:
     files: Mapping[str, str]
     sources: tuple[SourceRule, ...] = ()
     exclude: Condition | None = None  # of whom nothing is done
+    scoring: Scoring = Scoring((), "")
     traits: Mapping[str, ComputedTrait] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from schemas.definitions import expressions
 from schemas.definitions.expressions import Expression
 from schemas.definitions.grammar.base import Findings
-from schemas.definitions.model import Channel
+from schemas.definitions.model import Channel, Scoring
 from schemas.definitions.problems import nearest
 from schemas.definitions.yaml12 import Mark
 
@@ -30,7 +30,8 @@ _RESERVED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a project defines; `timezone` is the project's own, `traits` are the computed ones."""
+    """What a project defines; `timezone` is the project's own, `traits` are the computed ones, `scoring` is how orders
+    are scored."""
 
     segments: Collection[str] = ()
     templates: Collection[str] = ()
@@ -38,6 +39,7 @@ class Names:
     channels: Mapping[str, Channel] = field(default_factory=dict)
     timezone: str = "UTC"
     traits: Collection[str] = ()
+    scoring: Scoring = field(default_factory=lambda: Scoring((), ""))
 
 
 def refer(kind: str, name: str, known: Collection[str], findings: Findings, mark: Mark) -> bool:

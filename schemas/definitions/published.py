@@ -16,6 +16,7 @@ from schemas.definitions.grammar.conditions import SegmentFile
 from schemas.definitions.grammar.journeys import JourneyFile
 from schemas.definitions.grammar.measures import TraitFile
 from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile, TemplateParts
+from schemas.definitions.grammar.rfm import RfmBoundsFile, RfmFile
 from schemas.definitions.grammar.sources import SourcesFile
 
 FOLDER = Path(__file__).parent / "json"
@@ -28,6 +29,8 @@ KINDS: dict[str, type[BaseModel]] = {
     "segment": SegmentFile,
     "journey": JourneyFile,
     "trait": TraitFile,
+    "rfm": RfmFile,
+    "rfm_bounds": RfmBoundsFile,
 }
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

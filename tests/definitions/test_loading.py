@@ -373,7 +373,6 @@ EXAMPLES = {
 def test_the_examples_of_the_language_are_sound_or_not_supported_yet() -> None:
     assert [str(problem) for problem in problems(**EXAMPLES)] == [
         "journeys/abandoned_cart.yaml:25:5: not supported yet: emit",
-        "segments/lapsing_buyers.yaml:20:7: not supported yet: rfm",
         "segments/lapsing_buyers.yaml:21:7: not supported yet: predicts",
         "segments/lapsing_buyers.yaml:22:1: not supported yet: sync",
     ]

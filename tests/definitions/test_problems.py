@@ -84,7 +84,10 @@ def told(**files: str) -> list[str]:
         ("when: {did: A, each: products}", "1:22", "an event has no 'products' (did you mean properties.products?)"),
         ("when: {did: A, where: item.price > 1}", "1:23", "there is no 'item' here"),
         ("when: {prefers: web}", "1:17", "there is no channel to send by 'web' (allowed: email, sms)"),
-        ("when: {rfm: {monetary: 5}}", "1:7", "not supported yet: rfm"),
+        ("when: {rfm: {}}", "1:13", "say recency, frequency, monetary or several of them"),
+        ("when: {rfm: {recency: [4, 6]}}", "1:27", "less than or equal to 5"),
+        ("when: {rfm: {recency: high}}", "1:23", "a score from 1 to 5 or a list of them is expected, not 'high'"),
+        ("when: {rfm: {recence: 5}}", "1:14", "unknown key 'recence' (did you mean recency?)"),
         ("when: {predicts: {purchase: 30d}}", "1:7", "not supported yet: predicts"),
         ("when: {did: A}\nsync: [google_ads]", "2:1", "not supported yet: sync"),
         ("", "1:1", "the file is empty"),
@@ -279,7 +282,7 @@ def test_segments_that_refer_to_each_other_in_a_circle() -> None:
 def test_a_branch_that_asks_for_a_circle_is_no_part_of_it() -> None:
     steps = "- branch: [{when: {all: [{in: a}, {did: A}]}, steps: [{exit: x}]}]"
     found = told(segments__a="when: {any: [{did: A}, {not: {all: [{in: a}, {did: B}]}}]}", journeys__j=journey(steps))
-    assert found == ["segments/a.yaml:1:38: segments refer to each other in a circle: a -> a"]
+    assert found == ["segments/a.yaml:1:42: segments refer to each other in a circle: a -> a"]
 
 
 def test_a_name_may_stand_once() -> None:

@@ -288,3 +288,27 @@ def test_staff_is_in_no_segment_and_gets_nothing(lab: Lab) -> None:
     told = [(decision["reason"], decision["detail"]) for decision in done.decisions]
     assert ("not entered", "excluded by project.yaml") in told
     assert ("exited", "excluded by project.yaml") in told
+
+
+def test_scores_are_of_the_events_given_where_the_project_has_no_bounds(lab: Lab) -> None:
+    lab.files(
+        {"events.yaml": "Order Completed: {same: properties.order_id, revenue: properties.total, undo: [Refund]}"}
+    )
+    lab.segment("big", "rfm: {monetary: 5}")
+    lab.segment("fresh", "rfm: {recency: 5}")
+    totals = {"u1": 10, "u2": 20, "u3": 30, "u4": 40, "u5": 50, "u6": 99}
+    orders = [
+        track("Order Completed", at(days=day), user=user, properties={"order_id": user, "total": total})
+        for day, (user, total) in enumerate(totals.items())
+    ]
+    orders += [track("Refund", at(days=7), user="u6", properties={"order_id": "u6"})]
+    done = lab.simulate(orders, at(days=9))
+    assert "monetary: [20, 30, 40, 50]" in done.output
+    assert "of 5 people" in done.output
+    assert [person["identifiers"] for person in done.people if "big" in person["segments"]] == [["user_id:u5"]]
+    # the bound lies a second behind the age of u5 at the end
+    assert (at(days=9, seconds=1), "left", "timer") not in done.changes("fresh")
+    lab.files({"rfm_bounds.yaml": "recency: [4d, 3d, 2d, 1d]\nfrequency: [2, 3, 4, 5]\nmonetary: [1, 2, 3, 30]"})
+    done = lab.simulate(orders, at(days=9))
+    assert len(done.changes("big")) == 5, "u3 to u6 enter, u6 leaves with its refund"
+    assert (at(days=5), "left", "timer") in done.changes("fresh")

@@ -33,15 +33,16 @@ from schemas.definitions.grammar.measures import (
     MostFrequentOf,
     SumOf,
 )
+from schemas.definitions.grammar.rfm import ScoredBy
 
 Percentage = Annotated[float, Field(ge=0, le=100)]
 DAY = UNITS["d"]
 
 KINDS = (
     *("all", "any", "not", "did", "did_in_order", *MEASURES, "trait", "in"),
-    *("consent", "reachable", "prefers", "time", "percent", "cel"),
+    *("consent", "reachable", "prefers", "rfm", "time", "percent", "cel"),
 )
-LATER = ("rfm", "predicts")
+LATER = ("predicts",)
 #: of `did_in_order`
 MAX_STEPS = 16
 OPERATORS = (
@@ -260,6 +261,7 @@ Condition = Annotated[
     | Annotated[Consent, Tag("<consent>")]
     | Annotated[ReachableBy, Tag("<reachable>")]
     | Annotated[PrefersChannel, Tag("<prefers>")]
+    | Annotated[ScoredBy, Tag("<rfm>")]
     | Annotated[TimeIs, Tag("<time>")]
     | Annotated[PercentOf, Tag("<percent>")]
     | Annotated[CelHolds, Tag("<cel>")],
