@@ -25,6 +25,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import pathline.cli  # noqa: F401  the collector of garbage as the command sets it
 from connectors.inbound.files import open_source, read_mapping
 from pathline.history.load import load_into_warehouse
 from schemas.definitions import load

@@ -32,7 +32,7 @@ from sinks.clickhouse.load import History, Key, Placed
 from sinks.clickhouse.views import adopt
 
 #: items a chunk
-CHUNK = 50_000
+CHUNK = 25_000
 #: history knows no arrival: nothing in it is from the future
 _END_OF_TIME = 253_402_300_799_000
 
@@ -74,7 +74,7 @@ def load_into_warehouse(
 class _Chunk:
     """Items that were read: what is to be written of them, and what became of them so far."""
 
-    position: Position
+    position: Position = field(default_factory=Position)
     placed: list[Placed] = field(default_factory=list)
     raws: dict[int, bytes] = field(default_factory=dict)
     identity: list[Assignment | Refusal | Update] = field(default_factory=list)
@@ -119,8 +119,7 @@ class _Load:
         """Raises BadSource, OSError."""
         writing: Future[None] | None = None
         with ThreadPoolExecutor(1) as writer:
-            while chunk := list(islice(self._items, CHUNK)):
-                made = self._made(chunk, writing)
+            while made := self._made(writing):
                 if writing is not None:
                     writing.result()
                     self._report(self._outcome())
@@ -153,45 +152,47 @@ class _Load:
             file.truncate(self._reached.kept)
         return items
 
-    def _made(self, items: list[Item], writing: Future[None] | None) -> _Chunk:
-        """Events with their places; what is rejected or duplicate is counted."""
-        first = self._digest.count
-        for item in items:
+    def _made(self, writing: Future[None] | None) -> _Chunk | None:
+        """The next events with their places; what is rejected or duplicate is counted. None at the end."""
+        first, began = self._digest.count, self._reached.began
+        made = _Chunk()
+        events: list[tuple[int, Event, bytes]] = []
+        for position, item in enumerate(islice(self._items, CHUNK), first):
             self._digest.add(item)
-        made, began = _Chunk(self._digest.position), self._reached.began
-        events: list[tuple[int, Event, Item]] = []
-        for position, item in enumerate(items, first):
             try:
-                events.append((position, event_of(item, self._rules, self._name, began), item))
+                events.append((position, event_of(item, self._rules, self._name, began), item.raw))
             except Rejected as error:
                 made.reject(item.raw, str(error))
+        made.position = self._digest.position
+        if made.position.count == first:
+            return None
         there = self._there([event for _, event, _ in events], writing)
         again, self._again = self._again, False
-        for position, event, item in events:
+        for position, event, raw in events:
             key = event.event_id, event.identifiers[0]
             at = there.get(key)
             if at is not None and not (again and at == position):
                 made.duplicate += 1
                 continue
             there[key] = position
-            self._resolve(event, item, position, at is None, made)
+            self._resolve(event, raw, position, at is None, made)
         made.identity, self._resolver.identity = self._resolver.identity, []
         made.links, self._resolver.links = self._resolver.links, []
-        self._read += len(items)
+        self._read += made.position.count - first
         return made
 
-    def _resolve(self, event: Event, item: Item, position: int, new: bool, made: _Chunk) -> None:
+    def _resolve(self, event: Event, raw: bytes, position: int, new: bool, made: _Chunk) -> None:
         place, reasons = self._resolver.place(event)
         if place is None:
-            made.reject(item.raw, *reasons)
+            made.reject(raw, *reasons)
             return
         made.accepted += 1
         if reasons:
             made.reasons.update(reasons)
-            made.kept.append(item.raw)
+            made.kept.append(raw)
         if new:
             made.placed.append(Placed(event, *place, position))
-            made.raws[position] = item.raw
+            made.raws[position] = raw
 
     def _there(self, events: list[Event], writing: Future[None] | None) -> dict[Key, int]:
         """Those of the events that are in the warehouse, each with its position."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -58,12 +58,27 @@ def load_text(warehouse: Warehouse, text: str, file: str) -> Loaded:
         named = dict(zip(_fields(lines[0]), (value.strip() for value in values), strict=False))
         try:
             found.append((file, load, number, *read(named)))
+            loaded.accepted += 1
         except ValueError as error:
             loaded.rejected.append((number, str(error)))
+    if kind == "costs":
+        found += ((file, load, 0, *gone, 0.0, "") for gone in _no_more(warehouse, file, found))
     if found:
         warehouse.insert(f"{kind}_raw", arrow(f"{kind}_raw", found), f"file-{load}-{file}")
-    loaded.accepted = len(found)
     return loaded
+
+
+def _no_more(warehouse: Warehouse, file: str, rows: Sequence[Row]) -> list[tuple[date, str, str]]:
+    """(day, channel, campaign) of costs that this file told before, and does not of a channel's day that it has now."""
+    told = {(day, channel, campaign) for *_, day, channel, campaign, _, _ in rows}
+    days = {(day, channel) for day, channel, _ in told}
+    before = warehouse.rows(
+        "SELECT DISTINCT day, toString(channel) AS channel, toString(campaign) AS campaign FROM pathline.costs"
+        " WHERE file = {file:String} AND amount != 0",
+        {"file": file},
+    )
+    were = ((row["day"], row["channel"], row["campaign"]) for row in before)
+    return [one for one in were if one[:2] in days and one not in told]
 
 
 def expected() -> str:

@@ -288,3 +288,17 @@ def test_standard_input_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not repeatable(source)
     assert share_of(source) is None
     assert [item.message for item in source.items()] == [{"type": "track"}]
+
+
+def test_the_mapping_of_the_docs_is_sound(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "history.md").read_text("utf-8")
+    mapping = page.split("```yaml\n")[1].split("```")[0]
+    text = "customer;card;mail;bought at;number;sum\nu1;7;a@b.co;01.03.2026 12:30;9;1 234,5\n"
+    [message] = messages(tmp_path / "a.csv", text, mapping)
+    assert message == {
+        "type": "track", "event": "Order Completed", "userId": "u1", "messageId": "9",
+        "timestamp": "2026-03-01T10:30:00.000Z", "properties": {"order_id": "9", "total": 1234.5},
+        "context": {
+            "channel": "store", "externalIds": [{"type": "loyalty_card", "id": "7"}], "traits": {"email": "a@b.co"},
+        },
+    }  # fmt: skip

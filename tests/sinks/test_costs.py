@@ -43,6 +43,19 @@ def test_a_file_that_is_loaded_again_counts_once_and_a_corrected_line_replaces(w
     assert amounts(warehouse) == {("ads", "spring"): 11, ("ads", ""): 7}
 
 
+def test_a_corrected_file_takes_back_what_it_no_longer_says_of_its_days(warehouse: Warehouse) -> None:
+    head = "day,channel,campaign,amount\n"
+    load_text(warehouse, f"{head}2026-03-01,ads,spring,10\n2026-03-01,ads,sumer,5\n2026-03-02,ads,sumer,1\n", "a.csv")
+    load_text(warehouse, f"{head}2026-03-01,ads,autumn,3\n2026-03-01,tv,,4\n", "b.csv")
+    corrected = load_text(warehouse, f"{head}2026-03-01,ads,spring,10\n2026-03-01,ads,summer,5\n", "a.csv")
+    assert corrected.accepted == 2
+    paid = {of: amount for of, amount in amounts(warehouse).items() if amount}
+    # another file's lines and other days stay
+    assert paid == {
+        ("ads", "spring"): 10, ("ads", "summer"): 5, ("ads", "sumer"): 1, ("ads", "autumn"): 3, ("tv", ""): 4,
+    }  # fmt: skip
+
+
 def test_what_can_t_be_used_is_told_by_line_and_the_rest_is_taken(warehouse: Warehouse) -> None:
     text = (
         "Day;Channel;Amount\n2026-03-01;ads;1.5\n\nyesterday;ads;1\n2026-03-01;;1\n2026-03-01;ads;1,5\n2026-03-01;ads\n"

@@ -89,12 +89,39 @@ def pids(status: dict[str, Any]) -> dict[str, int]:
 
 def stored(status: dict[str, Any]) -> list[str]:
     """Message ids in the warehouse, asked as any ClickHouse client would."""
-    query = "SELECT message_id FROM pathline.events ORDER BY message_id"
+    query = "SELECT message_id FROM pathline.events WHERE NOT historical ORDER BY message_id"
     try:
         answer = httpx.post(status["warehouse"], content=query)
     except httpx.TransportError:
         return []
     return answer.text.split() if answer.status_code == 200 else []
+
+
+def costs_and_history_come_in(line: Line) -> None:
+    """Files of a running line: costs and rates at once, each file counts once; events by a mapping."""
+    files = {
+        "rates.csv": "day,currency,rate\n2026-01-01,EUR,2\n",
+        "costs.csv": "day,channel,campaign,amount,currency\n2026-03-01,till,spring,10,EUR\n2026-03-01,till,,5,CHF\n",
+        "orders.csv": "who;when;sum\nu9;01.03.2026;7,5\nnull;01.03.2026;1\n",
+        "mapping.yaml": "columns: {who: userId, when: timestamp, sum: properties.total}\ndates: '%d.%m.%Y'\n"
+        "decimal: ','\nconstants: {event: Order Completed, context.channel: till}\n",
+    }
+    for name, text in files.items():
+        (line.project / name).write_text(text)
+    assert line.run("load", "rates.csv", "costs.csv") == (0, "1 accepted, 0 rejected\n2 accepted, 0 rejected\n")
+    assert line.run("load", "costs.csv")[0] == 0
+    code, said = line.run("load", "orders.csv", "--mapping", "mapping.yaml")
+    assert (code, "1 accepted, 1 rejected, 0 loaded before" in said) == (0, True), said
+    assert "0 accepted, 0 rejected, 2 loaded before" in line.run("load", "orders.csv", "--mapping", "mapping.yaml")[1]
+
+    def found() -> dict[str, Any] | None:
+        _, said = line.run("paths", "channels", "--format", "json")
+        assert "CHF" in said
+        rows = {row["channel"]: row for row in json.loads(said[said.index("[") : said.rindex("]") + 1])}
+        return rows["till"] if "(none)" in rows else None
+
+    till = until(found, "the order of history in the channels")
+    assert (till["cost"], till["roas"]) == (20.0, 0.0)
 
 
 def test_a_line_comes_up_survives_kills_and_goes_down(line: Line) -> None:
@@ -113,6 +140,8 @@ def test_a_line_comes_up_survives_kills_and_goes_down(line: Line) -> None:
     # other commands take the settings of the line that runs
     code, said = line.run("topics", "apply")
     assert (code, f"topics as they should be at {first['broker']}" in said) == (0, True)
+
+    costs_and_history_come_in(line)
 
     # a process that is killed comes back under its name
     os.kill(pids(first)["segments"], signal.SIGKILL)
