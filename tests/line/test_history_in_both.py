@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from connectors.inbound.files import open_source, replay
@@ -121,6 +121,23 @@ def stored(warehouse: Warehouse) -> list[list[dict[str, Any]]]:
     ]
 
 
+def seen(*sightings: tuple[str, int, dict[str, Any]]) -> list[Any]:
+    """Messages of users on days, with what else is told of them."""
+    return [
+        {"type": "page", "messageId": f"m{n}", "userId": user, "timestamp": f"2026-03-{day:02}T10:00:00Z"} | more
+        for n, (user, day, more) in enumerate(sightings)
+    ]
+
+
+COOKIE: dict[str, Any] = {"anonymousId": "c1"}
+PHONE: dict[str, Any] = {"context": {"traits": {"phone": "0501234567"}}}
+
+
+# a cookie's second sighting counts once somebody else has it in between; a phone's, when its period is over
+@example(messages=seen(("u1", 1, COOKIE), ("u1", 5, COOKIE), ("u2", 3, COOKIE), ("u1", 6, COOKIE)), chunk=2)
+@example(messages=seen(("u1", 1, PHONE), ("u2", 20, PHONE), ("u1", 28, PHONE), ("u1", 2, PHONE)), chunk=9)
+# older than what was known
+@example(messages=seen(("u1", 9, COOKIE), ("u1", 8, COOKIE), ("u1", 7, COOKIE), ("u1", 8, PHONE)), chunk=9)
 @given(messages=FILES, chunk=st.integers(1, 12))
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_file_leaves_the_same_in_a_line_and_in_the_warehouse(
