@@ -10,6 +10,8 @@ from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import Any, Protocol
 
+import orjson
+
 from processors.segments.model import Reading
 from schemas.definitions.expressions import iso
 from schemas.definitions.model import Measure
@@ -170,27 +172,25 @@ class _End:
 
     def __init__(self, last: bool, dated: bool) -> None:
         self._last, self._dated = last, dated
-        self._order: list[tuple[int, int]] = []
-        self._values: dict[tuple[int, int], Any] = {}
+        self._order: list[Reading] = []
 
     def add(self, reading: Reading) -> None:
-        insort(self._order, (reading.at, reading.name))
-        self._values[reading.at, reading.name] = reading.value
+        insort(self._order, reading, key=place)
 
     def remove(self, reading: Reading) -> None:
-        del self._order[bisect_left(self._order, (reading.at, reading.name))]
+        del self._order[bisect_left(self._order, place(reading), key=place)]
 
     @property
     def at(self) -> int | None:
         """When it happened; None when there is none."""
-        return self._order[-self._last][0] if self._order else None
+        return self._order[-self._last].at if self._order else None
 
     @property
     def value(self) -> Any | None:
         if not self._order:
             return None
         end = self._order[-self._last]
-        return written(end[0]) if self._dated else self._values[end]
+        return written(end.at) if self._dated else end.value
 
 
 class _Rhythm:
@@ -221,6 +221,13 @@ class _Rhythm:
             return None
         length, count = times[-1] - times[0], len(times) - 1
         return written(times[-1] + length // count) if self._expected else whole(length / count / _DAY)
+
+
+def place(reading: Reading) -> tuple[int, str, Any, int]:
+    """Where a reading stands in time; of two at one instant the one with the greater value is the later one."""
+    value = reading.value
+    plain = value if isinstance(value, str | int | float) else orjson.dumps(value)
+    return reading.at, kind(plain), plain, reading.name
 
 
 def kind(value: Any) -> str:

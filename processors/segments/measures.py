@@ -10,10 +10,10 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
-from processors.segments.gauges import Gauge, exact, gauge, kind, whole
+from processors.segments.gauges import Gauge, exact, gauge, kind, place, whole
 from processors.segments.marks import matches, name_of
 from processors.segments.metrics import IGNORED
-from processors.segments.model import Reading, joined_readings, storable
+from processors.segments.model import Reading, by_time, joined_readings, storable
 from schemas.definitions.expressions import lookup
 from schemas.definitions.model import Measure
 
@@ -55,11 +55,11 @@ def kept(readings: Sequence[Reading], new: Sequence[Reading], measure: Measure, 
     window, together = measure.window, joined_readings(tuple(readings), tuple(new))
     live = [one for one in together if window.far is None or now - one.at < window.far]
     if measure.function == "first" and window.far is None:
-        return tuple(live[:1])
+        return (min(live, key=place),) if live else ()
     if measure.function not in ("last", "min", "max", "distinct"):
         return tuple(live)
     decisive, newer = list[Reading](), dict[Any, None]()
-    for one in reversed(live):
+    for one in sorted(live, key=place, reverse=True):
         settled = now - one.at >= window.near
         value = None if measure.function == "last" else one.value
         if settled and newer and _decided(measure.function, value, newer):
@@ -67,7 +67,7 @@ def kept(readings: Sequence[Reading], new: Sequence[Reading], measure: Measure, 
         decisive.append(one)
         if settled:
             newer[value] = None
-    return tuple(reversed(decisive))
+    return tuple(sorted(decisive, key=by_time))
 
 
 def amount(measure: Measure, live: Iterable[Live], now: int, seen: Callable[[Gauge], V]) -> tuple[V, int | None]:

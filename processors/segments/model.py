@@ -325,7 +325,12 @@ def joined_readings(a: tuple[Reading, ...], b: tuple[Reading, ...]) -> tuple[Rea
         known = first.get(one.name)
         if known is None or one.at < known.at:
             first[one.name] = one
-    return tuple(sorted(first.values(), key=lambda one: (one.at, one.name)))
+    return tuple(sorted(first.values(), key=by_time))
+
+
+def by_time(reading: Reading) -> tuple[int, int]:
+    """The order in which readings are kept."""
+    return reading.at, reading.name
 
 
 def joined_occurrence(a: Occurrence, b: Occurrence) -> Occurrence:

@@ -21,10 +21,12 @@ from schemas.clock import VirtualClock
 from schemas.codec import Codec
 from schemas.definitions.model import (
     Channel,
+    ComputedTrait,
     Condition,
     EventRule,
     IdentifierType,
     IdentityRules,
+    Measure,
     Project,
     Segment,
 )
@@ -52,7 +54,11 @@ CHANNELS = {
 
 
 def project(
-    segments: Mapping[str, Condition], events: Iterable[EventRule] = (), version: str = "v1", timezone: str = "UTC"
+    segments: Mapping[str, Condition],
+    events: Iterable[EventRule] = (),
+    version: str = "v1",
+    timezone: str = "UTC",
+    traits: Mapping[str, Measure] | None = None,
 ) -> Project:
     """A project with these segments, in an order in which each stands after those it refers to."""
     return Project(
@@ -68,6 +74,7 @@ def project(
         templates={},
         version=version,
         files={},
+        traits={name: ComputedTrait(name, measure) for name, measure in (traits or {}).items()},
     )
 
 

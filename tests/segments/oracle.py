@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -16,11 +17,15 @@ from schemas.definitions.model import (
     InList,
     InOrder,
     InSegment,
+    Measure,
+    Measured,
     Not,
     Percent,
     TraitIs,
     Window,
 )
+
+DATES = ("within", "before", "after")
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,15 @@ class Happened:
     expires: int | None = None
 
 
-def members(segments: Mapping[str, Condition], events: Sequence[Happened], now: int) -> set[str]:
+def members(
+    segments: Mapping[str, Condition], events: Sequence[Happened], now: int, traits: Mapping[str, Measure] | None = None
+) -> set[str]:
     """The segments a person with exactly these events is in; what a list says of somebody is nothing it did."""
     if all(event.name in ("Listed", "Unlisted") for event in events):
         return set()
     found: set[str] = set()
     for name, condition in segments.items():
+        condition = _computed(condition, traits or {})
         if holds(condition, events, now, found):
             found.add(name)
     return found
@@ -75,6 +83,8 @@ def holds(condition: Condition, events: Sequence[Happened], now: int, found: set
             return low <= int.from_bytes(drawn) / 2**64 * 100 < high
         case Did():
             return _counted(condition, events, now)
+        case Measured(measure, tests, when):
+            return _meets(measure, tests, when, events, now)
         case InOrder():
             return _in_order(condition, events, now)
     raise AssertionError(condition)
@@ -153,3 +163,102 @@ def _inside(window: Window, at: int, now: int) -> bool:
         and (window.since is None or window.since <= at)
         and (window.until is None or at < window.until)
     )
+
+
+def amount(measure: Measure, events: Sequence[Happened], now: int) -> Any | None:
+    """What a measure without dates amounts to."""
+    values = [value for _, value in _measured(measure, events, now)]
+    match measure.function:
+        case "count":
+            return len(values)
+        case "sum":
+            return sum(values)
+        case "average":
+            return sum(values) / len(values) if values else None
+        case "min":
+            return min(values, default=None)
+        case "max":
+            return max(values, default=None)
+        case "distinct":
+            return len(set(values))
+        case "most_frequent":
+            often = Counter(values)
+            newest = {value: at for at, value in _measured(measure, events, now)}
+            return max(often, key=lambda value: (often[value], newest[value], value), default=None)
+        case "first" | "last":
+            told = _end(measure, events, now)
+            return told and told[1]
+        case "interval":
+            times = sorted({at for at, _ in _measured(measure, events, now)})
+            return (times[-1] - times[0]) / (len(times) - 1) / 86_400_000 if len(times) > 1 else None
+    raise AssertionError(measure)
+
+
+def _meets(measure: Measure, tests: Any, when: Window, events: Sequence[Happened], now: int) -> bool:
+    compared = [(op, wanted) for op, wanted in tests if op not in DATES]
+    if measure.function not in ("first", "last"):
+        value = amount(measure, events, now)
+        return value is not None and all(_compare(op, value, wanted) for op, wanted in compared)
+    told = _end(measure, events, now)
+    if told is None or not _inside(when, told[0], now):
+        return False
+    dated = all(_dated_end(test, told[0], now) for test in tests)
+    return dated and all(_compare(op, told[1], wanted) for op, wanted in compared)
+
+
+def _end(measure: Measure, events: Sequence[Happened], now: int) -> tuple[int, Any] | None:
+    told = _measured(measure, events, now)
+    return (told[0] if measure.function == "first" else told[-1]) if told else None
+
+
+def _measured(measure: Measure, events: Sequence[Happened], now: int) -> list[tuple[int, Any]]:
+    """(when, value) in order of time and, at one instant, of value."""
+    found: list[tuple[int, Any]] = []
+    for at, first, worth in _standing(Did(measure.events), events, now):
+        if not _inside(measure.window, at, now):
+            continue
+        values: Sequence[Any] = first.lines
+        if measure.of is None:
+            values = [0]
+        elif measure.of == "properties.order_id":
+            values = [first.order]
+        elif measure.each is None:
+            undone = [e for e in events if e.name == "Refund" and e.order == first.order and e.at <= now]
+            joined = first.name == "Order" and worth is not None
+            values = [worth - sum(e.amount or 0 for e in undone) if joined and worth is not None else first.amount]
+        found += [(at, value) for value in values if value is not None or measure.function in ("first", "last")]
+    return sorted(found, key=lambda one: (one[0], one[1] is not None, one[1]))
+
+
+def _dated_end(test: tuple[str, Any], at: int, now: int) -> bool:
+    op, length = test
+    return op not in DATES or (now - at >= length if op == "before" else now - at < length)
+
+
+def _compare(op: str, value: Any, wanted: Any) -> bool:
+    if value is None or isinstance(value, str) != isinstance(wanted, str):
+        return op == "not_equals"
+    match op:
+        case "equals":
+            return bool(value == wanted)
+        case "not_equals":
+            return bool(value != wanted)
+        case "at_least":
+            return bool(value >= wanted)
+        case "at_most":
+            return bool(value <= wanted)
+    raise AssertionError(op)
+
+
+def _computed(condition: Condition, traits: Mapping[str, Measure]) -> Condition:
+    """The condition with computed traits replaced by what they are."""
+    match condition:
+        case All(of):
+            return All(tuple(_computed(part, traits) for part in of))
+        case AnyOf(of):
+            return AnyOf(tuple(_computed(part, traits) for part in of))
+        case Not(of):
+            return Not(_computed(of, traits))
+        case TraitIs(name, op, wanted) if name in traits:
+            return Measured(traits[name], ((op, wanted),))
+    return condition

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,13 +22,15 @@ from schemas.definitions.model import (
     InList,
     InOrder,
     InSegment,
+    Measure,
+    Measured,
     Not,
     Percent,
     TraitIs,
     Window,
 )
 from tests.segments.lab import Line, event, project
-from tests.segments.oracle import Happened, members
+from tests.segments.oracle import Happened, amount, members
 
 SLOTS = {"user_id:u#0": "U", "anonymous_id:a#0": "A", "anonymous_id:b#0": "B"}
 T = 1_700_000_000_000
@@ -61,6 +64,64 @@ def ordered(draw: st.DrawFn, *names: str) -> InOrder:
     return InOrder(tuple(Did(step) for step in steps), draw(windows), same)
 
 
+@st.composite
+def measures(draw: st.DrawFn) -> Measure:
+    """Of orders (that are taken back in parts), of their lines, and of events that count one by one."""
+    function: Any = draw(
+        st.sampled_from(["sum", "average", "min", "max", "distinct", "most_frequent", "first", "last"])
+    )
+    window = Window() if function in ("first", "last") and draw(st.booleans()) else draw(windows)
+    names, of, each = draw(
+        st.sampled_from(
+            [
+                (("Order",), "properties.total", None),
+                (("Refund",), "properties.total", None),
+                (("Order", "Refund"), "properties.total", None),
+                (("Order",), "item.price", "properties.products"),
+                (("View",), "properties.order_id", None),
+            ]
+        )
+    )
+    if of == "properties.order_id" and function in ("sum", "average", "min", "max"):
+        function = "most_frequent"
+    return Measure(function, names, of, None, window, each)
+
+
+@st.composite
+def measured(draw: st.DrawFn) -> Measured:
+    measure = draw(measures())
+    op = draw(st.sampled_from(["equals", "not_equals", "at_least", "at_most"]))
+    wanted: Any = draw(st.sampled_from([1, 2, 3] if measure.function == "distinct" else [0, 5, 15, 30, 45, 60]))
+    if measure.of == "properties.order_id" and measure.function != "distinct":
+        op, wanted = draw(st.sampled_from(["equals", "not_equals"])), draw(st.sampled_from(["1", "2"]))
+    if measure.function not in ("first", "last") or measure.window != Window() or draw(st.booleans()):
+        return Measured(measure, ((op, wanted),))
+    dated = (draw(st.sampled_from(["within", "before", "after"])), draw(spans))
+    return Measured(measure, draw(st.sampled_from([(dated,), (dated, (op, wanted))])), draw(windows))
+
+
+#: Computed traits, and what is asked of them.
+TRAITS = {
+    "visits": Measure("count", ("View",)),
+    "spent": Measure("sum", ("Order",), "properties.total", window=Window(far=6)),
+    "dearest": Measure("max", ("Order",), "item.price", window=Window(near=2, far=8), each="properties.products"),
+    "favourite": Measure("most_frequent", ("View",), "properties.order_id", window=Window(far=5)),
+    "rhythm": Measure("interval", ("Order", "View"), window=Window(far=12)),
+    "latest": Measure("last", ("Refund",), "properties.total", window=Window(far=4)),
+}
+asking = st.one_of(
+    st.builds(TraitIs, st.just("visits"), st.sampled_from(["at_least", "at_most"]), st.integers(0, 3)),
+    st.builds(
+        TraitIs,
+        st.sampled_from(["spent", "dearest", "latest"]),
+        st.sampled_from(["equals", "at_least", "at_most"]),
+        st.sampled_from([0, 15, 30, 45]),
+    ),
+    st.builds(TraitIs, st.just("favourite"), st.just("equals"), st.sampled_from(["1", "2"])),
+    st.builds(TraitIs, st.just("rhythm"), st.just("at_least"), st.sampled_from([2 / 86_400_000, 4 / 86_400_000])),
+)
+
+
 def city(op: str, value: st.SearchStrategy[Any]) -> st.SearchStrategy[TraitIs]:
     return st.builds(TraitIs, st.just("city"), st.just(op), value)
 
@@ -78,6 +139,8 @@ TOPICS: dict[str, tuple[list[str], st.SearchStrategy[Any]]] = {
         st.builds(TraitIs, st.just("expires"), st.sampled_from(["within", "before", "after"]), st.integers(0, 12)),
     ),
     "lists": (["Listed", "Unlisted", "View"], st.just(InList("list"))),
+    "measures": (["Order", "Refund", "View"], measured()),
+    "computed traits": (["Order", "Refund", "View"], asking),
     "chance": (["View"], st.builds(lambda low: Percent(low, low + 30, "of"), st.integers(0, 70))),
     "all": (["View", "Order", "Refund", "Identify"], counting(("View", "Order"), ("Refund",), ("Order",))),
 }
@@ -120,9 +183,10 @@ def histories(draw: st.DrawFn, topic: str, moves: bool = True) -> tuple[dict[str
 class Story:
     """Plays steps on the real stage and remembers what is true."""
 
-    def __init__(self, segments: dict[str, Condition]) -> None:
+    def __init__(self, segments: dict[str, Condition], traits: dict[str, Measure] | None = None) -> None:
         self.segments = segments
-        self.line = Line(project(segments, [ORDERS]))
+        self.computed = traits or {}
+        self.line = Line(project(segments, [ORDERS], traits=self.computed))
         self.now = T
         self.homes = dict(SLOTS)
         self.versions = dict.fromkeys(SLOTS, 1)
@@ -199,10 +263,23 @@ class Story:
                     if at <= instant:
                         assert (segment in inside) == (change == "left"), "entered and left alternate"
                         (inside.remove if change == "left" else inside.add)(segment)
-                expected = members(self.segments, owned.get(person, []), instant)
-                assert inside == expected, f"{person} at {instant - T}"
+                expected = members(self.segments, owned.get(person, []), instant, self.computed)
+                assert inside == expected, f"{person} at {instant - T}: {inside}, not {expected}"
             times = [at for at, _, _ in published[person]]
             assert times == sorted(times)
+
+    def check_traits(self) -> None:
+        """The profile published last at every instant has the values that computed traits have then."""
+        profiles: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
+        for update in self.line.updates:
+            if update.profile is not None:
+                profiles[update.person_id].append((update.at, orjson.loads(update.profile)["traits"]))
+        for instant, owned in self.checkpoints if self.computed else ():
+            for person, events in owned.items():
+                told = [traits for at, traits in profiles[person] if at <= instant][-1]
+                found = {name: amount(measure, events, instant) for name, measure in self.computed.items()}
+                found = {name: value for name, value in found.items() if value is not None}
+                assert told == found, f"{person} at {instant - T}: {told}, not {found}"
 
 
 @pytest.mark.parametrize("topic", TOPICS)
@@ -210,19 +287,21 @@ class Story:
 @given(data=st.data())
 def test_at_every_instant_the_answer_is_that_of_the_raw_events(topic: str, data: st.DataObject) -> None:
     segments, script = data.draw(histories(topic))
-    story = Story(segments)
+    story = Story(segments, TRAITS if topic == "computed traits" else {})
     story.play(script)
     story.check()
+    story.check_traits()
 
 
-@pytest.mark.parametrize("topic", ["all", "sequences of orders"])
+@pytest.mark.parametrize("topic", ["all", "sequences of orders", "measures", "computed traits"])
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_a_history_over_linked_identifiers_ends_like_the_same_history_under_one(
     topic: str, data: st.DataObject
 ) -> None:
     segments, script = data.draw(histories(topic, moves=False))
-    spread, single = Story(segments), Story(segments)
+    traits = TRAITS if topic == "computed traits" else {}
+    spread, single = Story(segments, traits), Story(segments, traits)
     spread.play(script)
     single.play([{**step, "slot": "user_id:u#0"} for step in script])
     for slot in SLOTS:
@@ -230,3 +309,4 @@ def test_a_history_over_linked_identifiers_ends_like_the_same_history_under_one(
     spread.line.until(spread.now + 60)
     single.line.until(single.now + 60)
     assert spread.line.person("U").member.keys() == single.line.person("U").member.keys()
+    assert spread.line.person("U").computed == single.line.person("U").computed
