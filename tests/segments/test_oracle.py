@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from processors.segments.plan import leaves
 from schemas import lists
 from schemas.definitions.expressions import compile, iso
 from schemas.definitions.model import (
@@ -122,6 +124,12 @@ asking = st.one_of(
 )
 
 
+def traits_in(segments: Mapping[str, Condition]) -> dict[str, Measure]:
+    """The computed traits that segments ask for."""
+    asked = {leaf.trait for condition in segments.values() for leaf in leaves(condition) if isinstance(leaf, TraitIs)}
+    return {name: measure for name, measure in TRAITS.items() if name in asked}
+
+
 def city(op: str, value: st.SearchStrategy[Any]) -> st.SearchStrategy[TraitIs]:
     return st.builds(TraitIs, st.just("city"), st.just(op), value)
 
@@ -183,9 +191,9 @@ def histories(draw: st.DrawFn, topic: str, moves: bool = True) -> tuple[dict[str
 class Story:
     """Plays steps on the real stage and remembers what is true."""
 
-    def __init__(self, segments: dict[str, Condition], traits: dict[str, Measure] | None = None) -> None:
+    def __init__(self, segments: dict[str, Condition]) -> None:
         self.segments = segments
-        self.computed = traits or {}
+        self.computed = traits_in(segments)
         self.line = Line(project(segments, [ORDERS], traits=self.computed))
         self.now = T
         self.homes = dict(SLOTS)
@@ -287,7 +295,7 @@ class Story:
 @given(data=st.data())
 def test_at_every_instant_the_answer_is_that_of_the_raw_events(topic: str, data: st.DataObject) -> None:
     segments, script = data.draw(histories(topic))
-    story = Story(segments, TRAITS if topic == "computed traits" else {})
+    story = Story(segments)
     story.play(script)
     story.check()
     story.check_traits()
@@ -300,8 +308,7 @@ def test_a_history_over_linked_identifiers_ends_like_the_same_history_under_one(
     topic: str, data: st.DataObject
 ) -> None:
     segments, script = data.draw(histories(topic, moves=False))
-    traits = TRAITS if topic == "computed traits" else {}
-    spread, single = Story(segments, traits), Story(segments, traits)
+    spread, single = Story(segments), Story(segments)
     spread.play(script)
     single.play([{**step, "slot": "user_id:u#0"} for step in script])
     for slot in SLOTS:

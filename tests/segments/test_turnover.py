@@ -22,7 +22,7 @@ from schemas.definitions.model import All, Condition, Did, EventRule, InSegment,
 from schemas.records import Erasure, Marker, PersonEnvelope
 from tests.segments.lab import D, Line, event, identify, project
 from tests.segments.oracle import Happened, members
-from tests.segments.test_oracle import ORDERS, SLOTS, TOPICS, Story, T, histories
+from tests.segments.test_oracle import ORDERS, SLOTS, TOPICS, Story, T, histories, traits_in
 
 #: parts of a slot's state that are there whatever the definitions are
 ALWAYS = {"first_seen", "traits", "choices", "used", "suppressed", "zone", "lists"}
@@ -233,7 +233,9 @@ class Changing(Story):
     def __init__(self, versions: list[dict[str, Condition]]) -> None:
         super().__init__(versions[0])
         self.versions_of = {f"v{number}": segments for number, segments in enumerate(versions)}
-        projects = [project(segments, [ORDERS], name) for name, segments in self.versions_of.items()]
+        projects = [
+            project(segments, [ORDERS], name, traits=traits_in(segments)) for name, segments in self.versions_of.items()
+        ]
         self.plans = {one.version: prepare(one) for one in projects}
         self.line = Line(*projects, partitions=PARTITIONS, history=True)
         self.checks: list[tuple[int, str, dict[str, list[Happened]], str, set[str]]] = []
@@ -315,7 +317,8 @@ class Changing(Story):
             for at, segment, change, _ in published[person]:
                 if at <= instant:
                     (inside.remove if change == "left" else inside.add)(segment)
-            expected = members(self.versions_of[version], owned.get(person, []), instant)
+            segments = self.versions_of[version]
+            expected = members(segments, owned.get(person, []), instant, traits_in(segments))
             assert inside - unsure == expected - unsure, f"{person} at {instant - T} under {version}"
         assert not list(self.line.line.states("segments", TURNOVER))
         assert all(force.earlier == () for _, force in self.line.line.states("segments", IN_FORCE))
