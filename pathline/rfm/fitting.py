@@ -46,7 +46,7 @@ def of_warehouse(warehouse: Warehouse, project: Project, now: int) -> Orders:
     found = orders.conversions(warehouse, asked, Filters(since, now + 1))
     (row,) = warehouse.rows(
         "SELECT groupArray(last) AS last, groupArray(count) AS counts, groupArray(sum) AS sums FROM (SELECT max(at) AS"
-        f" last, count() AS count, sum(ifNull(revenue, 0)) AS sum FROM {found.sql} GROUP BY person_id)",
+        f" last, count() AS count, sum(ifNull(amount, 0)) AS sum FROM {found.sql} GROUP BY person_id)",
         found.parameters,
     )
     return Orders(row["last"], row["counts"], row["sums"])
