@@ -60,36 +60,55 @@ class Names:
 
 
 def read(
-    warehouse: Warehouse, source: Source, columns: tuple[str, ...], names: Names, having: str = "1"
+    warehouse: Warehouse, source: Source, columns: tuple[str, ...], names: Names, wanted: str = "1"
 ) -> Iterator[Rows]:
     """The rows of a subquery with person_id, at, id and these columns; texts become numbers of `names`.
 
-    `having` chooses people. What is read at once has whole people only.
+    People without a row for which `wanted` holds are left out. What is read at once has whole people only.
     """
-    [total] = warehouse.rows(
-        "SELECT (SELECT count() FROM pathline.events_raw) + (SELECT count() FROM pathline.sends_raw) AS rows"
-    )
-    parts = 1 + total["rows"] // MOST_ROWS
-    for part in range(parts):
+    for some in parts(warehouse):
         found = warehouse.arrow(
-            f"SELECT arraySort(groupArray((at, id, {', '.join(columns)}))) AS found, found.1 AS times,"
-            f" {', '.join(f'found.{n} AS column{n}' for n in range(3, 3 + len(columns)))} FROM {source.sql}"
-            f" WHERE cityHash64(person_id) % {parts} = {part} GROUP BY person_id HAVING {having} ORDER BY person_id",
+            f"SELECT toUInt128(person_id) AS person, at, {', '.join(columns)}, toUInt8({wanted}) AS wanted"
+            f" FROM {source.sql} WHERE {some}"
+            " ORDER BY person_id, at, id",
             source.parameters,
         ).combine_chunks()
         if found.num_rows:
             yield from _rows(found, columns, names)
 
 
+def parts(warehouse: Warehouse) -> list[str]:
+    """Conditions on person_id that part all people so that the rows of each part can be held at once."""
+    [total] = warehouse.rows(
+        "SELECT (SELECT count() FROM pathline.events_raw) + (SELECT count() FROM pathline.sends_raw) AS rows"
+    )
+    number = 1 + total["rows"] // MOST_ROWS
+    return [f"cityHash64(person_id) % {number} = {part}" for part in range(number)]
+
+
+def changes(column: pa.Array) -> Flags:
+    """Where a value differs from the one before, which it does at the beginning."""
+    differs = np.ones(len(column), dtype=bool)
+    if len(column) > 1:
+        differs[1:] = pc.not_equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
+    return differs
+
+
 def _rows(found: pa.Table, columns: tuple[str, ...], names: Names) -> Iterator[Rows]:
-    lists = found.column("times").chunk(0)
-    lengths = pc.list_value_length(lists).to_numpy().astype(np.int64)
-    first = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    at = lists.flatten().to_numpy()
+    first = np.flatnonzero(changes(found.column("person").chunk(0)))
+    wanted = np.maximum.reduceat(found.column("wanted").to_numpy(), first) > 0
+    if not wanted.any():
+        return
+    lengths = np.diff(first, append=found.num_rows)
+    if not wanted.all():
+        found = found.filter(pa.array(np.repeat(wanted, lengths))).combine_chunks()
+        lengths = lengths[wanted]
+        first = np.cumsum(lengths) - lengths
+    at = found.column("at").to_numpy()
     since = at - np.repeat(at[first], lengths)
     values = {}
-    for number, name in enumerate(columns, start=3):
-        column = found.column(f"column{number}").chunk(0).flatten()
+    for name in columns:
+        column = found.column(name).chunk(0)
         text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         values[name] = names.numbers(column) if text else column.to_numpy(zero_copy_only=False)
     span = int(since.max()) + 1

@@ -95,9 +95,9 @@ def owed(
         raise BadQuestion("--lookback-steps is at least 1")
     ledger = _Ledger(models, question)
     source = _source(warehouse, asked, converting, question, filters)
-    people = "1" if question.nulls and MARKOV in models else "max(converted) = 1"
+    wanted = "1" if question.nulls and MARKOV in models else "converted"
     names = Names()
-    for rows in read(warehouse, source, ("node", "direct", "converted", "revenue", "early"), names, people):
+    for rows in read(warehouse, source, ("node", "direct", "converted", "revenue", "early"), names, wanted):
         ledger.add(rows)
     return {model: ledger.told(model, list(names.known)) for model in models}
 

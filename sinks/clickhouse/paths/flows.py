@@ -8,15 +8,23 @@ twice. An anchor is a node by its own name. Steps are counted from the start, or
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
 
 from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.paths.arrays import Names, Numbers, parts
 from sinks.clickhouse.paths.filters import BadQuestion, Filters, apart, on_events
+from sinks.clickhouse.paths.models import Floats
 from sinks.clickhouse.paths.touches import END, KEY, OTHER, START, Nodes, Source, nodes
-from sinks.clickhouse.paths.transitions import number
 
 #: milliseconds longer than any silence
 _NEVER = 2**62
+#: stands for the time of what has none
+_NO_TIME = -(2**62)
 #: stands for what lies between when there are more steps than were asked for
 MORE = "(more)"
 
@@ -59,35 +67,63 @@ class Follower:
 
 def flows(warehouse: Warehouse, asked: Nodes, question: Question, filters: Filters) -> list[Flow]:
     """Steps by number, the most frequent first. Raises BadQuestion."""
-    source = _edges(warehouse, asked, question, filters)
-    rows = warehouse.rows(
-        f"SELECT step, edge.1 AS origin, edge.2 AS target, count() AS count, uniqExact(person_id) AS people,"
-        f" quantileExactInclusive(0.5)(edge.3) AS median FROM {source.sql}"
-        " GROUP BY step, origin, target ORDER BY step, count DESC, origin, target",
-        source.parameters,
-    )
-    return [
-        Flow(row["step"], row["origin"], row["target"], row["count"], row["people"], number(row["median"]))
-        for row in rows
-    ]
+    edges = _edges(warehouse, asked, question, filters)
+    if not len(edges.step):
+        return []
+    kind = np.stack([edges.step, edges.origin, edges.target])
+    kinds, which, counts = np.unique(kind, axis=1, return_inverse=True, return_counts=True)
+    which = which.ravel()
+    people = np.unique(np.stack([which, edges.person]), axis=1)[0]
+    people = np.bincount(people, minlength=len(counts))
+    told = ~np.isnan(edges.seconds)
+    order = np.lexsort((edges.seconds[told], which[told]))
+    seconds, number = edges.seconds[told][order], np.bincount(which[told], minlength=len(counts))
+    first = np.cumsum(number) - number
+    found = []
+    for place, (step, origin, target) in enumerate(kinds.T.tolist()):
+        size, start = int(number[place]), int(first[place])
+        # of an even number the mean of the middle two
+        middle = seconds[start + (size - 1) // 2 : start + size // 2 + 1]
+        median = float(middle.mean()) if size else None
+        names = edges.names[origin], edges.names[target]
+        found.append(Flow(step, *names, int(counts[place]), int(people[place]), median))
+    return sorted(found, key=lambda flow: (flow.step, -flow.count, flow.origin.encode(), flow.target.encode()))
 
 
 def followers(
     warehouse: Warehouse, asked: Nodes, question: Question, filters: Filters, step: int, origin: str, target: str
 ) -> list[Follower]:
     """The people behind a step of flows, those who took it most often first. Raises BadQuestion."""
-    source = _edges(warehouse, asked, question, filters)
-    rows = warehouse.rows(
-        f"SELECT toString(person_id) AS person, count() AS count, min(edge.4) AS first FROM {source.sql}"
-        " WHERE step = {step:Int64} AND edge.1 = {origin:String} AND edge.2 = {target:String}"
-        " GROUP BY person ORDER BY count DESC, person",
-        source.parameters | {"step": step, "origin": origin, "target": target},
-    )
-    return [Follower(row["person"], row["count"], row["first"]) for row in rows]
+    edges = _edges(warehouse, asked, question, filters)
+    names = dict(zip(edges.names, range(len(edges.names)), strict=True))
+    some = (edges.step == step) & (edges.origin == names.get(origin, -1)) & (edges.target == names.get(target, -1))
+    people, which, counts = np.unique(edges.person[some], return_inverse=True, return_counts=True)
+    first = np.full(len(people), np.inf)
+    np.minimum.at(first, which, edges.at[some])
+    found = [
+        Follower(edges.people[person], int(count), int(at))
+        for person, count, at in zip(people.tolist(), counts, first, strict=True)
+    ]
+    return sorted(found, key=lambda follower: (-follower.count, follower.person_id))
 
 
-def _edges(warehouse: Warehouse, asked: Nodes, question: Question, filters: Filters) -> Source:
-    """A subquery with person_id, step and edge: (from, to, seconds, at). What is not among the largest is (other)."""
+@dataclass(frozen=True, slots=True)
+class _Edges:
+    """Steps of all paths. `person`, `origin` and `target` are places in `people` and `names`; `seconds` is NaN where an
+    end of the path has no time, `at` (milliseconds) is that of the later node, else of the other."""
+
+    step: Numbers
+    person: Numbers
+    origin: Numbers
+    target: Numbers
+    seconds: Floats
+    at: Floats
+    people: list[str]
+    names: list[str]
+
+
+def _edges(warehouse: Warehouse, asked: Nodes, question: Question, filters: Filters) -> _Edges:
+    """What is not among the largest nodes of its place is (other)."""
     if question.depth < 1 or question.top < 1:
         raise BadQuestion("--depth and --top are at least 1")
     if question.start and question.start == question.end:
@@ -95,34 +131,62 @@ def _edges(warehouse: Warehouse, asked: Nodes, question: Question, filters: Filt
     if any(time is not None and time <= 0 for time in (question.gap, question.within)):
         raise BadQuestion("--max-gap and --within are longer than nothing, for example 7d")
     paths = _paths(warehouse, asked, question, filters)
-    largest = warehouse.rows(
-        f"SELECT place, node FROM {paths.sql} ARRAY JOIN names AS node, places AS place GROUP BY place, node"
-        " ORDER BY place, count() DESC, node LIMIT {top:UInt32} BY place",
-        paths.parameters | {"top": question.top},
+    known, people = Names(), Names()
+    read = [_read(warehouse, paths, some, known, people) for some in parts(warehouse)]
+    person, node, at, place, going = (np.concatenate([part[column] for part in read]) for column in range(5))
+    anchors = (START, MORE, END, *(anchor for anchor in (question.start, question.end) if anchor))
+    node = _named(node, place, question.top, known, anchors)
+    here = np.flatnonzero(going)
+    later = np.where(np.isnan(at[here + 1]), at[here], at[here + 1])
+    return _Edges(
+        step=place[here],
+        person=person[here],
+        origin=node[here],
+        target=node[here + 1],
+        seconds=(at[here + 1] - at[here]) / 1000,
+        at=later,
+        people=list(people.known),
+        names=list(known.known),
     )
-    named = [f"{row['place']} {row['node']}" for row in largest]
-    anchors = [START, MORE, END, *(anchor for anchor in (question.start, question.end) if anchor)]
-    return Source(f"({_STEPS.format(paths=paths.sql)})", paths.parameters | {"named": named, "anchors": anchors})
 
 
-_STEPS = f"""
-SELECT person_id, edge, step
-FROM
-(
-    SELECT
-        person_id,
-        arrayMap((name, place) -> if(has({{{{anchors:Array(String)}}}}, name)
-            OR has({{{{named:Array(String)}}}}, concat(toString(place), ' ', name)), name, '{OTHER}'),
-            names, places) AS nodes,
-        arrayZip(arrayPopBack(nodes), arrayPopFront(nodes),
-                 arrayMap((a, b) -> if(a IS NULL OR b IS NULL, NULL, (b - a) / 1000),
-                          arrayPopBack(times), arrayPopFront(times)),
-                 arrayMap((a, b) -> assumeNotNull(coalesce(b, a)), arrayPopBack(times), arrayPopFront(times))) AS edges,
-        arrayPopBack(places) AS steps
-    FROM {{paths}}
-)
-ARRAY JOIN edges AS edge, steps AS step
-"""
+def _read(warehouse: Warehouse, paths: Source, some: str, known: Names, people: Names) -> tuple[Any, ...]:
+    """Of each node of the paths of some people: whose it is, its name, time, place, and whether another follows."""
+    found = warehouse.arrow(
+        f"SELECT toString(person_id) AS person, names, arrayMap(time -> ifNull(time, {_NO_TIME}), times) AS at, places"
+        f" FROM {paths.sql} WHERE {some}",
+        paths.parameters,
+    ).combine_chunks()
+    if not found.num_rows:
+        nothing = np.empty(0, np.int64)
+        return nothing, nothing, nothing.astype(float), nothing, nothing.astype(bool)
+    lists = {name: found.column(name).chunk(0) for name in ("names", "at", "places")}
+    length = pc.list_value_length(lists["names"]).to_numpy().astype(np.int64)
+    at = lists["at"].flatten().to_numpy()
+    going = np.ones(len(at), dtype=bool)
+    going[np.cumsum(length) - 1] = False
+    return (
+        np.repeat(people.numbers(found.column("person").chunk(0)), length),
+        known.numbers(lists["names"].flatten()),
+        np.where(at == _NO_TIME, np.nan, at),
+        lists["places"].flatten().to_numpy(),
+        going,
+    )
+
+
+def _named(node: Numbers, place: Numbers, top: int, known: Names, anchors: Sequence[str]) -> Numbers:
+    """The nodes, where only the most frequent of each place and the anchors have names; the first by name of equals."""
+    keeping = [known.number(anchor) for anchor in anchors]
+    other = known.number(OTHER)
+    alphabet = np.argsort(np.argsort(np.array([name.encode() for name in known.known], dtype=object)))
+    pairs, which, counts = np.unique(np.stack([place, node]), axis=1, return_inverse=True, return_counts=True)
+    order = np.lexsort((alphabet[pairs[1]], -counts, pairs[0]))
+    begins = np.flatnonzero(np.diff(pairs[0][order], prepend=-(2**62)))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
+    large = (rank < top) | np.isin(pairs[1], keeping)
+    named: Numbers = np.where(large[which.ravel()], node, other)
+    return named
 
 
 def _paths(warehouse: Warehouse, asked: Nodes, question: Question, filters: Filters) -> Source:

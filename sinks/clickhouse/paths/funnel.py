@@ -107,7 +107,7 @@ def funnel(
     columns = ("step", *(("value",) if breakdown.by else ()), *(("event",) if drops else ()))
     source = _source(warehouse, question, filters, breakdown, everything=drops or question.order == "strict")
     openers = ", ".join(str(question.names.index(name) + 1) for name in question.openers)
-    rows = read(warehouse, source, columns, names, f"countIf(step IN ({openers})) > 0")
+    rows = read(warehouse, source, columns, names, f"step IN ({openers})")
     found = _joined([_found(question, some, breakdown, none, end) for some in rows], len(question.steps))
     texts = list(names.known)
     values = sorted((texts[number], number) for number in set(found.value.tolist())) if breakdown.by else [("", 0)]
