@@ -1,20 +1,24 @@
 """Seconds each analysis takes over generated events in the embedded warehouse, and the most memory.
 
-    python -m bench.paths [--events 5000000] [--home FOLDER]
+    python -m bench.paths [--events 5000000] [--home FOLDER] [--peers] [--only WORD]
 
 The events are of one person in 16 events, over half a year: ten names, five channels, receipts of another system's
 e-mails. Each analysis runs once, cold, in this process. With a folder the warehouse is kept and used again.
+`--peers` asks DuckDB and pandas the same, each in a process of its own, where they are installed.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
+from bench.paths_peers import timed
 from schemas.definitions.expressions import compile as cel
 from sinks.clickhouse.engine import Warehouse, open_embedded
 from sinks.clickhouse.paths.attempts import Question
@@ -98,24 +102,51 @@ def analyses(warehouse: Warehouse) -> dict[str, Callable[[], object]]:
     }
 
 
+def peers(warehouse: Warehouse, file: Path) -> None:
+    """Ask the peers; ours are asked for the same numbers beside them."""
+    writer = None
+    for part in range(10):
+        some = warehouse.arrow(
+            "SELECT cityHash64(person_id) AS person, toUnixTimestamp64Milli(occurred_at) AS ts,"
+            " cityHash64(event_id) AS id, toString(name) AS name, toString(channel) AS channel, send_id, revenue"
+            f" FROM pathline.events WHERE cityHash64(person_id) % 10 = {part}"
+        )
+        writer = writer or pq.ParquetWriter(file, some.schema)
+        writer.write_table(some)
+    assert writer is not None
+    writer.close()
+    linear = attribution(warehouse, ("linear",), NODES, Asked(), Lookback(30 * DAY), ALL, Prices())["linear"]
+    ours = {
+        "transitions": sum(
+            row.count
+            for row in transitions(warehouse, Nodes("event"), ALL)
+            if row.origin != "(start)" and row.target != "(end)"
+        ),
+        "funnel": funnel(warehouse, Question(STEPS, 7 * DAY), ALL).steps[-1].people,
+        "attribution, linear": round(sum(row.conversions for row in linear if row.node != "(none)")),
+        "retention": sum(row.returned for row in retention(warehouse, Cohorts("week"), "", ALL)),
+    }
+    for name, answer in ours.items():
+        print(f"our answer: {name}: {answer:,}")
+    for peer in ("duckdb", "pandas"):
+        subprocess.run([sys.executable, "-m", "bench.paths_peers", str(file), "--peer", peer], check=False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=5_000_000)
     parser.add_argument("--home", type=Path)
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--only", default="", help="word in the names of the analyses")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         warehouse = open_embedded((chosen.home or Path(folder)) / "warehouse")
         fill(warehouse, chosen.events)
         for name, ask in analyses(warehouse).items():
-            before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-            ask()
-            after = resource.getrusage(resource.RUSAGE_SELF)
-            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            print(
-                f"{name:32} {time.perf_counter() - began:7.1f} s, {cpu:6.1f} s of processor,"
-                f" most memory so far {after.ru_maxrss / 2**20:4.1f} GiB",
-                flush=True,
-            )
+            if chosen.only in name:
+                timed(name, ask)
+        if chosen.peers:
+            peers(warehouse, Path(folder) / "events.parquet")
         warehouse.close()
 
 

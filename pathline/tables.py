@@ -10,11 +10,12 @@ from typing import Any
 
 import typer
 
-from sinks.clickhouse.paths.page import page, table
+from sinks.clickhouse.paths.page import note, page, table
 
 FORMATS = ("table", "json", "csv", "html")
 #: columns whose values are parts of one
 _SHARES = frozenset({"rate", "share", "expected", "low", "high", "difference", "difference_low", "difference_high"})
+NOTHING = "Nothing found."
 Row = dict[str, Any]
 
 
@@ -33,7 +34,8 @@ def show(
         case "csv":
             typer.echo(as_csv(rows, columns), nl=False)
         case "html":
-            typer.echo(page(title, picture(), as_html(rows, columns)))
+            parts = (picture(), as_html(rows, columns)) if rows else (note(NOTHING),)
+            typer.echo(page(title, *parts))
         case "table":
             _table(rows, columns)
         case _:
@@ -87,7 +89,7 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     from rich.table import Table
 
     if not rows:
-        typer.echo("Nothing found.")
+        typer.echo(NOTHING)
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in columns:

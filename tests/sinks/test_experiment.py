@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.definitions import Project, parse
+from schemas.definitions.expressions import compile
 from schemas.identifiers import person_id, slot_of
 from schemas.reasons import ARM, ENTERED, HELD_OUT
 from schemas.records import Assignment, Decision, Move, Period, SlotVersion, Update
@@ -61,6 +62,50 @@ def test_arms_are_compared_by_who_converts_in_time(warehouse: Warehouse) -> None
     first, _, held = experiment(warehouse, ASKED, Filters())
     assert (first.rate, first.difference, held.difference, held.p_value) == (1 / 3, 1 / 3 - 1, None, None)
     assert first.p_value is not None
+
+
+@given(
+    arms=st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from(["a", "b", HELD_OUT]), st.integers(0, 9)),
+        max_size=12,
+        unique_by=lambda given: (given[0], given[2]),
+    ),
+    orders=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 20), st.integers(0, 2)), max_size=12),
+    days=st.integers(1, 9),
+    since=st.sampled_from([None, 3]),
+    paid=st.sampled_from([None, 1]),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_arms_are_those_found_one_by_one(
+    engine: Warehouse,
+    arms: list[tuple[int, str, int]],
+    orders: list[tuple[int, int, int]],
+    days: int,
+    since: int | None,
+    paid: int | None,
+) -> None:
+    for table in ("events_raw", "decisions"):
+        engine.command(f"TRUNCATE TABLE pathline.{table}")
+    made = [
+        event(BUY, T0 + at * DAY, id=f"o{n}", who=f"user_id:{who}", properties={"total": total})
+        for n, (who, at, total) in enumerate(orders)
+    ]
+    fill(engine, [*(arm(str(who), name, T0 + at * DAY) for who, name, at in arms), *map(update, made)])
+    expected: dict[str, list[int]] = {"a": [0, 0], "b": [0, 0], HELD_OUT: [0, 0]}
+    for who in {who for who, _, _ in arms}:
+        name, at = min(((name, at) for other, name, at in arms if other == who), key=lambda first: first[1])
+        if since is None or at >= since:
+            expected[name][0] += 1
+            expected[name][1] += any(
+                other == who and at < then < at + days and (paid is None or total > paid)
+                for other, then, total in orders
+            )
+    chosen = Filters(
+        since=None if since is None else T0 + since * DAY,
+        where=None if paid is None else compile(f"event.properties.total > {paid}"),
+    )
+    asked = Question("promo", "s", ASKED.shares, (BUY,), within=days * DAY)
+    assert counts(engine, asked, chosen) == {name: tuple(found) for name, found in expected.items()}
 
 
 def test_a_person_that_was_merged_counts_once_with_its_first_arm(warehouse: Warehouse) -> None:

@@ -52,6 +52,15 @@ def test_flows_are_those_found_by_walking(
     assert flows(engine, Nodes("event"), question, Filters()) == slow.flows(paths, question)
 
 
+def test_people_are_read_in_several_goes(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(warehouse, [update(event(name, T0 + n, who=f"user_id:u{n % 7}")) for n, name in enumerate("ABCABDABE" * 3)])
+    at_once = flows(warehouse, Nodes("event"), Question("A", depth=3, top=2), Filters())
+    behind = followers(warehouse, Nodes("event"), Question("A", depth=3), Filters(), 1, "A", "B")
+    monkeypatch.setattr("sinks.clickhouse.paths.arrays.MOST_ROWS", 5)
+    assert flows(warehouse, Nodes("event"), Question("A", depth=3, top=2), Filters()) == at_once
+    assert followers(warehouse, Nodes("event"), Question("A", depth=3), Filters(), 1, "A", "B") == behind != []
+
+
 @pytest.fixture
 def shop(warehouse: Warehouse) -> Warehouse:
     fill(

@@ -79,6 +79,8 @@ class TestResults:
         ]  # fmt: skip
 
     def test_drop_off_has_the_documented_fields(self) -> None:
+        renamed = asked("paths", "dropoff", "--silence", "1d", "--clean", "store=>till", "--exclude", "email")
+        assert [row["last"] for row in renamed] == ["till", "web"]
         first = asked("paths", "dropoff", "--silence", "1d")[0]
         assert first == {
             "last": "store", "silent": 1, "people": 1, "share": 0.5, "rate": 1, "median_seconds": 86_400,
@@ -92,12 +94,16 @@ class TestResults:
         assert first["low"] < first["rate"] <= first["high"]
         assert first["p_value"] == pytest.approx(0.157, abs=0.001)
         assert (held["arm"], held["p_value"], held["ratio_p_value"]) == ("holdout", None, 1)
+        dear = asked("paths", "experiment", "promo", "--where", "event.properties.paid > 30")
+        assert [row["converted"] for row in dear] == [0, 0]
         assert "there is no journey 'prom'" in call("paths", "experiment", "prom").output
 
     def test_a_person_is_told_over_all_channels(self) -> None:
         rows = asked("paths", "person", "user_id:u1")
         assert [row["what"] for row in rows if row["kind"] == "event"] == ["Email Link Clicked", "Bought", "Bought"]
         assert {row["channel"] for row in rows} == {"email", "store", ""}
+        some = asked("paths", "person", "user_id:u1", "--from", "2026-03-02", "--to", "2026-03-03")
+        assert [row["channel"] for row in some if row["kind"] == "event"] == ["store"]
         assert call("paths", "person", "user_id:nobody").exit_code == 1
 
     @pytest.mark.parametrize(
@@ -126,3 +132,5 @@ class TestResults:
             for form in ("table", "json", "csv", "html"):
                 result = call("paths", *question, "--format", form)
                 assert result.exit_code == 0, (question, form, result.output)
+                if form == "html" and question[0] != "experiment":
+                    assert "<p>Nothing found.</p>" in result.stdout

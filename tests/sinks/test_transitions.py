@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from schemas.definitions.expressions import compile as cel
 from schemas.identifiers import person_id
+from schemas.receipts import ENDINGS, SUBJECTS
 from schemas.records import Event, LedgerEntry, SendCommand
 from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.paths import receipts
 from sinks.clickhouse.paths.filters import BadQuestion, Filters
 from sinks.clickhouse.paths.touches import Nodes, TouchRules, nodes
 from sinks.clickhouse.paths.transitions import Transition, transitions
@@ -229,3 +231,19 @@ def test_a_long_list_of_passing_events_is_no_problem(warehouse: Warehouse) -> No
 def test_other_nodes_are_refused(warehouse: Warehouse) -> None:
     with pytest.raises(BadQuestion, match="property:NAME"):
         transitions(warehouse, Nodes("mood"), Filters())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Email Opened", "Email Link Clicked", "Email  Read", "SMS Sent", "Unsubscribed", "Email Unsubscribed"),
+        *("Emails Opened", "Email", "Email\nOpened", "Email x\ny Opened", "Web Opened", "My Email Opened"),
+        *("Email Opened now", "Email Marked as Spam", "Email opened"),
+    ],
+)
+def test_receipts_in_sql_are_those_of_the_line(warehouse: Warehouse, name: str) -> None:
+    words = name.startswith(tuple(SUBJECTS)) and name.split(" ")[-1] in ENDINGS
+    [row] = warehouse.rows(
+        f"SELECT {receipts.IS_RECEIPT} AS told FROM (SELECT {{name:String}} AS name)", {"name": name}
+    )
+    assert bool(row["told"]) == (words or name == "Unsubscribed")

@@ -125,7 +125,8 @@ def timeline(entries: Sequence[Mapping[str, Any]]) -> str:
         y = 34 + (number + 0.5) * high
         shapes.append(f'<line class="line" x1="{left}" x2="{WIDTH - right}" y1="{y:.1f}" y2="{y:.1f}"/>')
         shapes.append(text(left - 14, y, short(lane, 20), anchor="end"))
-    for tick in range(5):
+    # of one instant one mark is enough
+    for tick in range(5 if last > first else 1):
         when = first + (last - first) * tick / 4
         form = "%Y-%m-%d" if span > 4 * 86_400 else "%m-%d %H:%M"
         anchor = "start" if tick == 0 else "end" if tick == 4 else "middle"

@@ -18,6 +18,9 @@ _COLOURS = (
     "#8a8f98",
 )
 
+#: longer texts in a table take several lines, and are cut
+_LONG, _MOST = 40, 400
+
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -29,7 +32,8 @@ body {{ margin: 2rem auto; max-width: 75rem; padding: 0 1rem; background: var(--
 h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }} h3 {{ font-size: 1rem; }}
 p {{ color: var(--faint); }}
 table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .35rem .7rem; text-align: left; border-bottom: 1px solid var(--line); }}
+th, td {{ padding: .35rem .7rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }}
+td.long {{ white-space: normal; min-width: 24rem; overflow-wrap: anywhere; }}
 th.number, td.number {{ text-align: right; }}
 p.asked {{ font-size: .85rem; margin: .4rem 0; }} code {{ font-size: .85em; overflow-wrap: anywhere; }}
 .wide {{ overflow-x: auto; }}
@@ -80,12 +84,18 @@ def table(columns: list[str], rows: list[list[str]], numeric: frozenset[int] = f
     """Texts in rows; the columns with these numbers are set to the right."""
 
     def line(tag: str, texts: list[str]) -> str:
-        marks = (' class="number"' if index in numeric else "" for index in range(len(texts)))
-        cells = (f"<{tag}{mark}>{html.escape(text)}</{tag}>" for mark, text in zip(marks, texts, strict=True))
+        marks = (_mark(index in numeric, text) for index, text in enumerate(texts))
+        cells = (
+            f"<{tag}{mark}>{html.escape(short(text, _MOST))}</{tag}>" for mark, text in zip(marks, texts, strict=True)
+        )
         return f"<tr>{''.join(cells)}</tr>"
 
     body = "\n".join(line("td", row) for row in rows)
     return f'<div class="wide"><table><thead>{line("th", columns)}</thead><tbody>\n{body}\n</tbody></table></div>'
+
+
+def _mark(numeric: bool, text: str) -> str:
+    return ' class="number"' if numeric else ' class="long"' if len(text) > _LONG else ""
 
 
 def figure(width: float, height: float, label: str, *shapes: str) -> str:

@@ -35,7 +35,7 @@ def _steps(rows: Sequence[FunnelStep], fill: str) -> str:
         top, full = number * height + 6, WIDTH - left - 190
         wide = full * row.people / most
         shares = f"{row.from_first:.1%} of all" if row.from_first is not None else ""
-        after = f"{row.people:,}  {shares}" if number else f"{row.people:,}"
+        after = f"{row.people:,} · {shares}" if number else f"{row.people:,}"
         shapes += [
             text(left - 12, top + 15, short(f"{row.step}. {row.name}", 28), anchor="end"),
             bar(left, top, full, 30, fill, opacity=0.13),
@@ -54,7 +54,7 @@ def bars(rows: Sequence[tuple[str, int, str]], fill: str) -> str:
         shapes += [
             text(left - 12, top + 10, short(name, 28), anchor="end"),
             bar(left, top, max(wide, 1), 20, fill, f"{name}: {length:,}"),
-            text(left + wide + 8, top + 10, f"{length:,}  {told}"),
+            text(left + wide + 8, top + 10, f"{length:,} · {told}"),
         ]
     return figure(WIDTH, len(rows) * height + 4, "Bars", *shapes)
 
