@@ -106,15 +106,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         warehouse = open_embedded(Path(folder) / "warehouse")
         seconds, inside = through_the_sink(warehouse, codec, records, given.batch)
+        bound = bare(warehouse, codec, records, given.batch)
+        # as merges leave them in the end; small parts would not say what each column takes
+        warehouse.command("ALTER TABLE pathline.events_raw MODIFY SETTING min_bytes_for_wide_part = 0")
+        warehouse.command("OPTIMIZE TABLE pathline.events_raw FINAL")
         [stored] = warehouse.rows(
             "SELECT sum(rows) AS rows, sum(data_compressed_bytes) AS bytes FROM system.parts"
             " WHERE database = 'pathline' AND table = 'events_raw' AND active"
         )
-        bound = bare(warehouse, codec, records, given.batch)
+        columns = warehouse.rows(
+            "SELECT name, data_compressed_bytes AS bytes, compression_codec AS codec FROM system.columns"
+            " WHERE database = 'pathline' AND table = 'events_raw' ORDER BY bytes DESC"
+        )
         warehouse.close()
     print(f"records: {given.records / seconds:>10,.0f}/s  ({inside / seconds:.0%} of the time in ClickHouse)")
     print(f"bare:    {given.records / bound:>10,.0f}/s  (the sink reaches {bound / seconds:.0%} of it)")
     print(f"stored:  {stored['bytes'] / stored['rows']:>10.1f} bytes an event")
+    for column in columns:
+        if (share := column["bytes"] / stored["rows"]) >= 0.05:
+            print(f"  {column['name']:<12}{share:>7.1f}  {column['codec']}")
 
 
 if __name__ == "__main__":
