@@ -8,8 +8,9 @@ alone says when the answer ends: when its first event leaves the window.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from itertools import groupby
-from operator import itemgetter
+from operator import itemgetter, or_
 from typing import Any, NamedTuple
 
 from processors.segments.marks import value_name
@@ -20,6 +21,8 @@ from schemas.definitions.model import InOrder, Window
 #: For each number of steps the latest beginning of the ways to have taken so many; None when there is none.
 Starts = tuple[int | None, ...]
 _NEVER: Starts = (None,)
+#: So many events are kept of a sequence in a slot, the newest: nobody does more by hand.
+MOST = 1_000
 
 
 class Taken(NamedTuple):
@@ -46,6 +49,8 @@ def standing(order: InOrder, taken: Iterable[Taken], now: int) -> tuple[bool, in
     """(whether all steps were taken in order, the first later instant at which that may be different)."""
     window = order.window
     live = [one for one in taken if not _left(window, one.at, now) and (one.gone is None or one.gone > now)]
+    if not _enough(order, (one.steps for one in live)):
+        return False, None
     live.sort(key=itemgetter(0))
     there = [one for one in live if one.at + window.near <= now]
     starts = _NEVER * (len(order.steps) + 1)
@@ -72,6 +77,9 @@ def with_moment(
     """What is kept of a sequence, by the value of its `same`, after an event that can be a step."""
     kept = {value: told for value, told in known.items() if not _left(order.window, told[-1][0], now)}
     kept[value] = trimmed(joined_moments(kept.get(value, ()), (moment,)), order, now)
+    for _ in range(sum(map(len, kept.values())) - MOST):
+        eldest = min((told[0][0], value) for value, told in kept.items() if told)[1]
+        kept[eldest] = kept[eldest][1:]
     return {value: told for value, told in kept.items() if told}
 
 
@@ -108,11 +116,18 @@ def _end(window: Window, starts: Sequence[int | None]) -> int | None:
 def _whole(order: InOrder, moments: Sequence[Moment]) -> tuple[int | None, int | None]:
     """The latest beginning of those that took all steps; where one way is as good as another the first, and its end."""
     starts = _NEVER * (len(order.steps) + 1)
+    if not _enough(order, (steps for _, _, steps in moments)):
+        return None, None
     for at, together in groupby(moments, itemgetter(0)):
         starts = _after(starts, at, [steps for _, _, steps in together])
         if starts[-1] is not None and order.window.far is None:
             return starts[-1], at
     return starts[-1], None
+
+
+def _enough(order: InOrder, steps: Iterable[int]) -> bool:
+    """Whether there is an event for every step at all."""
+    return reduce(or_, steps, 0) == (1 << len(order.steps)) - 1
 
 
 def _after(starts: Starts, at: int, together: Sequence[int]) -> Starts:

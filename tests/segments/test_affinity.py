@@ -63,6 +63,17 @@ def test_a_purchase_counts_for_the_channel_answered_in_within_three_days_before_
     assert shop.profile()["affinity"] == ["email", "sms"]
 
 
+def test_an_order_that_several_systems_report_is_one_purchase_and_no_answer_that_others_count_for() -> None:
+    shop = line(EventRule("Order", same="properties.order_id", revenue="properties.total"))
+    shop.happen(*(told("SMS Replied", T + n) for n in range(3)))
+    for hour, order in enumerate((1, "1", 1.0)):
+        properties = {"order_id": order}
+        shop.happen(event("Order", T + hour * H + H, channel="email", properties=properties), slot=COOKIE)
+    assert shop.profile()["affinity"] == ["sms", "email"]
+    shop.happen(told("Order", T + 5 * H, properties={"order_id": 2}))
+    assert shop.profile()["affinity"] == ["sms", "email"], "who was written to by e-mail did not answer there"
+
+
 def test_what_another_slot_did_counts_from_the_merge_on_and_goes_with_it() -> None:
     shop = line()
     shop.happen(told("SMS Replied", T), person="C", slot=COOKIE)

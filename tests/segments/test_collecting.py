@@ -140,6 +140,16 @@ def test_lines_of_an_event_and_only_what_is_wanted() -> None:
     assert cart(shop) == [{"sku": "c", "name": "C", "quantity": 1}]
 
 
+def test_at_one_instant_removing_follows_adding_and_clearing_both_also_over_slots() -> None:
+    shop = line()
+    shop.happen(add(T, "tea"), add(T, "cup", quantity=2), add(T, "jar"), event("Cart Cleared", T - 1, received_at=T))
+    shop.happen(remove(T, "tea"), remove(T, "cup", quantity=1), person="C", slot=COOKIE)
+    shop.move("C", "P", {COOKIE: 2}, at=T)
+    assert names(shop) == ["cup", "jar"]
+    shop.happen(event("Cart Cleared", T, received_at=T + 1), slot=COOKIE, version=2)
+    assert names(shop) == []
+
+
 def test_a_cart_of_two_devices_is_one_after_the_merge_and_two_after_the_split() -> None:
     shop = line()
     shop.happen(add(T, "tea"), add(T + 1, "cup"), person="C", slot=COOKIE)
