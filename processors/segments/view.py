@@ -207,7 +207,8 @@ class View:
         if isinstance(measure, Collect):
             key = self.plan.keys[measure]
             told = (state.collected[key] for state in self._states if key in state.collected)
-            return collecting.listed(measure, reduce(joined_collected, told, Collected()), now)
+            together = collecting.kept(measure, reduce(joined_collected, told, Collected()), now)
+            return collecting.listed(measure, together, now)
         return amount(measure, self.live(measure), now, lambda total: total.value)
 
     def live(self, measure: Measure) -> Iterator[Live]:
