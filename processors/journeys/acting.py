@@ -27,9 +27,12 @@ def act(person: Working, walk: Walk, changes: Sequence[Change], concerned: Conce
     happening = walk.happening
     if happening is not None and happening.historical:
         happening = None
-    if (happening is None and not changes) or not person.instances():
+    if happening is None and not changes:
         return
-    for phase in (_count_goal, _end, _satisfy):
+    for instance in person.awaiting_goal(walk.at):
+        if concerned(instance):
+            _count_goal(person, walk, instance, happening, changes)
+    for phase in (_end, _satisfy):
         for instance in person.instances():
             if concerned(instance):
                 phase(person, walk, instance, happening, changes)
@@ -48,15 +51,22 @@ def _count_goal(
     person: Working, walk: Walk, instance: Instance, happening: Happening | None, changes: Sequence[Change]
 ) -> None:
     goal = person.journey(instance).goal
-    if goal is None or instance.goal_at is not None:
-        return
-    if goal.within is not None and walk.at - instance.entered_at >= goal.within:
-        return
+    assert goal is not None  # it is awaited
     why = _met([goal.trigger], walk, instance, person, happening, changes)
-    if why is not None:
-        person.keep(msgspec.structs.replace(instance, goal_at=walk.at))
-        detail = f"{why[1]}, {spoken(walk.at - instance.entered_at)} after entering"
-        person.decide(walk.at, reasons.GOAL, detail, journey=instance.journey, instance=instance)
+    if why is None:
+        return
+    sent = person.newest_send(instance)
+    person.reached_goal(instance, walk.at)
+    person.decide(
+        walk.at,
+        reasons.GOAL,
+        f"{why[1]}, {spoken(walk.at - instance.entered_at)} after entering",
+        journey=instance.journey,
+        instance=instance,
+        step=sent.step if sent is not None else "",
+        channel=sent.channel if sent is not None else "",
+        send_id=sent.send_id if sent is not None else None,
+    )
 
 
 def _end(

@@ -79,6 +79,11 @@ def capped(sends: Iterable[Sent], channel: Channel, at: int, zone: ZoneInfo) -> 
     return None
 
 
+def contended(project: Project) -> bool:
+    """Whether one send can take the place of another."""
+    return any(channel.caps for channel in project.channels.values())
+
+
 def horizon(project: Project) -> int:
     """How long a send matters for caps and receipts, in milliseconds."""
     windows = [cap.per or _LONGEST_DAY_MS for channel in project.channels.values() for cap in channel.caps]

@@ -57,11 +57,11 @@ def enter(
     if not candidates:
         return
     candidates.sort(key=lambda candidate: (-candidate.journey.priority, candidate.journey.name))
-    busy = walk.pending()
+    busy = walk.pending() & {candidate.journey.name for candidate in candidates}
     for candidate in candidates:
         if candidate.journey.name not in busy:
             _try(person, plan, walk, candidate, happening)
-    walk.flush()
+    walk.flush(busy)
     for candidate in candidates:
         if candidate.journey.name in busy:
             _try(person, plan, walk, candidate, happening)

@@ -25,11 +25,12 @@ RECENT_MS = 86_400_000
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one person through one journey, on the definition it entered with.
 
-    `position` leads to the current step: its index, then for each nested list the arm and the index in it. `since` is
-    when the step began, `due` when time ends it. `phase` is what a send waits for: "" nothing, "joining" what the other
-    identifiers of its event bring, "quiet" the end of quiet hours, "receipt" a receipt of the cascade; `tried` are the
-    channels it is done with. `entry` and `caught` are JSON documents of events. `acted` is the last event that acted
-    on the instance, which can't act on it again.
+    `position` leads to the current step: its index, then for each nested list the arm and the index in it. It began at
+    `since`, time ends it at `due`. `phase` is what a send waits for: "" nothing, "turn" what else happens
+    at its instant, "joining" what the other identifiers of its event bring, "quiet" the end of quiet hours, "receipt" a
+    receipt of the cascade; `tried` are the channels it is done with. `entry`, `caught` and `event` are JSON documents
+    of events, `event` is the one that led to the step at hand, b"" if none did. `acted` is the last event that acted on
+    the instance, which can't act on it again.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     tried: tuple[str, ...] = ()
     caught: dict[str, bytes] = {}
     goal_at: int | None = None
+    event: bytes = b""
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +63,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     counts: bool
     intent: str = ""
+    visit: int = 1
 
 
 class Draw(msgspec.Struct, frozen=True):
@@ -80,10 +83,12 @@ class Recent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Belongings(msgspec.Struct, frozen=True, kw_only=True):
-    """What belongs to one slot. `entries` is the newest entry per journey. `was_in` is set on the way from one person
-    to another only: the segments its person was in when it left."""
+    """What belongs to one slot. `ended` are instances that run no more and whose goal still counts. `entries` is the
+    newest entry per journey. `was_in` is set on the way from one person to another only: the segments its person was in
+    when it left."""
 
     instances: dict[str, Instance] = {}
+    ended: dict[str, Instance] = {}
     sent: dict[str, Sent] = {}
     entries: dict[str, int] = {}
     draws: dict[str, Draw] = {}
@@ -133,7 +138,8 @@ def join(a: Belongings, b: Belongings) -> Belongings:
     """Two states of one slot as one; commutative and associative."""
     recent = {event.event_id: event for event in (*a.recent, *b.recent)}
     return Belongings(
-        instances={id_: _further(a.instances.get(id_), b.instances.get(id_)) for id_ in {**a.instances, **b.instances}},
+        instances=_joined(a.instances, b.instances),
+        ended=_joined(a.ended, b.ended),
         sent={**a.sent, **b.sent},
         entries={name: max(a.entries.get(name, 0), b.entries.get(name, 0)) for name in {**a.entries, **b.entries}},
         draws={name: _first(a.draws.get(name), b.draws.get(name)) for name in {**a.draws, **b.draws}},
@@ -146,6 +152,10 @@ def remembered(events: Iterable[Recent]) -> tuple[Recent, ...]:
     """The events of these that a slot keeps, oldest first."""
     ordered = sorted(events, key=lambda event: (event.at, event.event_id))
     return tuple(event for event in ordered[-RECENT_EVENTS:] if event.at > ordered[-1].at - RECENT_MS)
+
+
+def _joined(a: dict[str, Instance], b: dict[str, Instance]) -> dict[str, Instance]:
+    return {id_: _further(a.get(id_), b.get(id_)) for id_ in {**a, **b}}
 
 
 def _further(a: Instance | None, b: Instance | None) -> Instance:

@@ -15,12 +15,13 @@ _PLANS_KEPT = 8
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`by_event` and `by_segment` (name, change) are the journeys they may start, the highest priority first; `awaited`
-    are the events that can act on a running instance."""
+    are the events that can act on a running instance, `highest` the highest priority of a marketing journey."""
 
     project: Project
     by_event: dict[str, tuple[Journey, ...]]
     by_segment: dict[tuple[str, str], tuple[Journey, ...]]
     awaited: frozenset[str]
+    highest: int = 0
 
 
 class Plans:
@@ -63,6 +64,7 @@ def _plan(project: Project) -> Plan:
         {name: tuple(journeys) for name, journeys in by_event.items()},
         {change: tuple(journeys) for change, journeys in by_segment.items()},
         frozenset(name for journey in project.journeys.values() for name in _awaited(journey)),
+        max((journey.priority for journey in project.journeys.values() if journey.category == "marketing"), default=0),
     )
 
 

@@ -145,8 +145,8 @@ class _Decision:
         """Who said the same before: any send of this intent but those of this very step."""
         if not self.intent:
             return None
-        own = (self.instance.id, self.step.id)
-        same = [s for s in self.person.sends() if s.intent == self.intent and (s.instance_id, s.step) != own]
+        own = (self.instance.id, self.step.id, self.instance.visit)
+        same = [s for s in self.person.sends() if s.intent == self.intent and (s.instance_id, s.step, s.visit) != own]
         first = min(same, key=lambda s: (s.at, s.send_id), default=None)
         return f"another journey or step over {first.channel}" if first is not None else None
 
@@ -210,6 +210,7 @@ class _Decision:
                 priority=self.journey.priority,
                 counts=self.marketing,
                 intent=self.intent,
+                visit=self.instance.visit,
             ),
             keep_from=self.at - horizon(self.project),
         )

@@ -199,7 +199,7 @@ class JourneysStage:
             due = min(instance.due for instance in timers if instance.due is not None)
             at = max(due, person.person.last)
             person.change(last=at)
-            walk = Walk(person, at)
+            walk = Walk(person, at, of_timers=True)
             for timer in timers:
                 if timer.due == due:
                     walk.timed_out(timer)

@@ -1,11 +1,13 @@
 """An instance goes from step to step until it waits or ends.
 
 At one instant several instances of a person may come to a send; the sends are made in order of priority, so walking
-stops at a send and `flush` goes on from there.
+stops at a send and `flush` goes on from there. A send that a higher priority could still come before waits for its
+turn: as a timer due at once, which comes after all events of its instant and among the timers by priority.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from heapq import heappop, heappush
 from typing import Any
 
@@ -13,6 +15,7 @@ import msgspec
 import orjson
 
 from processors.journeys import positions, updating, waits
+from processors.journeys.allowance import contended
 from processors.journeys.conditions import holds
 from processors.journeys.happening import Happening
 from processors.journeys.model import Instance
@@ -27,10 +30,13 @@ from schemas.definitions.templates import TemplateError
 class Walk:
     """Moves a person's instances at one instant `at`, with the event at hand if there is one."""
 
-    def __init__(self, person: Working, at: int, happening: Happening | None = None) -> None:
+    def __init__(
+        self, person: Working, at: int, happening: Happening | None = None, *, of_timers: bool = False
+    ) -> None:
         self.person = person
         self.at = at
         self.happening = happening
+        self._of_timers = of_timers
         self._sends: list[tuple[int, str, str]] = []
 
     def begin(self, instance: Instance) -> None:
@@ -81,29 +87,36 @@ class Walk:
 
     def finish(self, instance: Instance) -> None:
         """The instance has come to the end of its journey."""
-        self.person.end(instance)
+        self.person.end(instance, self.at)
         self._record(instance, reasons.FINISHED, "")
 
     def exit(self, instance: Instance, why: str, reason: str = reasons.EXITED) -> None:
         """The instance ends before the end of its journey."""
-        self.person.end(instance)
+        self.person.end(instance, self.at, goal_counts=reason != reasons.MERGED)
         self._record(instance, reason, why, positions.step_at(self.person.journey(instance), instance.position))
 
     def pending(self) -> set[str]:
         """Journeys that have an instance at a send not made yet."""
         return {name for _, name, _ in self._sends}
 
-    def flush(self) -> None:
-        """Make the sends of this instant, the highest priority first, and what follows from them."""
+    def flush(self, at_once: Collection[str] = ()) -> None:
+        """Make the sends of this instant, the highest priority first, and what follows from them; those that have to
+        wait for their turn are left to it, but for those of the journeys `at_once`."""
         while self._sends:
-            id_ = heappop(self._sends)[2]
+            _, journey, id_ = heappop(self._sends)
             instance = self.person.instance(id_)
-            if instance is not None:
+            if instance is None:
+                continue
+            if journey not in at_once and self._may_give_way(instance):
+                self._later(instance, self.at, "turn")
+            else:
                 self._send(instance)
 
     def names(self, instance: Instance) -> dict[str, Any]:
         """Names in CEL and Liquid for an instance."""
         event = self.happening.document if self.happening is not None else None
+        if event is None and instance.event:
+            event = orjson.loads(instance.event)
         return self.person.names(self.at, event, instance)
 
     # --- steps --------------------------------------------------------------------------------------------------
@@ -141,7 +154,7 @@ class Walk:
     def _stay_until(self, instance: Instance, due: int) -> Position | None:
         if due <= self.at:
             return positions.after(instance.position)
-        instance = msgspec.structs.replace(instance, due=due)
+        instance = msgspec.structs.replace(instance, due=due, event=b"")
         self.person.keep(instance)
         self.person.wake(instance)
         return None
@@ -150,8 +163,8 @@ class Walk:
         segments = self.person.profile.segments
         if any(t.segment in segments for t in step.triggers if t.segment is not None and t.change == "entered"):
             return positions.into(instance.position, THEN)
-        if step.timeout is not None:
-            instance = msgspec.structs.replace(instance, due=self.at + step.timeout)
+        due = None if step.timeout is None else self.at + step.timeout
+        instance = msgspec.structs.replace(instance, due=due, event=b"")
         self.person.keep(instance)
         self.person.wake(instance)
         return None
@@ -166,7 +179,10 @@ class Walk:
     def _split(self, instance: Instance, step: Split) -> Position:
         """Into the person's arm, which is recorded: one that gets nothing leaves no other trace to be measured by."""
         arm = self._arm(instance, step)
-        self._record(instance, reasons.ARM, step.arms[arm][0], step)
+        name = step.arms[arm][0]
+        self._record(instance, reasons.ARM, name, step)
+        if name == reasons.HELD_OUT:
+            self._record(instance, reasons.HOLDOUT, "in the arm that gets nothing", step)
         return positions.into(instance.position, arm)
 
     def _arm(self, instance: Instance, step: Split) -> int:
@@ -184,6 +200,13 @@ class Walk:
     def _queue(self, instance: Instance) -> None:
         heappush(self._sends, (-self.person.journey(instance).priority, instance.journey, instance.id))
 
+    def _may_give_way(self, instance: Instance) -> bool:
+        """Whether a send of a higher priority at this very instant could take this one's place."""
+        plan, journey = self.person.plan, self.person.journey(instance)
+        if self._of_timers or self.person.joining or plan is None or journey.category != "marketing":
+            return False
+        return journey.priority < plan.highest and (bool(journey.intent) or contended(self.person.project(instance)))
+
     def _send(self, instance: Instance) -> None:
         step = self.step(instance)
         assert isinstance(step, Send)
@@ -191,10 +214,15 @@ class Walk:
             case Done():
                 self.begin(msgspec.structs.replace(instance, position=positions.after(instance.position)))
             case Later(due=due, phase=phase, tried=tried):
-                since = instance.since if instance.phase == phase == "quiet" else self.at
-                instance = msgspec.structs.replace(instance, due=due, phase=phase, tried=tried, since=since)
-                self.person.keep(instance)
-                self.person.wake(instance)
+                self._later(msgspec.structs.replace(instance, tried=tried), due, phase)
+
+    def _later(self, instance: Instance, due: int, phase: str) -> None:
+        """A send goes on at `due`; what it says of the event at hand it says then as well."""
+        since = instance.since if instance.phase == phase == "quiet" else self.at
+        event = instance.event if self.happening is None else self.happening.json
+        instance = msgspec.structs.replace(instance, due=due, phase=phase, since=since, event=event)
+        self.person.keep(instance)
+        self.person.wake(instance)
 
     def _record(self, instance: Instance, reason: str, detail: str, step: Step | None = None) -> None:
         if instance.goal_at is not None and reason in (reasons.FINISHED, reasons.EXITED):

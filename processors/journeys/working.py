@@ -116,10 +116,36 @@ class Working:
             entries={**own.entries, instance.journey: latest},
         )
 
-    def end(self, instance: Instance) -> None:
-        """An instance runs no more."""
+    def end(self, instance: Instance, at: int, goal_counts: bool = True) -> None:
+        """An instance runs no more; its goal may still be reached for a while."""
         slot = self._slot_of(instance)
-        self._keep(slot, instances={id_: i for id_, i in self._own(slot).instances.items() if id_ != instance.id})
+        own = self._own(slot)
+        running = {id_: i for id_, i in own.instances.items() if id_ != instance.id}
+        ended = {id_: i for id_, i in own.ended.items() if self._awaits_goal(i, at)}
+        if goal_counts and self._awaits_goal(instance, at):
+            ended[instance.id] = msgspec.structs.replace(instance, due=None, phase="", event=b"")
+        self._keep(slot, instances=running, ended=ended)
+
+    def awaiting_goal(self, at: int) -> list[Instance]:
+        """Instances whose goal may be reached at this instant, those that run first."""
+        ended = [i for _, own in self.belongings() for i in own.ended.values()]
+        return [i for i in (*self.instances(), *sorted(ended, key=lambda i: i.id)) if self._awaits_goal(i, at)]
+
+    def _awaits_goal(self, instance: Instance, at: int) -> bool:
+        goal = self.journey(instance).goal
+        if goal is None or instance.goal_at is not None:
+            return False
+        if goal.within is None:
+            return self.instance(instance.id) is not None
+        return at - instance.entered_at < goal.within
+
+    def reached_goal(self, instance: Instance, at: int) -> None:
+        """The goal of an instance was reached, while it ran or after."""
+        if self.instance(instance.id) is not None:
+            self.keep(msgspec.structs.replace(instance, goal_at=at))
+            return
+        slot = next(slot for slot, own in self.belongings() if instance.id in own.ended)
+        self._keep(slot, ended={id_: i for id_, i in self._own(slot).ended.items() if id_ != instance.id})
 
     def wake(self, instance: Instance) -> None:
         """See to it that the instance goes on when it is due."""
@@ -140,10 +166,21 @@ class Working:
         return [sent for _, own in self.belongings() for sent in own.sent.values()]
 
     def add_send(self, instance: Instance, sent: Sent, keep_from: int) -> None:
-        """Remember a send; earlier ones that are older than `keep_from` and say no intent are forgotten."""
+        """Remember a send. Earlier ones that are older than `keep_from`, say no intent and were made for no instance
+        that receipts or its goal can still concern are forgotten."""
         slot = self._slot_of(instance)
-        kept = {id_: s for id_, s in self._own(slot).sent.items() if s.at >= keep_from or s.intent}
+        own = self._own(slot)
+        kept = {
+            id_: s
+            for id_, s in own.sent.items()
+            if s.at >= keep_from or s.intent or s.instance_id in own.instances or s.instance_id in own.ended
+        }
         self._keep(slot, sent={**kept, sent.send_id: sent})
+
+    def newest_send(self, instance: Instance) -> Sent | None:
+        """What an instance sent last, None if nothing."""
+        own = (sent for sent in self.sends() if sent.instance_id == instance.id)
+        return max(own, key=lambda sent: (sent.at, sent.send_id), default=None)
 
     def draw(self, name: str, at: int) -> int:
         """The person's number in a lottery, below MILLION: drawn from the person's id the first time, kept since."""

@@ -129,7 +129,7 @@ class Lab:
         **fields: Any,
     ) -> str:
         """An event of a person at an instant, with segments it entered or left; its event_id."""
-        self.line.advance(max(self.clock.at, when - 1))
+        self.line.advance(when - 1)
         self.clock.at = max(self.clock.at, when)
         self._count += 1
         fields = {"occurred_at": when, "event_id": f"event-{self._count}", "channel": "", "source": "test", **fields}
@@ -161,7 +161,7 @@ class Lab:
         self, segment: str, change: str, when: int, who: str = "user_id:u1", cause: str = "timer", kind: str = "timer"
     ) -> None:
         """A segment entered or left without an event."""
-        self.line.advance(max(self.clock.at, when - 1))
+        self.line.advance(when - 1)
         self.clock.at = max(self.clock.at, when)
         changes = self._changes(who, [(segment, change)], cause, when)
         update = Update(kind=kind, person_id=person_id(who), at=when, changes=changes, profile=self._profile(who))
@@ -169,7 +169,7 @@ class Lab:
 
     def move(self, slots: Mapping[str, int], origin: str, to: str, when: int, reason: str = "merge") -> None:
         """The move of slots {identifier: version} from a person to another, as segments passes it through."""
-        self.line.advance(max(self.clock.at, when - 1))
+        self.line.advance(when - 1)
         self.clock.at = max(self.clock.at, when)
         moved = [SlotVersion(slot=slot_of(identifier), version=version) for identifier, version in slots.items()]
         move = Move(to=person_id(to), slots=moved, reason=reason, at=when)
@@ -216,7 +216,8 @@ class Lab:
     # --- what came of it -----------------------------------------------------------------------------------------
 
     def sends(self) -> list[SendCommand]:
-        """All send commands in order of time."""
+        """All send commands in order of time; what happens at this very instant is over."""
+        self.line.advance(self.clock.at)
         found = [
             self.codec.decode(SendCommand, record.value)
             for topic, records in self.line.outputs.items()
@@ -229,6 +230,7 @@ class Lab:
         return [command.at for command in self.sends()]
 
     def decisions(self, journey: str | None = None) -> list[Decision]:
+        self.line.advance(self.clock.at)
         found = [self.codec.decode(Decision, record.value) for record in self.line.outputs.get(topics.DECISIONS, [])]
         return [decision for decision in found if journey in (None, decision.journey)]
 

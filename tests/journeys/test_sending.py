@@ -405,6 +405,7 @@ def test_arms_are_stable_and_fair(lab: Lab) -> None:
     assert all(again[who][len(arms[who]) :] == [t - at() for t in arms[who]] for who in people[:50])
     told = [(d.detail, d.step) for d in lab.decisions() if d.reason == reasons.ARM]
     assert {step for _, step in told} == {"1"}
+    assert lab.reasons().count("holdout") == sum(1 for arm, _ in told if arm == "holdout")
     assert [sum(1 for arm, _ in told[:400] if arm == name) for name in ("a", "b", "holdout")] == counts
 
 
