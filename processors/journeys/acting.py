@@ -143,7 +143,7 @@ def _concerns(person: Working, instance: Instance, happening: Happening) -> bool
     key."""
     if instance.acted == happening.event_id:
         return False
-    key = happening.key(person.journey(instance).enter.key)
+    key = happening.key(person.entry(instance).key)
     return key is None or key == instance.key
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from processors.journeys import ids
 from processors.journeys.happening import Happening
 from processors.journeys.model import Instance
-from processors.journeys.plan import Plan
+from processors.journeys.plan import Entrance, Plan
 from processors.journeys.walk import Walk
 from processors.journeys.working import Working
 from schemas import reasons
 from schemas.definitions.durations import spoken
-from schemas.definitions.model import Journey
+from schemas.definitions.model import Entry, Journey, Requested, Trigger
 from schemas.records import Change
+from schemas.requests import ENTRY_REQUESTED
 
 #: causes of a segment change that start journeys; the others only those that say `existing: true`
 STARTING = frozenset({"event", "timer"})
@@ -26,11 +27,15 @@ TOLD = frozenset({"merge", "split"})
 class _Candidate:
     """A journey that something could start; `cause` names it for the id of the instance, `why` for people."""
 
-    journey: Journey
+    entrance: Entrance
     cause: str
     why: str
     slot: str
     key: str = ""
+
+    @property
+    def journey(self) -> Journey:
+        return self.entrance.journey
 
 
 def enter(
@@ -69,36 +74,59 @@ def enter(
 
 
 def _by_event(person: Working, plan: Plan, happening: Happening, slot: str, at: int) -> list[_Candidate]:
-    if happening.name not in plan.by_event:
+    why, entrances = f"event {happening.name}", plan.by_event.get(happening.name, ())
+    if happening.name == ENTRY_REQUESTED:
+        requested, refusal = _requested(plan, happening)
+        if refusal:
+            _refuse(person, at, requested, happening.event_id, refusal)
+        why, entrances = "request", (*entrances, *plan.by_request.get(requested, ()))
+    if not entrances:
         return []
     names = person.names(at, happening.document)
-    return [
-        _Candidate(journey, happening.event_id, f"event {happening.name}", slot, happening.key(journey.enter.key) or "")
-        for journey in plan.by_event[happening.name]
-        if happening.meets([journey.enter.trigger], names)
-    ]
+    found: dict[str, _Candidate] = {}
+    for entrance in entrances:
+        entry = entrance.entry
+        match entry.trigger:
+            case Trigger() as trigger:
+                opens = happening.meets([trigger], names) is not None
+            case Requested(where):
+                opens = where is None or where.holds(names)
+        if opens:
+            key = happening.key(entry.key) or ""
+            # an event enters a journey once, by the first way that it opens
+            found.setdefault(entrance.journey.name, _Candidate(entrance, happening.event_id, why, slot, key))
+    return list(found.values())
+
+
+def _requested(plan: Plan, happening: Happening) -> tuple[str, str]:
+    """The journey that a request names, and why it starts nothing there, "" if it may."""
+    properties = happening.document["properties"]
+    name = properties.get("journey") if isinstance(properties, Mapping) else None
+    if not isinstance(name, str) or name not in plan.project.journeys:
+        return name[:100] if isinstance(name, str) else "", "there is no such journey"
+    return name, "" if name in plan.by_request else "nobody enters it by request (enter: {api: true})"
 
 
 def _by_segment(person: Working, plan: Plan, changes: Sequence[Change], slot: str, at: int) -> list[_Candidate]:
     found = []
     for change in changes:
-        for journey in plan.by_segment.get((change.segment, change.change), ()):
+        for entrance in plan.by_segment.get((change.segment, change.change), ()):
             cause, why = f"{person.id}\0{change.segment}\0{change.at}", f"{change.change} segment {change.segment}"
-            if change.cause in STARTING or journey.enter.existing:
-                found.append(_Candidate(journey, cause, why, slot))
+            if change.cause in STARTING or entrance.entry.existing:
+                found.append(_Candidate(entrance, cause, why, slot))
             elif change.cause in TOLD:
-                _refuse(person, at, journey, cause, f"{why} by a {change.cause}")
+                _refuse(person, at, entrance.journey.name, cause, f"{why} by a {change.cause}")
     return found
 
 
 def _try(person: Working, plan: Plan, walk: Walk, candidate: _Candidate, happening: Happening | None) -> None:
     """Start an instance, unless a limit or an instance inside is in the way."""
-    journey, at = candidate.journey, walk.at
+    journey, rules, at = candidate.journey, candidate.entrance.entry, walk.at
     inside = [i for i in person.instances() if i.journey == journey.name and i.key == candidate.key]
-    repeat = journey.enter.on_repeat if inside else None
-    obstacle = _obstacle(person, journey, at, happening, repeat)
+    repeat = rules.on_repeat if inside else None
+    obstacle = _obstacle(person, journey, rules, at, happening, repeat)
     if obstacle:
-        _refuse(person, at, journey, candidate.cause, obstacle)
+        _refuse(person, at, journey.name, candidate.cause, obstacle)
         return
     id_ = ids.instance_id(journey.name, candidate.cause)
     if any(instance.id == id_ for instance in inside):
@@ -110,6 +138,7 @@ def _try(person: Working, plan: Plan, walk: Walk, candidate: _Candidate, happeni
         id=id_,
         journey=journey.name,
         version=plan.project.version,
+        entrance=candidate.entrance.number,
         key=candidate.key,
         entered_at=at,
         since=at,
@@ -123,12 +152,14 @@ def _try(person: Working, plan: Plan, walk: Walk, candidate: _Candidate, happeni
     walk.begin(instance)
 
 
-def _obstacle(person: Working, journey: Journey, at: int, happening: Happening | None, repeat: str | None) -> str:
+def _obstacle(
+    person: Working, journey: Journey, rules: Entry, at: int, happening: Happening | None, repeat: str | None
+) -> str:
     """Why the person may not enter now, "" when nothing is in the way."""
-    rules = journey.enter
     if person.excluded:
         return reasons.EXCLUDED
-    if happening is not None and happening.repeated and rules.trigger.events:
+    by_event = isinstance(rules.trigger, Trigger) and rules.trigger.events
+    if happening is not None and happening.repeated and by_event:
         return f"this {happening.name} was reported before"
     if rules.max_age is not None and happening is not None:
         age = at - int(happening.document["occurred_at"])
@@ -146,5 +177,5 @@ def _obstacle(person: Working, journey: Journey, at: int, happening: Happening |
     return ""
 
 
-def _refuse(person: Working, at: int, journey: Journey, cause: str, detail: str) -> None:
-    person.decide(at, reasons.NOT_ENTERED, detail, journey=journey.name, subject=cause)
+def _refuse(person: Working, at: int, journey: str, cause: str, detail: str) -> None:
+    person.decide(at, reasons.NOT_ENTERED, detail, journey=journey, subject=cause)

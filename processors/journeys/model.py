@@ -30,7 +30,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     at its instant, "joining" what the other identifiers of its event bring, "quiet" the end of quiet hours, "receipt" a
     receipt of the cascade; `tried` are the channels it is done with. `entry`, `caught` and `event` are JSON documents
     of events, `event` is the one that led to the step at hand, b"" if none did. `acted` is the last event that acted on
-    the instance, which can't act on it again.
+    the instance, which can't act on it again. `entrance` is the way by which it came in, by its place.
     """
 
     id: str
@@ -49,6 +49,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     caught: dict[str, bytes] = {}
     goal_at: int | None = None
     event: bytes = b""
+    entrance: int = 0
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,7 +87,7 @@ def _end_duplicates(person: Working, walk: Walk) -> None:
     parallel."""
     oldest: dict[tuple[str, str], Instance] = {}
     for instance in sorted(person.instances(), key=lambda i: (i.entered_at, i.id)):
-        if person.journey(instance).enter.on_repeat == "parallel":
+        if person.entry(instance).on_repeat == "parallel":
             continue
         first = oldest.setdefault((instance.journey, instance.key), instance)
         if first is not instance:

@@ -7,19 +7,33 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from processors.runtime.definitions import DefinitionsSource
-from schemas.definitions.model import Branch, Journey, Project, Split, Step, Trigger, Wait, WaitFor
+from schemas.definitions.model import Branch, Entry, Journey, Project, Requested, Split, Step, Trigger, Wait, WaitFor
 
 _PLANS_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Entrance:
+    """One of the ways into a journey, by its place among them."""
+
+    journey: Journey
+    number: int
+
+    @property
+    def entry(self) -> Entry:
+        return self.journey.entries[self.number]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """`by_event` and `by_segment` (name, change) are the journeys they may start, the highest priority first; `awaited`
-    are the events that can act on a running instance, `highest` the highest priority of a marketing journey."""
+    """`by_event`, `by_segment` (name, change) and `by_request` (journey) are the ways in that these may open, by
+    priority; `awaited` are the events that can act on a running instance, `highest` the highest priority of a marketing
+    journey."""
 
     project: Project
-    by_event: dict[str, tuple[Journey, ...]]
-    by_segment: dict[tuple[str, str], tuple[Journey, ...]]
+    by_event: dict[str, tuple[Entrance, ...]]
+    by_segment: dict[tuple[str, str], tuple[Entrance, ...]]
+    by_request: dict[str, tuple[Entrance, ...]]
     awaited: frozenset[str]
     highest: int = 0
 
@@ -51,18 +65,25 @@ class Plans:
 
 
 def _plan(project: Project) -> Plan:
-    by_event: dict[str, list[Journey]] = defaultdict(list)
-    by_segment: dict[tuple[str, str], list[Journey]] = defaultdict(list)
+    by_event: dict[str, list[Entrance]] = defaultdict(list)
+    by_segment: dict[tuple[str, str], list[Entrance]] = defaultdict(list)
+    by_request: dict[str, list[Entrance]] = defaultdict(list)
     for journey in sorted(project.journeys.values(), key=lambda j: (-j.priority, j.name)):
-        trigger = journey.enter.trigger
-        for name in trigger.events:
-            by_event[name].append(journey)
-        if trigger.segment is not None:
-            by_segment[trigger.segment, trigger.change].append(journey)
+        for number, entry in enumerate(journey.entries):
+            entrance = Entrance(journey, number)
+            match entry.trigger:
+                case Requested():
+                    by_request[journey.name].append(entrance)
+                case Trigger(events=names, segment=None):
+                    for name in names:
+                        by_event[name].append(entrance)
+                case Trigger(segment=str(segment), change=change):
+                    by_segment[segment, change].append(entrance)
     return Plan(
         project,
-        {name: tuple(journeys) for name, journeys in by_event.items()},
-        {change: tuple(journeys) for change, journeys in by_segment.items()},
+        {name: tuple(entrances) for name, entrances in by_event.items()},
+        {change: tuple(entrances) for change, entrances in by_segment.items()},
+        {name: tuple(entrances) for name, entrances in by_request.items()},
         frozenset(name for journey in project.journeys.values() for name in _awaited(journey)),
         max((journey.priority for journey in project.journeys.values() if journey.category == "marketing"), default=0),
     )

@@ -17,7 +17,7 @@ from processors.journeys.snapshot import Snapshot
 from processors.runtime.slots import Slots, with_state
 from schemas import topics
 from schemas.definitions.hoisting import EXCLUDED
-from schemas.definitions.model import Journey, Project
+from schemas.definitions.model import Entry, Journey, Project
 from schemas.identifiers import identifier_of, person_id
 from schemas.localtime import zone_of
 from schemas.records import Decision, Wire
@@ -218,6 +218,10 @@ class Working:
     def journey(self, instance: Instance) -> Journey:
         """The journey of an instance, as it was when it entered."""
         return self.project(instance).journeys[instance.journey]
+
+    def entry(self, instance: Instance) -> Entry:
+        """The way by which an instance came in."""
+        return self.journey(instance).entries[instance.entrance]
 
     def zone(self, project: Project) -> ZoneInfo:
         """The person's time zone."""

@@ -41,7 +41,7 @@ from schemas.definitions.model import (
     Window,
     root,
 )
-from schemas.definitions.steps import sends
+from schemas.definitions.steps import sends, starting
 from schemas.traits import DATED
 
 #: Where the amount of an order or refund stands when `revenue` does not say otherwise.
@@ -196,7 +196,7 @@ def prepare(project: Project) -> Plan:
     if project.exclude is not None:
         readers[f"in:{EXCLUDED}"] = list(range(len(project.traits) + 1, len(order)))
     for journey in project.journeys.values():
-        for name in journey.enter.trigger.events:
+        for name in starting(journey):
             horizons.setdefault(name, 0)  # a repeated report starts nothing, however late: names are kept, no more
     sames = {name: rule for name, rule in project.events.items() if rule.same is not None}
     rules = {name: rule for name, rule in sames.items() if name in horizons}

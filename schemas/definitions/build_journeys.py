@@ -8,29 +8,27 @@ from dataclasses import dataclass, field
 
 from schemas.definitions import durations
 from schemas.definitions.build_conditions import ConditionBuilder
-from schemas.definitions.expressions import Expression
+from schemas.definitions.build_entries import TriggerBuilder
 from schemas.definitions.grammar import journeys as written
 from schemas.definitions.grammar.base import DAYS, Findings, Part
+from schemas.definitions.grammar.entries import EventTrigger
 from schemas.definitions.hoisting import Hoist
 from schemas.definitions.liquid_check import check_liquid
 from schemas.definitions.model import (
     Arm,
     Branch,
-    Entry,
     Exit,
-    Goal,
     Journey,
     Segment,
     Send,
     Split,
     Step,
-    Trigger,
     UpdateTraits,
     Wait,
     WaitFor,
     root,
 )
-from schemas.definitions.names import JOURNEY_NAMES, Names, bindable, event_path, expression, refer
+from schemas.definitions.names import JOURNEY_NAMES, Names, bindable, refer
 from schemas.definitions.problems import nearest
 from schemas.definitions.yaml12 import Mark
 
@@ -74,14 +72,15 @@ class JourneyBuilder:
         self._caught = frozenset(self._catches(part))
         self._conditions = ConditionBuilder(name, self._names, self._findings, self._names_at_run)
         self._hoist = Hoist(name, self._file)
+        self._triggers = TriggerBuilder(self._names, self._findings, self._names_at_run)
         if part.intent:
             check_liquid(part.intent, self._names_at_run | {"item"}, self._findings, part.at("intent"))
         journey = Journey(
             name=name,
-            enter=self._enter(part.enter),
+            entries=self._triggers.entries(part.enter),
             steps=self._steps(part.steps, ""),
-            exit=self._triggers(part.exit) if part.exit is not None else (),
-            goal=self._goal(part.goal) if part.goal is not None else None,
+            exit=self._triggers.triggers(part.exit) if part.exit is not None else (),
+            goal=self._triggers.goal(part.goal) if part.goal is not None else None,
             priority=part.priority,
             category=part.category,
             purpose=part.purpose,
@@ -97,7 +96,7 @@ class JourneyBuilder:
     def _catches(self, part: Part) -> list[str]:
         """Names given by `as:` anywhere in the journey."""
         found: list[str] = []
-        caught = part.as_ if isinstance(part, written.EventTrigger) else None
+        caught = part.as_ if isinstance(part, EventTrigger) else None
         if caught is not None and bindable(caught, self._findings, part.at("as")):
             found.append(caught)
         for field_name in type(part).model_fields:
@@ -108,46 +107,6 @@ class JourneyBuilder:
                     if isinstance(one, Part):
                         found += self._catches(one)
         return found
-
-    # --- what starts, ends and satisfies -------------------------------------------------------------------------
-
-    def _enter(self, part: written.EventEntry | written.SegmentEntry | written.LeftEntry) -> Entry:
-        key = max_age = None
-        existing = False
-        if isinstance(part, written.EventEntry):
-            trigger = Trigger(tuple(part.event), self._where(part, part.where))
-            key, max_age = part.key, part.max_age
-            if key is not None:
-                event_path(key, self._findings, part.at("key"))
-        else:
-            existing = part.existing
-            trigger = self._segment_trigger(part)
-        return Entry(trigger, existing, key, part.at_most_every, part.once, part.on_repeat, max_age)
-
-    def _triggers(self, part: Part | Sequence[Part]) -> tuple[Trigger, ...]:
-        return tuple(self._trigger(one) for one in ([part] if isinstance(part, Part) else part))
-
-    def _trigger(self, part: Part) -> Trigger:
-        if isinstance(part, written.EventTrigger):
-            return Trigger(tuple(part.event), self._where(part, part.where), name=part.as_ or "")
-        return self._segment_trigger(part)
-
-    def _segment_trigger(self, part: Part) -> Trigger:
-        left = isinstance(part, written.LeftTrigger | written.LeftEntry)
-        name: str = getattr(part, "left" if left else "segment")
-        refer("segment", name, self._names.segments, self._findings, part.at("left" if left else "segment"))
-        return Trigger(segment=name, change="left" if left else "entered")
-
-    def _where(self, part: Part, source: str | None) -> Expression | None:
-        if source is None:
-            return None
-        return expression(source, self._names_at_run, self._findings, part.at("where"))
-
-    def _goal(self, part: written.Goal) -> Goal:
-        if part.segment is not None:
-            refer("segment", part.segment, self._names.segments, self._findings, part.at("segment"))
-            return Goal(Trigger(segment=part.segment), part.within)
-        return Goal(Trigger(tuple(part.event or ()), self._where(part, part.where)), part.within)
 
     # --- steps ---------------------------------------------------------------------------------------------------
 
@@ -166,7 +125,7 @@ class JourneyBuilder:
             case written.WaitForStep():
                 return WaitFor(
                     step_id,
-                    self._triggers(part.wait_for),
+                    self._triggers.triggers(part.wait_for),
                     part.timeout,
                     self._steps(part.then, f"{path}.then."),
                     self._steps(part.on_timeout, f"{path}.on_timeout."),

@@ -260,8 +260,17 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
+class Requested:
+    """A program asks for it: an event `schemas.requests.ENTRY_REQUESTED` that names the journey and matches where."""
+
+    where: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    trigger: Trigger
+    """One thing that starts a journey, and what limits it; `key` is a path into its event."""
+
+    trigger: Trigger | Requested
     existing: bool = False
     key: str | None = None  # path into the event, for example properties.cart_id
     at_most_every: int | None = None
@@ -348,7 +357,7 @@ class Goal:
 @dataclass(frozen=True, slots=True)
 class Journey:
     name: str
-    enter: Entry
+    entries: tuple[Entry, ...]
     steps: tuple[Step, ...]
     exit: tuple[Trigger, ...] = ()
     goal: Goal | None = None

@@ -1,10 +1,17 @@
-"""Steps of a project's journeys, wherever they stand."""
+"""What stands in a project's journeys, wherever it stands."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from schemas.definitions.model import Branch, Project, Send, Split, Step, WaitFor
+from schemas.definitions.model import Branch, Journey, Project, Send, Split, Step, Trigger, WaitFor
+
+
+def starting(journey: Journey) -> Iterator[str]:
+    """Events that start a journey."""
+    for entry in journey.entries:
+        if isinstance(entry.trigger, Trigger):
+            yield from entry.trigger.events
 
 
 def sends(project: Project) -> Iterator[Send]:

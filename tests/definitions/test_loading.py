@@ -156,9 +156,13 @@ def test_a_journey_whole() -> None:
             "category: transactional\npurpose: orders\nintent: 'cart:{{ entry.properties.cart_id }}'\n",
         ).replace("name: j\n", "")
     ).journeys["cart"]
-    assert made.enter.trigger == Trigger(("Product Added",), compile("event.properties.price > 10"))
-    assert (made.enter.key, made.enter.at_most_every, made.enter.max_age) == ("properties.cart_id", DAY, DAY)
-    assert (made.enter.once, made.enter.on_repeat, made.enter.existing) == (True, "restart", False)
+    assert made.entries[0].trigger == Trigger(("Product Added",), compile("event.properties.price > 10"))
+    assert (made.entries[0].key, made.entries[0].at_most_every, made.entries[0].max_age) == (
+        "properties.cart_id",
+        DAY,
+        DAY,
+    )
+    assert (made.entries[0].once, made.entries[0].on_repeat, made.entries[0].existing) == (True, "restart", False)
     assert made.exit == (Trigger(("Order Completed",)), Trigger(segment="vip", change="left"))
     assert made.goal == Goal(Trigger(("Order Completed",)), 7 * DAY)
     assert (made.priority, made.category, made.purpose) == (70, "transactional", "orders")
@@ -167,9 +171,9 @@ def test_a_journey_whole() -> None:
 
 def test_entering_by_segment() -> None:
     made = project(journeys__j=journey("- wait: 1h", "{segment: vip, existing: true}")).journeys["j"]
-    assert (made.enter.trigger, made.enter.existing) == (Trigger(segment="vip"), True)
+    assert (made.entries[0].trigger, made.entries[0].existing) == (Trigger(segment="vip"), True)
     made = project(journeys__j=journey("- wait: 1h", "{left: vip}")).journeys["j"]
-    assert made.enter.trigger == Trigger(segment="vip", change="left")
+    assert made.entries[0].trigger == Trigger(segment="vip", change="left")
 
 
 # --- questions about history in journeys ---------------------------------------------------------------------------

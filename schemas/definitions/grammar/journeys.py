@@ -12,7 +12,6 @@ from schemas.definitions.grammar.base import (
     Duration,
     EventName,
     EventNames,
-    EventPath,
     Findings,
     Name,
     Part,
@@ -22,6 +21,7 @@ from schemas.definitions.grammar.base import (
     by_shape,
 )
 from schemas.definitions.grammar.conditions import Condition
+from schemas.definitions.grammar.entries import Enter, Triggers
 from schemas.definitions.problems import nearest
 from schemas.definitions.yaml12 import Mapping
 
@@ -30,75 +30,6 @@ LATER_STEPS = ("emit", "call", "task", "start", "repeat", "add_to", "remove_from
 CHOICES = ("cheapest", "preferred", "all")
 LATER_CHOICES = ("best",)
 RECEIPTS = ("delivered", "opened", "clicked")
-
-
-class EventTrigger(Part):
-    """An event happens."""
-
-    event: EventNames
-    where: Cel | None = None
-    as_: Name | None = Field(None, alias="as", description="The name under which CEL and Liquid see the event.")
-
-
-class SegmentTrigger(Part):
-    """The person enters a segment."""
-
-    segment: Name
-
-
-class LeftTrigger(Part):
-    """The person leaves a segment."""
-
-    left: Name
-
-
-Trigger = Annotated[
-    Annotated[EventTrigger, Tag("<event>")]
-    | Annotated[SegmentTrigger, Tag("<segment>")]
-    | Annotated[LeftTrigger, Tag("<left>")],
-    by_key("what happens is expected", ("event", "segment", "left")),
-]
-Triggers = Annotated[
-    Annotated[list[Trigger], Tag("<list>")] | Annotated[Trigger, Tag("<mapping>")],
-    by_shape("an event or a segment, or a list of them, is expected", "list", "mapping"),
-]
-
-
-class Limits(Part):
-    at_most_every: Span | None = Field(None, description="Counted per person.")
-    once: bool = Field(False, description="A person enters once in all time.")
-    on_repeat: Literal["ignore", "restart", "parallel"] = Field("ignore", description="A further entry while inside.")
-
-
-class EventEntry(Limits):
-    """The journey starts with an event."""
-
-    event: EventNames
-    where: Cel | None = None
-    key: EventPath | None = Field(None, description="One instance for each value of this property.")
-    max_age: Span | None = Field(None, description="An event older than this starts nothing.")
-
-
-class SegmentEntry(Limits):
-    """The journey starts when the person enters a segment."""
-
-    segment: Name
-    existing: bool = Field(False, description="Also when a merge, a split or a new definition causes it.")
-
-
-class LeftEntry(Limits):
-    """The journey starts when the person leaves a segment."""
-
-    left: Name
-    existing: bool = False
-
-
-Enter = Annotated[
-    Annotated[EventEntry, Tag("<event>")]
-    | Annotated[SegmentEntry, Tag("<segment>")]
-    | Annotated[LeftEntry, Tag("<left>")],
-    by_key("what starts the journey is expected", ("event", "segment", "left"), ("schedule", "date", "api")),
-]
 
 
 class Goal(Part):

@@ -1,0 +1,70 @@
+"""What starts a journey, and what happens that it waits for or ends by, as written to as run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.definitions.expressions import Expression
+from schemas.definitions.grammar import entries as written
+from schemas.definitions.grammar.base import Findings, Part
+from schemas.definitions.grammar.journeys import Goal as WrittenGoal
+from schemas.definitions.model import Entry, Goal, Requested, Trigger
+from schemas.definitions.names import Names, event_path, expression, refer
+
+
+class TriggerBuilder:
+    """Builds what stands under `enter`, `exit`, `goal` and `wait_for` in one file; `roots` are the names in CEL."""
+
+    def __init__(self, names: Names, findings: Findings, roots: frozenset[str]) -> None:
+        self._names = names
+        self._findings = findings
+        self._roots = roots
+
+    def entries(self, written_as: Part | Sequence[Part]) -> tuple[Entry, ...]:
+        """All that starts the journey."""
+        return tuple(self._entry(one) for one in ([written_as] if isinstance(written_as, Part) else written_as))
+
+    def triggers(self, written_as: Part | Sequence[Part]) -> tuple[Trigger, ...]:
+        """All of what is one or a list."""
+        return tuple(self.trigger(one) for one in ([written_as] if isinstance(written_as, Part) else written_as))
+
+    def trigger(self, part: Part) -> Trigger:
+        """One thing that happens."""
+        if isinstance(part, written.EventTrigger):
+            return Trigger(tuple(part.event), self._where(part, part.where), name=part.as_ or "")
+        return self._segment(part)
+
+    def goal(self, part: WrittenGoal) -> Goal:
+        """What the journey wants."""
+        if part.segment is not None:
+            refer("segment", part.segment, self._names.segments, self._findings, part.at("segment"))
+            return Goal(Trigger(segment=part.segment), part.within)
+        return Goal(Trigger(tuple(part.event or ()), self._where(part, part.where)), part.within)
+
+    def _entry(self, part: Part) -> Entry:
+        assert isinstance(part, written.Limits)
+        key = max_age = None
+        existing = False
+        trigger: Trigger | Requested
+        if isinstance(part, written.Keyed):
+            where = self._where(part, part.where)
+            trigger = Trigger(tuple(part.event), where) if isinstance(part, written.EventEntry) else Requested(where)
+            key, max_age = part.key, part.max_age
+            if key is not None:
+                event_path(key, self._findings, part.at("key"))
+        else:
+            assert isinstance(part, written.SegmentEntry | written.LeftEntry)
+            existing = part.existing
+            trigger = self._segment(part)
+        return Entry(trigger, existing, key, part.at_most_every, part.once, part.on_repeat, max_age)
+
+    def _segment(self, part: Part) -> Trigger:
+        left = isinstance(part, written.LeftTrigger | written.LeftEntry)
+        name: str = getattr(part, "left" if left else "segment")
+        refer("segment", name, self._names.segments, self._findings, part.at("left" if left else "segment"))
+        return Trigger(segment=name, change="left" if left else "entered")
+
+    def _where(self, part: Part, source: str | None) -> Expression | None:
+        if source is None:
+            return None
+        return expression(source, self._roots, self._findings, part.at("where"))
