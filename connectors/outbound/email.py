@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from email import policy
+from functools import cache
 
 import aiosmtplib
 import structlog
@@ -18,8 +19,10 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
 from connectors.outbound.channel import Bounce, Outcome
 from connectors.outbound.email_message import email_message
-from connectors.outbound.settings import Server, SmtpSettings
+from connectors.outbound.settings import Server, SmtpSettings, server_of
+from connectors.unsubscribe import secret_of
 from schemas.records import SendCommand
+from schemas.settings import Settings
 
 log = structlog.get_logger()
 
@@ -28,15 +31,31 @@ RECONNECT = (0.1, 0.3, 0.6, 1.0, 2.0)
 _ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 
 
-class Email:
-    """The channel `email`; connections are kept and shared between messages."""
+#: where `pathline mailbox` listens when nothing else is said
+MAIL_CATCHER = "smtp://127.0.0.1:2525"
 
-    name = "email"
+
+def connect(settings: Settings, channel: str) -> Email:
+    """E-mail by the SMTP server of the settings, by default the mail catcher. Raises ValueError for a wrong URL."""
+    # the secret may be a file, which is made when it is needed
+    secret = cache(lambda: secret_of(settings))
+    return Email(server_of(settings.smtp or MAIL_CATCHER), SmtpSettings(), secret, settings.public_url, channel)
+
+
+class Email:
+    """A channel of e-mail; connections are kept and shared between messages."""
+
     noun = "Email"
 
     def __init__(
-        self, server: Server, settings: SmtpSettings, secret: Callable[[], bytes], public_url: str = ""
+        self,
+        server: Server,
+        settings: SmtpSettings,
+        secret: Callable[[], bytes],
+        public_url: str = "",
+        name: str = "email",
     ) -> None:
+        self.name = name
         self._server = server
         self._settings = settings
         self._secret = secret

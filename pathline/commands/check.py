@@ -19,6 +19,7 @@ def check(
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
     """Check a project: every mistake with file, line, column and what would be valid. Exit code 1 if there is one."""
+    from connectors.outbound.registry import unserved
     from schemas.definitions import Invalid, find_project, load
     from schemas.definitions.advice import advice
 
@@ -41,7 +42,7 @@ def check(
         typer.echo("[]")
         return
     segments = sum(1 for name in checked.segments if not name.startswith("~"))
-    for line in advice(checked):
+    for line in (*unserved(checked), *advice(checked)):
         typer.echo(f"note: {line}", err=True)
     parts = (
         f"{segments} segments",

@@ -20,11 +20,13 @@ class Lane(StrEnum):
 
 def dispatch(
     channel: Annotated[str, typer.Argument(help="Channel, for example email.")],
+    connector: Annotated[str, typer.Option(help="Who delivers, as in channels.yaml; default: as usual by name.")] = "",
     lane: Annotated[Lane, typer.Option(help="Which messages of the channel.")] = Lane.MARKETING,
 ) -> None:
     """Run one worker that hands a channel's messages to its provider and reports what became of them."""
     # the app is made when its module is imported, as Faust wants it
     os.environ["PATHLINE_CHANNEL"] = channel
+    os.environ["PATHLINE_CONNECTOR"] = connector
     os.environ["PATHLINE_LANE"] = lane
     from pydantic import ValidationError
 

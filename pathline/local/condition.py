@@ -21,7 +21,7 @@ from prometheus_client.samples import Sample
 
 from pathline.local import quiet
 from pathline.local.home import Line, ProcessState
-from pathline.local.plan import PROCESSORS, SENDING_CHANNELS
+from pathline.local.plan import PROCESSORS
 from schemas.condition import About
 from schemas.kafka import cause_of, client_config
 from schemas.topics import dispatch_apps
@@ -177,7 +177,7 @@ def _without_owner(line: Line, processes: Sequence[Process]) -> list[str]:
     """Partitions that no worker of a processor has: their records wait."""
     count = int(line.settings.get("partitions", 0))
     found = []
-    for app in (*PROCESSORS, *(app for channel in SENDING_CHANNELS for app in dispatch_apps(channel))):
+    for app in (*PROCESSORS, *(app for channel in line.channels for app in dispatch_apps(channel))):
         workers = [process for process in processes if _runs(process.known.name, app)]
         owned = frozenset[int]().union(*(worker.figures.partitions for worker in workers))
         missing = sorted(set(range(1 if app == "graph" else count)) - owned)

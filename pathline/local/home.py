@@ -50,7 +50,8 @@ class Restart:
 class Line:
     """How a running line can be reached. The URLs work as they are, with their credentials.
 
-    `settings` are those of its processes, `ports` the ones it listens on by name.
+    `settings` are those of its processes, `ports` the ones it listens on by name, `channels` those it sends over with
+    their connectors.
     """
 
     home: str
@@ -66,6 +67,7 @@ class Line:
     restart: Restart | None = None
     ports: dict[str, int] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    channels: dict[str, str] = field(default_factory=dict)
 
 
 class Home:

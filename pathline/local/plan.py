@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from connectors.outbound.registry import Connector, connectors, served
 from pathline.local import ports
 from pathline.local.home import Home, Line
 from pathline.local.kafka import KafkaBroker
 from pathline.local.services import PythonService
 from schemas.clock import ScaledClock
-from schemas.definitions.model import Project
+from schemas.definitions import Project, load
 from schemas.settings import Settings
 from schemas.topics import dispatch_apps
 
 PROCESSORS = ("identity", "graph", "segments", "journeys")
-#: each has a dispatch process a lane
-SENDING_CHANNELS = ("email",)
 LANES = ("marketing", "transactional")
 HOST = "127.0.0.1"
 
@@ -54,6 +53,7 @@ class Plan:
 
 def prepare(plan: Plan, home: Home) -> Line:
     """Choose ports and keys. Raises ValueError when a port asked for is taken or the settings don't go together."""
+    channels = served(load(plan.project))
     chosen = home.ports({name: getattr(plan.ports, name) for name in Ports.__slots__})
     keys = home.keys()
     base = Settings()
@@ -77,17 +77,23 @@ def prepare(plan: Plan, home: Home) -> Line:
         write_key=keys["write_keys"],
         warehouse=settings.warehouse
         or f"http://{HOST}:{chosen['warehouse']}/?user=pathline&password={keys['warehouse_password']}",
-        mailbox="" if base.smtp else f"http://{HOST}:{chosen['mailbox']}",
+        mailbox=f"http://{HOST}:{chosen['mailbox']}" if _played(channels.values()) else "",
         project=str(plan.project.absolute()),
         supervisor=os.getpid(),
         ports=chosen,
         settings=settings.model_dump(mode="json"),
+        channels={name: connector.name for name, connector in channels.items()},
     )
 
 
+def _played(connectors: Iterable[Connector]) -> bool:
+    """Whether a provider has to be played by the development mailbox."""
+    return any(connector.played for connector in connectors)
+
+
 def topic_channels(project: Project) -> list[str]:
-    """Channels that have topics: those that the line sends over, and those that have a connector in the project."""
-    return sorted({*SENDING_CHANNELS, *(channel.name for channel in project.channels.values() if channel.connector)})
+    """Channels that have topics: all that a journey may send over, whoever takes the messages from there."""
+    return sorted(name for name, channel in project.channels.items() if channel.kind == "send")
 
 
 def broker(plan: Plan, line: Line, home: Home) -> KafkaBroker:
@@ -122,9 +128,10 @@ def services(plan: Plan, line: Line, home: Home) -> list[PythonService]:
     for processor in PROCESSORS:
         for worker in range(1 if processor == "graph" else plan.workers.get(processor, 1)):
             add(processor if worker == 0 else f"{processor}-{worker}", "process", processor, worker=worker)
-    for channel in SENDING_CHANNELS:
+    for channel, connector in line.channels.items():
+        command = connectors()[connector].command
         for name, lane in zip(dispatch_apps(channel), LANES, strict=True):
-            add(name, "dispatch", channel, "--lane", lane)
+            add(name, command, channel, "--connector", connector, "--lane", lane)
     add("sink", "sink", "--port", str(warehouse))
     return found
 

@@ -13,11 +13,7 @@ def advice(project: Project) -> list[str]:
     sent = list(sends(project))
     sending = {name for name, channel in project.channels.items() if channel.kind == "send"}
     used = {channel for send in sent for channel in send.channels or sending}
-    notes = [
-        f"channel {name} has no connector: in a running line its messages wait in outbound.{name}"
-        for name in sorted(used)
-        if name in project.channels and not project.channels[name].connector
-    ]
+    notes = []
     for name, channel in project.channels.items():
         missing = [identifier for identifier in channel.identifiers if identifier not in project.identity.types]
         if name in used and missing and len(missing) == len(channel.identifiers):
