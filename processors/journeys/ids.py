@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from uuid import UUID, uuid5
 
 _SPACE = UUID("7d0c5c0e-6c1c-5a55-9d0b-7a3f0a8e2f41")
@@ -25,6 +26,11 @@ def decision_id(subject: str, step: str, visit: int, channel: str, reason: str, 
 def event_id(instance: str, step: str, visit: int) -> str:
     """Of an event that a step produces."""
     return _id("event", instance, step, str(visit))
+
+
+def share(*parts: str) -> float:
+    """A number from 0 up to 1 that hangs on these parts alone, spread evenly."""
+    return int.from_bytes(sha256("\0".join(parts).encode()).digest()[:8], "big") / 2**64
 
 
 def _id(*parts: str) -> str:

@@ -53,7 +53,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """A send, for caps, intents and receipts. `counts`: it takes a place under the caps of its channel."""
+    """A send, for caps, intents and receipts. `counts`: it takes a place under caps."""
 
     send_id: str
     instance_id: str
@@ -65,6 +65,8 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     counts: bool
     intent: str = ""
     visit: int = 1
+    journey: str = ""
+    purpose: str = ""
 
 
 class Draw(msgspec.Struct, frozen=True):

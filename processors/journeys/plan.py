@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from processors.journeys.allowance import contended, horizon, said_for
 from processors.runtime.definitions import DefinitionsSource
 from schemas.definitions.model import Branch, Entry, Journey, Project, Requested, Split, Step, Trigger, Wait, WaitFor
 
@@ -27,15 +28,22 @@ class Entrance:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`by_event`, `by_segment` (name, change) and `by_request` (journey) are the ways in that these may open, by
-    priority; `awaited` are the events that can act on a running instance, `highest` the highest priority of a marketing
-    journey."""
+    priority; `awaited` are the events that can act on a running instance, `highest` is the highest priority of a
+    marketing journey.
+
+    A send matters for caps and receipts for `keeps` milliseconds, for intents for `says` (None: for ever); `contended`
+    is whether one can take the place of another.
+    """
 
     project: Project
     by_event: dict[str, tuple[Entrance, ...]]
     by_segment: dict[tuple[str, str], tuple[Entrance, ...]]
     by_request: dict[str, tuple[Entrance, ...]]
     awaited: frozenset[str]
-    highest: int = 0
+    highest: int
+    keeps: int
+    says: int | None
+    contended: bool
 
 
 class Plans:
@@ -86,6 +94,9 @@ def _plan(project: Project) -> Plan:
         {name: tuple(entrances) for name, entrances in by_request.items()},
         frozenset(name for journey in project.journeys.values() for name in _awaited(journey)),
         max((journey.priority for journey in project.journeys.values() if journey.category == "marketing"), default=0),
+        horizon(project),
+        said_for(project),
+        contended(project),
     )
 
 

@@ -14,12 +14,12 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from processors.journeys import ids
-from processors.journeys.allowance import address_for, capped, horizon
+from processors.journeys.allowance import address_for, capped
 from processors.journeys.model import JOINING_MS, Instance, Sent
 from processors.journeys.working import Working
 from schemas import reasons, topics
-from schemas.definitions.durations import spoken
-from schemas.definitions.model import Channel, Journey, Project, Send
+from schemas.definitions.durations import SECOND_MS, spoken
+from schemas.definitions.model import Channel, Journey, Project, Quiet, Send
 from schemas.definitions.templates import TemplateError, render, render_text
 from schemas.localtime import inside, next_time_of_day
 from schemas.records import SendCommand
@@ -57,6 +57,14 @@ class _Note(NamedTuple):
     send_id: str | None
 
 
+class _QuietUntil(NamedTuple):
+    """A channel that is quiet, when the person's turn after it is, and what becomes of the message."""
+
+    due: int
+    channel: Channel
+    then: str
+
+
 class _Decision:
     """One send step of one instance at one instant."""
 
@@ -71,7 +79,7 @@ class _Decision:
         self.zone = person.zone(self.project)
         self.marketing = self.journey.category == "marketing"
         self.tried = instance.tried
-        self.quiet: list[tuple[int, str]] = []
+        self.quiet: list[_QuietUntil] = []
         self.intent = ""
         self.notes: list[_Note] = []
 
@@ -147,8 +155,11 @@ class _Decision:
             return None
         own = (self.instance.id, self.step.id, self.instance.visit)
         same = [s for s in self.person.sends() if s.intent == self.intent and (s.instance_id, s.step, s.visit) != own]
-        first = min(same, key=lambda s: (s.at, s.send_id), default=None)
-        return f"another journey or step over {first.channel}" if first is not None else None
+        limit = self.journey.intent_for
+        newest = max(same, key=lambda s: (s.at, s.send_id), default=None)
+        if newest is None or (limit is not None and self.at - newest.at >= limit):
+            return None
+        return f"{newest.journey or 'another journey or step'} over {newest.channel}"
 
     def _send_by(self, channel: Channel) -> Outcome:
         """Send through a channel if that may be. What stands in the way is recorded."""
@@ -156,13 +167,20 @@ class _Decision:
         if found.address is None:
             return self._skip(channel, found.reason, found.detail)
         if self.marketing:
-            cap = capped(self.person.sends(), channel, self.at, self.zone)
+            cap = capped(self.person.sends(), channel, self.journey, self.project, self.at, self.zone)
             if cap is not None:
                 return self._skip(channel, self._capped_reason(cap.counted), cap.detail)
-            if channel.quiet is not None and inside(self.at, channel.quiet, self.zone):
-                self.quiet.append((next_time_of_day(self.at, channel.quiet[1], self.zone), channel.name))
+            quiet = channel.quiet
+            if quiet is not None and inside(self.at, (quiet.first, quiet.end), self.zone):
+                end = next_time_of_day(self.at, quiet.end, self.zone)
+                self.quiet.append(_QuietUntil(end + self._spread(quiet), channel, self.step.quiet or quiet.then))
                 return Outcome.SKIPPED
         return self._send(channel, found.type, found.address)
+
+    def _spread(self, quiet: Quiet) -> int:
+        """How long after the end of quiet hours the person's turn is, in milliseconds of whole seconds. All that waits
+        for a person goes at one instant, so that priorities count."""
+        return int(ids.share("quiet", self.person.id) * quiet.spread) // SECOND_MS * SECOND_MS
 
     def _capped_reason(self, counted: list[Sent]) -> str:
         """A send that waited through quiet hours lost its place if a higher priority took it meanwhile."""
@@ -211,8 +229,9 @@ class _Decision:
                 counts=self.marketing,
                 intent=self.intent,
                 visit=self.instance.visit,
+                journey=self.journey.name,
+                purpose=self.journey.purpose,
             ),
-            keep_from=self.at - horizon(self.project),
         )
         self.tried = (*self.tried, channel.name)
         self._decide(reasons.SENT, f"{template.name} to {address}", channel, id_)
@@ -222,8 +241,12 @@ class _Decision:
         """What is left when no channel was left to use: wait for the first quiet hours to end, or go on."""
         if not self.quiet:
             return Done()
-        due, name = min(self.quiet)
-        self._decide(reasons.QUIET_HOURS, f"waits {spoken(due - self.at)} for their end", self.project.channels[name])
+        waiting = [quiet for quiet in self.quiet if quiet.then == "wait"]
+        due, channel, _ = min(waiting or self.quiet, key=lambda quiet: (quiet.due, quiet.channel.name))
+        if not waiting:
+            self._decide(reasons.QUIET_HOURS, "is not sent", channel)
+            return Done()
+        self._decide(reasons.QUIET_HOURS, f"waits {spoken(due - self.at)} for their end", channel)
         return Later(due, "quiet", self.tried)
 
     def _skip(self, channel: Channel, reason: str, detail: str) -> Outcome:

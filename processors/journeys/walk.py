@@ -15,7 +15,6 @@ import msgspec
 import orjson
 
 from processors.journeys import positions, updating, waits
-from processors.journeys.allowance import contended
 from processors.journeys.conditions import holds
 from processors.journeys.happening import Happening
 from processors.journeys.model import Instance
@@ -205,7 +204,7 @@ class Walk:
         plan, journey = self.person.plan, self.person.journey(instance)
         if self._of_timers or self.person.joining or plan is None or journey.category != "marketing":
             return False
-        return journey.priority < plan.highest and (bool(journey.intent) or contended(self.person.project(instance)))
+        return journey.priority < plan.highest and (bool(journey.intent) or plan.contended)
 
     def _send(self, instance: Instance) -> None:
         step = self.step(instance)

@@ -165,15 +165,22 @@ class Working:
         """What was sent and still matters."""
         return [sent for _, own in self.belongings() for sent in own.sent.values()]
 
-    def add_send(self, instance: Instance, sent: Sent, keep_from: int) -> None:
-        """Remember a send. Earlier ones that are older than `keep_from`, say no intent and were made for no instance
-        that receipts or its goal can still concern are forgotten."""
+    def add_send(self, instance: Instance, sent: Sent) -> None:
+        """Remember a send. Earlier ones that can't matter any more for caps, intents, receipts and goals are
+        forgotten."""
         slot = self._slot_of(instance)
         own = self._own(slot)
+        plans = [self._plans.of(instance.version), *([self.plan] if self.plan is not None else [])]
+        counts_from = sent.at - max(plan.keeps for plan in plans)
+        said = [plan.says for plan in plans]
+        says_from = None if None in said else sent.at - max(limit for limit in said if limit is not None)
         kept = {
             id_: s
             for id_, s in own.sent.items()
-            if s.at >= keep_from or s.intent or s.instance_id in own.instances or s.instance_id in own.ended
+            if s.at > counts_from
+            or (s.intent and (says_from is None or s.at > says_from))
+            or s.instance_id in own.instances
+            or s.instance_id in own.ended
         }
         self._keep(slot, sent={**kept, sent.send_id: sent})
 

@@ -75,6 +75,8 @@ class JourneyBuilder:
         self._triggers = TriggerBuilder(self._names, self._findings, self._names_at_run)
         if part.intent:
             check_liquid(part.intent, self._names_at_run | {"item"}, self._findings, part.at("intent"))
+        elif part.intent_for is not None:
+            self._findings.add(part.at("intent_for"), "intent_for belongs to an intent")
         journey = Journey(
             name=name,
             entries=self._triggers.entries(part.enter),
@@ -85,6 +87,7 @@ class JourneyBuilder:
             category=part.category,
             purpose=part.purpose,
             intent=part.intent,
+            intent_for=part.intent_for,
             path=self._file,
         )
         return Built(journey, self._hoist.segments, self._uses)
@@ -215,7 +218,7 @@ class JourneyBuilder:
         used = channels or tuple(sending)
         names = self._names_at_run | {"item"}
         self._uses.append(Use(part.template, used, names, self._file, part.at("template")))
-        return Send(step_id, part.template, channels, choice, part.until, part.within)  # type: ignore[arg-type]
+        return Send(step_id, part.template, channels, choice, part.until, part.within, part.quiet)  # type: ignore[arg-type]
 
     def _split(self, part: written.SplitStep, step_id: str, path: str) -> Split:
         total = sum(part.split.values())

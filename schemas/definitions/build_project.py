@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
@@ -12,8 +12,17 @@ from schemas.definitions import defaults, durations
 from schemas.definitions.grammar import project as written
 from schemas.definitions.grammar.base import Findings
 from schemas.definitions.grammar.sources import SourcesFile
-from schemas.definitions.model import Cap, Channel, EventRule, Holdout, IdentifierType, IdentityRules, SourceRule
-from schemas.definitions.names import event_path
+from schemas.definitions.model import (
+    Cap,
+    Channel,
+    EventRule,
+    Holdout,
+    IdentifierType,
+    IdentityRules,
+    Quiet,
+    SourceRule,
+)
+from schemas.definitions.names import event_path, refer
 from schemas.definitions.problems import nearest
 from schemas.definitions.yaml12 import Mapping as Located
 
@@ -86,12 +95,6 @@ def channels(part: written.ChannelsFile, types: Mapping[str, IdentifierType], fi
     """Channels by name; `types` are the identifier types of the project."""
     built = {}
     for name, rules in part.root.items():
-        quiet = None
-        if rules.quiet is not None:
-            try:
-                quiet = durations.day_span(rules.quiet)
-            except ValueError as error:
-                findings.add(rules.at("quiet"), str(error))
         for identifier in rules.identifiers or ():
             if identifier not in types:
                 hint = nearest(identifier, types)
@@ -104,12 +107,43 @@ def channels(part: written.ChannelsFile, types: Mapping[str, IdentifierType], fi
             rules.connector,
             rules.consent,
             caps,
-            quiet,
+            _quiet(rules, findings),
             rules.kind,
             () if rules.kind == "session" else addresses,
             rules.monthly_fee,
         )
     return built
+
+
+def _quiet(rules: written.ChannelRules, findings: Findings) -> Quiet | None:
+    if rules.quiet is None:
+        return None
+    short = isinstance(rules.quiet, str)
+    long = written.QuietRules(hours=rules.quiet) if isinstance(rules.quiet, str) else rules.quiet
+    try:
+        first, end = durations.day_span(long.hours)
+    except ValueError as error:
+        findings.add(rules.at("quiet") if short else long.at("hours"), str(error))
+        return None
+    if long.spread is not None and long.then == "skip":
+        findings.add(long.at("spread"), "spread is about what waits, so not with then: skip")
+    return Quiet(first, end, long.then, long.spread or 0)
+
+
+def caps(
+    part: written.ProjectFile, channels: Mapping[str, Channel], journeys: Collection[str], findings: Findings
+) -> tuple[Cap, ...]:
+    """Caps over channels and journeys."""
+    built = []
+    for cap in part.caps:
+        for channel in cap.channels or ():
+            if refer("channel", channel, channels, findings, cap.at("channels")) and channels[channel].kind != "send":
+                findings.add(cap.at("channels"), f"nothing is sent over {channel!r}, people visit it")
+        for journey in cap.journeys or ():
+            refer("journey", journey, journeys, findings, cap.at("journeys"))
+        of = frozenset(cap.channels or ()), frozenset(cap.purpose or ()), frozenset(cap.journeys or ())
+        built.append(Cap(cap.at_most, cap.per, *of))
+    return tuple(built)
 
 
 def sources(part: SourcesFile) -> tuple[SourceRule, ...]:

@@ -170,6 +170,7 @@ class _Loader:
             scoring=self._scoring(events),
         )
         exclude = self._exclude(settings, names)
+        caps = build_project.caps(settings, channels, names.journeys, self._of("project.yaml"))
         templates = self._templates(names)
         traits = self._traits(names)
         segments = self._segments(names)
@@ -200,6 +201,7 @@ class _Loader:
             files=dict(self._files),
             sources=sources,
             exclude=exclude,
+            caps=caps,
             traits=traits,
             scoring=names.scoring,
         )

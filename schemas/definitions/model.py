@@ -317,7 +317,8 @@ class Branch:
 @dataclass(frozen=True, slots=True)
 class Send:
     """`channels` in order, or one of cheapest, preferred, all as `choice`; with `until` (a receipt: opened, clicked,
-    delivered) and `within` the next channel is tried when it did not come."""
+    delivered) and `within` the next channel is tried when it did not come. `quiet` says what becomes of it in quiet
+    hours where the channel's own rule is not to count."""
 
     id: str
     template: str
@@ -325,6 +326,7 @@ class Send:
     choice: Literal["order", "cheapest", "preferred", "best", "all"] = "order"
     until: str | None = None
     within: int | None = None
+    quiet: Literal["wait", "skip"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +367,7 @@ class Journey:
     category: Literal["marketing", "transactional"] = "marketing"
     purpose: str = ""
     intent: str = ""
+    intent_for: int | None = None
     path: str = ""
 
 
@@ -410,25 +413,39 @@ class EventRule:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """At most this many sends in a rolling window of `per` milliseconds; None is the local calendar day."""
+    """At most this many marketing sends in a rolling window of `per` milliseconds; None is the local calendar day.
+
+    A project's cap counts those of some channels, purposes and journeys, all of them where none are named.
+    """
 
     at_most: int
     per: int | None
+    channels: frozenset[str] = frozenset()
+    purposes: frozenset[str] = frozenset()
+    journeys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """From `first` up to but without `end` (minutes of the local day; it may span midnight) nothing is sent: it waits
+    for the end and at most `spread` milliseconds longer, or is skipped."""
+
+    first: int
+    end: int
+    then: Literal["wait", "skip"] = "wait"
+    spread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """`quiet` is (first, end) in minutes of the local day: from first up to but without end; it may span midnight.
-
-    `identifiers` are the identifier types that are addresses in this channel.
-    """
+    """`identifiers` are the identifier types that are addresses in this channel."""
 
     name: str
     cost: float = 0.0
     connector: str = ""
     consent: Literal["opt_in", "opt_out", "double_opt_in", "none"] = "none"
     caps: tuple[Cap, ...] = ()
-    quiet: tuple[int, int] | None = None
+    quiet: Quiet | None = None
     kind: Literal["send", "session"] = "send"
     identifiers: tuple[str, ...] = ()
     monthly_fee: float = 0.0
@@ -478,5 +495,6 @@ class Project:
     files: Mapping[str, str]
     sources: tuple[SourceRule, ...] = ()
     exclude: Condition | None = None  # of whom nothing is done
+    caps: tuple[Cap, ...] = ()
     scoring: Scoring = Scoring((), "")
     traits: Mapping[str, ComputedTrait] = field(default_factory=dict)

@@ -30,6 +30,7 @@ from schemas.definitions.model import (
     InSegment,
     Not,
     Prefers,
+    Quiet,
     Reachable,
     Send,
     Split,
@@ -259,7 +260,7 @@ def test_identity_channels_events_and_templates() -> None:
     rule = made.events["Order Completed"]
     assert (rule.same, rule.revenue, rule.undo) == ("properties.order_id", "properties.total", ("Order Refunded",))
     email = made.channels["email"]
-    assert (email.caps, email.quiet, email.identifiers) == ((Cap(2, DAY), Cap(5, None)), (1260, 480), ("email",))
+    assert (email.caps, email.quiet, email.identifiers) == ((Cap(2, DAY), Cap(5, None)), Quiet(1260, 480), ("email",))
     assert made.channels["telegram"].identifiers == ("telegram",)
     assert (made.channels["web"].kind, made.channels["web"].identifiers) == ("session", ())
     assert dict(made.templates["hello"].variants) == {

@@ -134,6 +134,9 @@ class SendOver(Part):
         None, description="Goes on to the next channel when this receipt did not come."
     )
     within: Span | None = Field(None, description="How long to wait for the receipt.")
+    quiet: Literal["wait", "skip"] | None = Field(
+        None, description="In quiet hours wait for their end, or send nothing; default: as the channel says."
+    )
 
     @model_validator(mode="after")
     def _cascade(self) -> SendOver:
@@ -215,6 +218,7 @@ class JourneyFile(Part):
     category: Literal["marketing", "transactional"] = "marketing"
     purpose: str = Field("", description="What the messages are for, as people consented to it.")
     intent: str = Field("", description="A Liquid template: no second message with the same result.")
+    intent_for: Span | None = Field(None, description="For so long; default: ever.")
     steps: list[AnyStep] = Field(min_length=1)
 
 

@@ -30,19 +30,6 @@ class Holdout(Part):
     ] = Field(default_factory=list, alias="except", description="Categories or journeys that everyone gets.")
 
 
-class ProjectFile(Part):
-    """project.yaml"""
-
-    name: Name = "project"
-    description: str = ""
-    timezone: str = Field("UTC", description="IANA name, for people whose own zone is not known.")
-    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="ISO 4217.")
-    holdout: Holdout | None = None
-    exclude: Condition | None = Field(
-        None, description="Staff, bots: people for whom this holds are in no segment and get nothing."
-    )
-
-
 class IdentifierRules(Part):
     """One type of identifier."""
 
@@ -110,6 +97,45 @@ class CapRule(Part):
     ]
 
 
+class SharedCap(CapRule):
+    """A cap over channels and journeys."""
+
+    channels: list[Name] | None = Field(None, min_length=1, description="Only sends by these; default: all.")
+    category: Literal["marketing"] | None = Field(None, description="Transactional messages are never capped.")
+    purpose: EventNames | None = Field(None, description="Only sends of journeys of this purpose; default: all.")
+    journeys: list[Name] | None = Field(None, min_length=1, description="Only sends of these; default: all.")
+
+
+class ProjectFile(Part):
+    """project.yaml"""
+
+    name: Name = "project"
+    description: str = ""
+    timezone: str = Field("UTC", description="IANA name, for people whose own zone is not known.")
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="ISO 4217.")
+    holdout: Holdout | None = None
+    caps: list[SharedCap] = Field(
+        default_factory=list, description="Of marketing messages to one person, whatever sends them."
+    )
+    exclude: Condition | None = Field(
+        None, description="Staff, bots: people for whom this holds are in no segment and get nothing."
+    )
+
+
+class QuietRules(Part):
+    """When nothing is sent, and what becomes of what would have been."""
+
+    hours: str = Field(description='A span of the person\'s day: "21:00-08:00".')
+    then: Literal["wait", "skip"] = Field("wait", description="For the end, or nothing is sent.")
+    spread: Span | None = Field(None, description="What waited goes out over this long after the end, not in a burst.")
+
+
+QuietHours = Annotated[
+    Annotated[str, Tag("<text>")] | Annotated[QuietRules, Tag("<mapping>")],
+    by_shape('a span of the day such as "21:00-08:00" or {hours: ...} is expected', "text", "mapping"),
+]
+
+
 class ChannelRules(Part):
     """One channel."""
 
@@ -118,7 +144,7 @@ class ChannelRules(Part):
     connector: str = Field("", description="Who delivers, for example smtp.")
     consent: Literal["opt_in", "opt_out", "double_opt_in", "none"] = "none"
     caps: list[CapRule] = Field(default_factory=list)
-    quiet: str | None = Field(None, description='No marketing at this time of the person\'s day: "21:00-08:00".')
+    quiet: QuietHours | None = Field(None, description='No marketing at this time of the person\'s day: "21:00-08:00".')
     kind: Literal["send", "session"] = Field("send", description="session: what people visit; a visit is one touch.")
     identifiers: list[Name] | None = Field(None, min_length=1, description="Types of identifiers that are addresses.")
 
