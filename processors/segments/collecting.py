@@ -17,7 +17,7 @@ from processors.segments.marks import name_of, value_name
 from processors.segments.model import Collected, Mark, Piece
 from schemas.definitions.expressions import lookup
 from schemas.definitions.model import Collect
-from schemas.records import EARLIEST
+from schemas.records import EARLIEST, Event
 
 #: For each element that may be in the list one more is remembered, so that removing some does not empty it.
 REMEMBERED = 2
@@ -25,13 +25,18 @@ REMEMBERED = 2
 PIECES = 32
 #: So many clearings are kept, to know the further reports of each.
 CLEARINGS = 8
+#: What was there before so many clearings that others may report too is kept: the list was cleared earlier when another
+#: slot has an earlier report, and what came between the two is still in it.
+RESTORED = 2
 _LONG_AGO = EARLIEST - 1
 
 
-def told(collect: Collect, name: str, called: str, at: int, document: Mapping[str, Any]) -> Collected:
+def told(collect: Collect, event: Event, called: str, document: Mapping[str, Any]) -> Collected:
     """What one event says of a list; `called` is the event, or the occurrence that several events report."""
+    name, at = event.name, event.occurred_at
+    sign = -1 if called == event.event_id else 1
     if name in collect.clear:
-        return Collected(cleared=((at, name_of(called)),))
+        return Collected(cleared=((at, sign * name_of(called)),))
     pieces: dict[str, tuple[Piece, ...]] = {}
     for number, line in enumerate(_lines(collect, document)):
         names = {**document, "item": line}
@@ -42,7 +47,7 @@ def told(collect: Collect, name: str, called: str, at: int, document: Mapping[st
             continue
         parent, _, last = collect.by.rpartition(".")
         quantity = _quantity(lookup(names, _beside(parent, "quantity")))
-        piece = name_of(f"{called} {number}")
+        piece = sign * name_of(f"{called} {number}")
         if adds:
             kept = {key: lookup(names, _beside(parent, key)) for key in collect.keep if key != "quantity"}
             content = {last: value, **{key: one for key, one in kept.items() if one is not None}}
@@ -54,7 +59,7 @@ def told(collect: Collect, name: str, called: str, at: int, document: Mapping[st
 
 def kept(collect: Collect, collected: Collected, now: int) -> Collected:
     """What can still matter of a list at `now` or later."""
-    cleared = _cleared(collected.cleared, now)
+    cleared = _settled(collected.cleared, now)
     pieces = {element: _kept(told, cleared, now) for element, told in collected.pieces.items()}
     newest = sorted((told[-1].at, element) for element, told in pieces.items() if told)
     return Collected(
@@ -107,10 +112,20 @@ def _cleared(cleared: Iterable[Mark], now: int) -> int:
     return max((at for at, _ in cleared if at <= now), default=_LONG_AGO)
 
 
+def _settled(cleared: Iterable[Mark], now: int) -> int:
+    """What came before is in the list no more, whatever is told of earlier reports."""
+    past = [mark for mark in cleared if mark[0] <= now]
+    alone = [at for at, name in past if name < 0]
+    reported = sorted(at for at, name in past if name >= 0)
+    return max([*alone, *reported[:-RESTORED][-1:]], default=_LONG_AGO)
+
+
 def _kept(told: Sequence[Piece], cleared: int, now: int) -> tuple[Piece, ...]:
-    """Pieces of an element from its last removal on; only the one added last says what the element is."""
-    emptied = max((piece.at for piece in told if piece.amount is None and piece.at <= now), default=cleared)
+    """Pieces of an element from its last removal on; only the one added last says what the element is. Of what others
+    may report too nothing is sure, as it may have been earlier."""
+    sure = [piece for piece in told if piece.at <= now and piece.name < 0]
+    emptied = max((piece.at for piece in sure if piece.amount is None), default=cleared)
     since = [p for p in told if p.at > cleared and (p.at > emptied or (p.at == emptied and p.amount is None))]
-    last = max((number for number, piece in enumerate(since) if piece.document and piece.at <= now), default=0)
+    last = max((number for number, piece in enumerate(since) if piece.document and piece in sure), default=0)
     older = [msgspec.structs.replace(piece, document=b"") for piece in since[:last]]
     return (*older, *since[last:])[-PIECES:]

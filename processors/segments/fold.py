@@ -260,7 +260,7 @@ class Fold:
     def _collect(self, collectors: Sequence[Collector]) -> None:
         event, collected = self._event, dict(self._old.collected)
         for one in collectors:
-            new = collecting.told(one.collect, event.name, self._called, event.occurred_at, self._document)
+            new = collecting.told(one.collect, event, self._called, self._document)
             if new != Collected():
                 together = joined_collected(collected.get(one.key, Collected()), new)
                 collected[one.key] = collecting.kept(one.collect, together, self._now)

@@ -92,7 +92,7 @@ class Reading(msgspec.Struct, frozen=True, array_like=True):
 
 class Piece(msgspec.Struct, frozen=True, array_like=True):
     """So many of an element were added to a list (or removed, below 0); None removes all of them. `document` is the
-    JSON of what is kept of an element added."""
+    JSON of what is kept of an element added; `name` is below 0 where no other event reports the same."""
 
     at: int
     name: int
@@ -101,8 +101,8 @@ class Piece(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Collected(msgspec.Struct, frozen=True, array_like=True):
-    """A list that follows from events: when it was cleared, and by element what was added and removed, as one told
-    after the other."""
+    """A list that follows from events: when it was cleared (by a name below 0 where no other event reports the same),
+    and by element what was added and removed, as one told after the other."""
 
     cleared: tuple[Mark, ...] = ()
     pieces: dict[str, tuple[Piece, ...]] = {}

@@ -121,6 +121,15 @@ def test_an_order_of_two_systems_clears_the_cart_once_and_what_it_holds_of_an_or
     assert names(shop) == []
 
 
+def test_what_came_between_two_reports_of_an_order_by_two_devices_is_back_when_they_are_one_person() -> None:
+    shop = line(CART, EventRule("Order Completed", same="properties.order_id"))
+    shop.happen(event("Order Completed", T, properties={"order_id": 1}))
+    shop.happen(add(T + 1, "tea"), event("Order Completed", T + 2, properties={"order_id": 1}), person="C", slot=COOKIE)
+    assert cart(shop, "C") == []
+    shop.move("C", "P", {COOKIE: 2}, at=T + 3)
+    assert names(shop) == ["tea"]
+
+
 def test_lines_of_an_event_and_only_what_is_wanted() -> None:
     bought = Collect(
         add=("Order Completed",),
