@@ -208,6 +208,8 @@ class SegmentsStage:
 
     def _erasure(self, key: str, erasure: Erasure, turn: Turn) -> None:
         """Forget these slots, and the person with the last of them; nothing is said of what it was in."""
+        if len(erasure.generations) not in (0, len(erasure.slots)):
+            raise BadRecord(f"an erasure of {len(erasure.slots)} slots tells {len(erasure.generations)} generations")
         person = turn.get(PEOPLE, key) or Person()
         if erasure.slots:
             self._publish(Update(kind="erasure", person_id=key, at=erasure.at, erasure=erasure), turn)

@@ -15,6 +15,7 @@ from schemas.identifiers import person_id
 from schemas.kafka import producer_config
 from schemas.records import (
     Assignment,
+    Backfill,
     Decision,
     Definitions,
     Event,
@@ -37,7 +38,8 @@ AT = EVENT.occurred_at
 PERSON = person_id("user_id:nobody")
 MARKETING, TRANSACTIONAL = topics.outbound("email"), topics.outbound("email", True)
 LEDGER = topics.ledger("email")
-#: who reads a topic, as `app` of dead letters; `definitions` is read by all and kept clean by the graph
+#: who reads a topic, as `app` of dead letters; `definitions` is read by all and told by the graph, and by the sink,
+#: which has a row of each
 READERS = {
     topics.EVENTS: ("identity",),
     topics.LINKS: ("graph",),
@@ -45,16 +47,17 @@ READERS = {
     topics.REFUSALS: ("sink",),
     topics.PEOPLE: ("segments",),
     topics.SEGMENTS_HANDOFF: ("segments",),
+    topics.SEGMENTS_BACKFILL: ("segments",),
     topics.JOURNEYS_HANDOFF: ("journeys",),
     topics.UPDATES: ("journeys", "dispatch-email", "dispatch-email-transactional", "sink"),
     topics.DECISIONS: ("sink",),
-    topics.DEFINITIONS: ("graph",),
+    topics.DEFINITIONS: ("graph", "sink"),
     MARKETING: ("dispatch-email", "sink"),
     TRANSACTIONAL: ("dispatch-email-transactional", "sink"),
     LEDGER: ("sink",),
 }
 #: compacted topics take no record without a key; there a null value says that a key is gone, which some understand
-COMPACTED = {topics.ASSIGNMENTS: (), topics.DEFINITIONS: (), LEDGER: ()}
+COMPACTED = (topics.ASSIGNMENTS, topics.DEFINITIONS, LEDGER)
 SINGLE = (topics.LINKS, topics.DEFINITIONS)
 
 _SEND = SendCommand(
@@ -81,6 +84,7 @@ GOOD: dict[str, Wire] = {
     topics.REFUSALS: Refusal(a="user_id:a", b="user_id:b", reason="limit", at=AT, source="s"),
     topics.PEOPLE: PersonEnvelope(kind="event", person_id=PERSON, slot="user_id:a#0", version=1, event=b"event"),
     topics.SEGMENTS_HANDOFF: Handoff(person_id=PERSON, origin=PERSON, reason="merge", at=AT, slots=[]),
+    topics.SEGMENTS_BACKFILL: Backfill(kind="read", definitions="unheard of", marked_at=AT),
     topics.JOURNEYS_HANDOFF: Handoff(person_id=PERSON, origin=PERSON, reason="merge", at=AT, slots=[]),
     topics.UPDATES: Update(kind="timer", person_id=PERSON, at=AT),
     topics.DECISIONS: Decision(decision_id="d", at=AT, person_id=PERSON, journey="j", reason="sent"),
@@ -97,6 +101,8 @@ SENSELESS: dict[str, Wire] = {
     topics.UPDATES: Update(kind="timer", person_id=PERSON, at=AT, profile=b'{"consents": 5'),
     topics.DEFINITIONS: Definitions(version="broken", published_at=AT, files={"identity.yaml": "identifiers: ["}),
 }
+#: what only some readers of its topic can't use: the sink's row of a project is one of its files, whatever they say
+USED_BY = {(topics.DEFINITIONS, "senseless"): ("sink",)}
 _LARGE = b"\x00" + (1).to_bytes(4, "big") + b"\xfe" * (topics.MESSAGE_BYTES - 4_096)
 _HEADERS: Headers = (("topic", b"mine"), ("app", None), *((f"h{n}", b"\xff" * 1_000) for n in range(500)), ("h1", b""))
 
@@ -122,7 +128,8 @@ def poison(brokers: str, partitions: int) -> list[Poison]:
     put: list[Poison] = []
     for topic, readers in READERS.items():
         for number, (kind, key, value, headers) in enumerate(_records(topic)):
-            meant = COMPACTED[topic] if value is None and topic in COMPACTED else readers
+            used = readers if value is None and topic in COMPACTED else USED_BY.get((topic, kind), ())
+            meant = tuple(reader for reader in readers if reader not in used)
             partition = 0 if topic in SINGLE else number % partitions
 
             def delivered(error, message, kind=kind, key=key, value=value, headers=headers, meant=meant):  # type: ignore[no-untyped-def]

@@ -41,6 +41,7 @@ TOPICS = {
     "link": [topics.LINKS],
     "assignment": [topics.ASSIGNMENTS],
     "person": [topics.PEOPLE],
+    "backfill": [topics.SEGMENTS_BACKFILL],
     "handoff": [topics.SEGMENTS_HANDOFF, topics.JOURNEYS_HANDOFF],
     "update": [topics.UPDATES],
     "send": [topics.outbound("email"), topics.outbound("email", True)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 from pydantic import ValidationError
@@ -15,9 +16,17 @@ from tests.sinks.sinking import wait
 
 
 def ages(warehouse: Warehouse, table: str, column: str = "at") -> list[int]:
-    """Days of the rows there are."""
-    rows = warehouse.rows(f"SELECT dateDiff('day', {column}, now()) AS d FROM pathline.{table} ORDER BY d")
+    """Whole days of the rows there are."""
+    days = f"intDiv(dateDiff('second', {column}, now()), 86400)"
+    rows = warehouse.rows(f"SELECT {days} AS d FROM pathline.{table} ORDER BY d")
     return [row["d"] for row in rows]
+
+
+@pytest.fixture(autouse=True)
+def _kept_for_ever_afterwards(warehouse: Warehouse) -> Iterator[None]:
+    """What a failing test leaves in force would take the rows of every test after it."""
+    yield
+    retain(warehouse, Settings())
 
 
 def test_rows_are_kept_for_ever_unless_told(warehouse: Warehouse) -> None:
