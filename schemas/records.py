@@ -239,6 +239,18 @@ class Definitions(Wire, frozen=True, kw_only=True):
     files: dict[str, str]
 
 
+class Access(Wire, frozen=True, kw_only=True):
+    access_id: str
+    at: Instant
+    person_id: str = ""
+    asked_by: str = ""
+    key: str
+    key_name: str = ""
+    actor: str = ""
+    outcome: str
+    fields: list[str] = []
+
+
 #: schema name (folder in schemas/avro) -> record
 RECORDS: dict[str, type[Wire]] = {
     "event": Event,
@@ -253,4 +265,5 @@ RECORDS: dict[str, type[Wire]] = {
     "ledger": LedgerEntry,
     "decision": Decision,
     "definitions": Definitions,
+    "access": Access,
 }

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     keep_events_days: int = Field(0, ge=0, le=20_000, description="Events in the warehouse; 0: for ever.")
     keep_decisions_days: int = Field(0, ge=0, le=20_000, description="Decisions in the warehouse; 0: for ever.")
     keep_sends_days: int = Field(0, ge=0, le=20_000, description="Sends and ledger in the warehouse; 0: for ever.")
+    keep_accesses_days: int = Field(
+        0, ge=0, le=20_000, description="Who read which profile, in the warehouse; 0: for ever."
+    )
     keep_profiles_days: int = Field(
         0, ge=0, le=20_000, description="Profiles in the warehouse after their last change; 0: for ever."
     )
@@ -55,7 +58,13 @@ class Settings(BaseSettings):
     def _safe(self) -> Settings:
         if self.clock == "scaled" and not (self.clock_start < self.clock_until and self.clock_started > 0):
             raise ValueError("a scaled clock needs clock_start < clock_until and clock_started")
-        keeping = ("keep_events_days", "keep_decisions_days", "keep_sends_days", "keep_profiles_days")
+        keeping = (
+            "keep_events_days",
+            "keep_decisions_days",
+            "keep_sends_days",
+            "keep_accesses_days",
+            "keep_profiles_days",
+        )
         if self.clock == "scaled" and any(getattr(self, name) for name in keeping):
             raise ValueError("keep_..._days count by the wall clock: on a scaled line they would remove what is new")
         if self.transaction_timeout_ms < self.session_timeout_ms:

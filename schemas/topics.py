@@ -29,6 +29,7 @@ UPDATES = "updates"
 DECISIONS = "journeys.decisions"
 DEFINITIONS = "definitions"
 LISTS = "lists"
+ACCESSES = "profiles.accesses"
 DEAD_LETTERS = "dead-letters"
 
 
@@ -75,6 +76,7 @@ def catalogue(channels: Iterable[str]) -> list[Topic]:
         Topic(DECISIONS, "person_id", None, False, "decision", "every decision of a journey with its reason"),
         Topic(DEFINITIONS, "version", 1, True, "definitions", "the published project, a record a version"),
         Topic(LISTS, "list/identifier", 1, True, "event", "who is in static lists, by the event that says so"),
+        Topic(ACCESSES, "person_id", None, False, "access", "who asked for which person's profile"),
         Topic(DEAD_LETTERS, "as the source", None, False, None, "records that could not be used", 90 * DAY_MS),
     ]
     for app, partitions in (("identity", None), ("graph", 1), ("segments", None), ("journeys", None)):

@@ -31,6 +31,7 @@ OWNERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "decisions": ((PERSON, "person_id"),),
     "ledger": ((PERSON, "person_id"),),
     "sends_raw": ((PERSON, "person_at"), (IDENTIFIER, "identifier")),
+    "accesses_raw": ((PERSON, "person_at"),),
 }
 #: tables whose rows also go with the send they are about; before the table of sends
 _OF_SENDS = ("decisions", "ledger")
@@ -85,6 +86,8 @@ class Erasures:
     def _gone(self, table: str, row: Row) -> bool:
         for kind, column in OWNERS.get(table, ()):
             value = row[_place(table, column)]
+            if value is None:
+                continue
             name = str(UUID(bytes=value)) if kind == PERSON else value
             at = self._known.get((kind, _mark(name)))
             if at is not None and (kind != IDENTIFIER or row[_place(table, "at")] <= at):

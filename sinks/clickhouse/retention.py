@@ -14,6 +14,7 @@ KEPT = {
     "decisions": ("keep_decisions_days", "at"),
     "sends_raw": ("keep_sends_days", "at"),
     "ledger": ("keep_sends_days", "at"),
+    "accesses_raw": ("keep_accesses_days", "at"),
     "profiles": ("keep_profiles_days", "at"),
 }
 _DAYS = re.compile(r"\bTTL .*toIntervalDay\((\d+)\)")

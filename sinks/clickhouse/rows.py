@@ -15,6 +15,7 @@ from schemas.erasure import mark
 from schemas.records import (
     EARLIEST,
     LATEST,
+    Access,
     Assignment,
     Decision,
     Definitions,
@@ -25,7 +26,7 @@ from schemas.records import (
     SendCommand,
     Update,
 )
-from schemas.topics import ASSIGNMENTS, DECISIONS, DEFINITIONS, REFUSALS, UPDATES
+from schemas.topics import ACCESSES, ASSIGNMENTS, DECISIONS, DEFINITIONS, REFUSALS, UPDATES
 from sinks.clickhouse.tables import Origin, Row
 
 Rows = list[tuple[str, Row]]  # (table, row)
@@ -47,6 +48,8 @@ def rows_of(codec: Codec, origin: Origin, value: bytes | None) -> Rows:
         return [("decisions", decision_row(codec.decode(Decision, value), origin))]
     if topic == DEFINITIONS:
         return [] if value is None else [("definitions", definitions_row(codec.decode(Definitions, value), origin))]
+    if topic == ACCESSES:
+        return [("accesses_raw", access_row(codec.decode(Access, value), origin))]
     if topic.startswith("outbound."):
         return [("sends_raw", send_row(codec.decode(SendCommand, value), origin))]
     if topic.endswith(".ledger"):
@@ -191,6 +194,21 @@ def ledger_row(entry: LedgerEntry, origin: Origin) -> Row:
         entry.provider_id,
         entry.detail,
         _count("attempts", entry.attempts),
+        *origin,
+    )
+
+
+def access_row(access: Access, origin: Origin) -> Row:
+    return (
+        _instant("at", access.at),
+        access.access_id,
+        _uuid("person_id", access.person_id) if access.person_id else None,
+        access.asked_by,
+        access.key,
+        access.key_name,
+        access.actor,
+        access.outcome,
+        access.fields,
         *origin,
     )
 

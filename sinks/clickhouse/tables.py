@@ -143,6 +143,18 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "files": pa.map_(pa.string(), pa.string()),
         **_ORIGIN,
     },
+    "accesses_raw": {
+        "at": _INSTANT,
+        "access_id": pa.string(),
+        "person_at": _UUID,
+        "asked_by": pa.string(),
+        "key": pa.string(),
+        "key_name": pa.string(),
+        "actor": pa.string(),
+        "outcome": pa.string(),
+        "fields": pa.list_(pa.string()),
+        **_ORIGIN,
+    },
     # these come from files, not from records
     "costs_raw": {
         "file": pa.string(),

@@ -28,7 +28,7 @@ from schemas.headers import headers_of, sendable
 from schemas.kafka import consumer_config, producer_config
 from schemas.limits import Limits, Tally, TooMany, advice, after
 from schemas.settings import Settings
-from schemas.topics import ASSIGNMENTS, DEAD_LETTERS, DECISIONS, DEFINITIONS, REFUSALS, UPDATES
+from schemas.topics import ACCESSES, ASSIGNMENTS, DEAD_LETTERS, DECISIONS, DEFINITIONS, REFUSALS, UPDATES
 from schemas.watchdog import Watchdog
 from sinks.clickhouse import metrics
 from sinks.clickhouse.batches import Batch, Partition, Refused, written_ahead
@@ -44,7 +44,7 @@ from sinks.clickhouse.views import define
 
 GROUP = "sink"
 WAITING_FOR_WAREHOUSE = "waiting for the warehouse"
-TOPICS = [UPDATES, ASSIGNMENTS, REFUSALS, DECISIONS, DEFINITIONS, r"^outbound\..*", r"^.*\.ledger$"]
+TOPICS = [UPDATES, ASSIGNMENTS, REFUSALS, DECISIONS, DEFINITIONS, ACCESSES, r"^outbound\..*", r"^.*\.ledger$"]
 #: a batch is inserted when it has so many records or bytes, at the latest this long after the one before
 MOST_RECORDS = 20_000
 MOST_BYTES = 32 * 1024 * 1024

@@ -14,6 +14,7 @@ from schemas.headers import Headers, sendable
 from schemas.identifiers import person_id
 from schemas.kafka import producer_config
 from schemas.records import (
+    Access,
     Assignment,
     Backfill,
     Decision,
@@ -52,6 +53,7 @@ READERS = {
     topics.UPDATES: ("journeys", "dispatch-email", "dispatch-email-transactional", "sink"),
     topics.DECISIONS: ("sink",),
     topics.DEFINITIONS: ("graph", "sink"),
+    topics.ACCESSES: ("sink",),
     MARKETING: ("dispatch-email", "sink"),
     TRANSACTIONAL: ("dispatch-email-transactional", "sink"),
     LEDGER: ("sink",),
@@ -91,6 +93,7 @@ GOOD: dict[str, Wire] = {
     topics.DEFINITIONS: Definitions(version="v", published_at=AT, files={"identity.yaml": "identifiers: {}"}),
     MARKETING: _SEND,
     TRANSACTIONAL: _SEND,
+    topics.ACCESSES: Access(access_id="a", at=AT, key="k", outcome="unknown"),
     LEDGER: LedgerEntry(send_id="s", person_id=PERSON, channel="email", state="accepted", at=AT),
 }
 #: sound Avro with content that no reader of the topic can use

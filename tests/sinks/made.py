@@ -112,8 +112,8 @@ def fill(warehouse: Warehouse, records: Iterable[Wire], first: int = 0) -> None:
 
 
 def topic_of(record: Wire) -> str:
-    from schemas.records import Assignment, Definitions, LedgerEntry, Refusal
-    from schemas.topics import ASSIGNMENTS, DEFINITIONS, REFUSALS, ledger
+    from schemas.records import Access, Assignment, Definitions, LedgerEntry, Refusal
+    from schemas.topics import ACCESSES, ASSIGNMENTS, DEFINITIONS, REFUSALS, ledger
 
     match record:
         case Definitions():
@@ -122,6 +122,8 @@ def topic_of(record: Wire) -> str:
             return ASSIGNMENTS
         case Refusal():
             return REFUSALS
+        case Access():
+            return ACCESSES
         case LedgerEntry():
             return ledger(record.channel)
     return _TOPIC[type(record)]

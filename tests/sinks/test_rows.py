@@ -10,9 +10,10 @@ import pytest
 
 from schemas.codec import BadRecord
 from schemas.identifiers import person_id, slot_of
-from schemas.records import Assignment, Change, LedgerEntry, Move, Period, Refusal, SlotVersion, Update, Wire
+from schemas.records import Access, Assignment, Change, LedgerEntry, Move, Period, Refusal, SlotVersion, Update, Wire
 from schemas.topics import UPDATES
 from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.erasure import Names, delete
 from sinks.clickhouse.rows import revenue, rows_of
 from sinks.clickhouse.tables import Origin
 from tests.sinks.made import CODEC, DAY, T0, decision, event, fill, send, update
@@ -123,6 +124,26 @@ def test_decisions_refusals_and_the_ledger_have_their_tables(warehouse: Warehous
         {"a": ANN, "b": BOB, "reason": "limit: email 5"}
     ]
     assert warehouse.rows("SELECT send_id, state FROM pathline.ledger") == [{"send_id": "s1", "state": "accepted"}]
+
+
+def access(id: str, who: str, outcome: str = "read") -> Access:
+    person = person_id(who) if who else ""
+    return Access(access_id=id, at=T0, person_id=person, asked_by="email", key="k1", outcome=outcome, fields=["traits"])
+
+
+def test_who_read_a_profile_is_told_once_and_goes_with_the_person(warehouse: Warehouse) -> None:
+    moved = Move(to=person_id(ANN), slots=[SlotVersion(slot=slot_of(BOB), version=2)], reason="merge", at=T0)
+    told = [access("a1", BOB), access("a1", BOB), access("a2", ANN), access("a3", "", "unknown")]
+    merge = Update(kind="move", person_id=person_id(BOB), at=T0, move=moved)
+    fill(warehouse, [*told, merge, assignment(BOB, person_id(ANN), 2)])
+    asked = "SELECT access_id, person_id, key, outcome, fields FROM pathline.accesses ORDER BY access_id"
+    found = warehouse.rows(asked)
+    assert [(row["access_id"], row["person_id"]) for row in found] == [
+        ("a1", UUID(person_id(ANN))), ("a2", UUID(person_id(ANN))), ("a3", None),
+    ]  # fmt: skip
+    assert (found[0]["key"], found[0]["outcome"], found[0]["fields"]) == ("k1", "read", ["traits"])
+    delete(warehouse, Names(T0, persons=[person_id(ANN), person_id(BOB)]))
+    assert [row["access_id"] for row in warehouse.rows(asked)] == ["a3"]
 
 
 def test_a_repeated_batch_leaves_no_second_copy(warehouse: Warehouse) -> None:
