@@ -32,6 +32,12 @@ def local_date(at: int, zone: ZoneInfo) -> date:
     return _local(at, zone).date()
 
 
+def minute_of_day(at: int, zone: ZoneInfo) -> int:
+    """Minutes after local midnight, whole ones."""
+    local = _local(at, zone)
+    return local.hour * 60 + local.minute
+
+
 def time_text(at: int, zone: ZoneInfo) -> str:
     """Weekday and time of day, as people read them: `Mon 09:00`."""
     return _local(at, zone).strftime("%a %H:%M")
@@ -40,8 +46,7 @@ def time_text(at: int, zone: ZoneInfo) -> str:
 def inside(at: int, span: tuple[int, int], zone: ZoneInfo) -> bool:
     """Whether the local time of day lies in a span of minutes after midnight: its start included, its end not; it may
     go over midnight, and is empty when both are the same."""
-    local = _local(at, zone)
-    minutes = local.hour * 60 + local.minute
+    minutes = minute_of_day(at, zone)
     start, end = span
     if start <= end:
         return start <= minutes < end

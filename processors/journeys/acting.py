@@ -44,7 +44,8 @@ def follow_profile(person: Working, walk: Walk) -> None:
         step = walk.step(instance)
         if not isinstance(step, Wait) or not (waits.follows_traits(step) or waits.follows_zone(step)):
             continue
-        _wait_until(person, walk, instance, step)
+        if instance.missed is None:  # else it has a turn already
+            _wait_until(person, walk, instance, step)
 
 
 def _count_goal(
@@ -89,7 +90,7 @@ def _satisfy(
                 walk.passed(instance, why[0].name)
         case Wait(restart_on=names) as step if happening is not None and happening.name in names:
             if _concerns(person, instance, happening):
-                instance = msgspec.structs.replace(instance, since=walk.at, acted=happening.event_id)
+                instance = msgspec.structs.replace(instance, since=walk.at, acted=happening.event_id, missed=None)
                 person.keep(instance)
                 _wait_until(person, walk, instance, step)
         case Send(until=str(until)) as step if instance.tried and happening is not None:
@@ -109,7 +110,7 @@ def _wait_until(person: Working, walk: Walk, instance: Instance, step: Wait) -> 
     if due == instance.due:
         return
     if due <= walk.at:
-        walk.timed_out(instance)
+        walk.waited(instance, due)
     else:
         instance = msgspec.structs.replace(instance, due=due)
         person.keep(instance)

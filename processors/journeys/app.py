@@ -4,5 +4,8 @@ from __future__ import annotations
 
 from processors.journeys.step import JourneysStage
 from processors.runtime.worker import faust_app
+from schemas.settings import Settings
 
-app = faust_app(JourneysStage)
+settings = Settings()
+speed = settings.clock_speed if settings.clock == "scaled" else 1.0
+app = faust_app(lambda source, codec: JourneysStage(source, codec, speed), settings)

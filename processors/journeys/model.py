@@ -30,7 +30,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     at its instant, "joining" what the other identifiers of its event bring, "quiet" the end of quiet hours, "receipt" a
     receipt of the cascade; `tried` are the channels it is done with. `entry`, `caught` and `event` are JSON documents
     of events, `event` is the one that led to the step at hand, b"" if none did. `acted` is the last event that acted on
-    the instance, which can't act on it again. `entrance` is the way by which it came in, by its place.
+    the instance, which can't act on it again. A timer that fired too late is
+    `due` when it is released, and was to fire at `missed`. `entrance` is the way by which it came in, by its place.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     caught: dict[str, bytes] = {}
     goal_at: int | None = None
     event: bytes = b""
+    missed: int | None = None
     entrance: int = 0
 
 
@@ -132,9 +134,16 @@ class InForce(msgspec.Struct, frozen=True):
     version: str
 
 
+class Release(msgspec.Struct, frozen=True):
+    """When the next late timer of a partition may fire, in microseconds since 1970 UTC."""
+
+    next: int
+
+
 PERSONS = Table("person", Person)
 PROFILES = Table("profile", Profile)
 IN_FORCE = Table("version", InForce)
+RELEASES = Table("release", Release)
 
 
 def join(a: Belongings, b: Belongings) -> Belongings:

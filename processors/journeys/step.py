@@ -14,6 +14,7 @@ from processors.journeys.acting import act, follow_profile
 from processors.journeys.entering import enter
 from processors.journeys.erasure import alive, erase
 from processors.journeys.happening import Happening
+from processors.journeys.late import Lateness
 from processors.journeys.model import IN_FORCE, PATIENCE_MS, PERSONS, PROFILES, InForce, Person, Profile, Recent
 from processors.journeys.plan import Plan, Plans
 from processors.journeys.walk import Walk
@@ -36,9 +37,11 @@ class JourneysStage:
     app = "journeys"
     inputs: tuple[str, ...] = (topics.UPDATES, topics.JOURNEYS_HANDOFF)
 
-    def __init__(self, rules_source: DefinitionsSource, codec: Codec) -> None:
+    def __init__(self, rules_source: DefinitionsSource, codec: Codec, speed: float = 1.0) -> None:
+        """`speed` is line milliseconds a wall millisecond: what is late is so by the wall clock."""
         self._plans = Plans(rules_source)
         self._codec = codec
+        self._speed = speed
 
     def on_record(self, record: Record, turn: Turn) -> None:
         if record.topic == topics.JOURNEYS_HANDOFF:
@@ -64,7 +67,7 @@ class JourneysStage:
         elif self._must_wait(person, update, turn):
             self._hold(person, update, record.value)
         else:
-            self._apply(person, update)
+            self._apply(person, update, turn)
         self._close(person, turn)
 
     def _mark(self, marker: Marker, turn: Turn) -> None:
@@ -83,7 +86,7 @@ class JourneysStage:
             moving.meet(person, at)
             self._settle(person, at)
         if not person.person.held and not person.person.expected:
-            self._fire(person, due + 1)
+            self._fire(person, due + 1, turn)
         self._close(person, turn)
 
     def on_assigned(self, turn: Turn) -> None:
@@ -131,14 +134,14 @@ class JourneysStage:
             if self._must_wait(person, update, turn):
                 break
             person.change(held=rest)
-            self._apply(person, update)
+            self._apply(person, update, turn)
             released = True
         if released:
             _wake_all(person)
 
     # --- one update ---------------------------------------------------------------------------------------------
 
-    def _apply(self, person: Working, update: Update) -> None:
+    def _apply(self, person: Working, update: Update, turn: Turn) -> None:
         at = max(update.at, person.person.last)
         early = update.kind == "handoff"
         if early:
@@ -146,7 +149,7 @@ class JourneysStage:
             self._learn(person, update)
             moving.profile_shows(person, update.arrived)
         if not person.person.expected:
-            self._fire(person, at)
+            self._fire(person, at, turn)
         moving.meet(person, at)
         if update.move is not None:
             moving.depart(person, update.move)
@@ -190,19 +193,22 @@ class JourneysStage:
         walk.flush()
         _wake_all(person)
 
-    def _fire(self, person: Working, before: int) -> None:
-        """Fire the person's timers due before an instant, each at its due time, the highest priority first."""
+    def _fire(self, person: Working, before: int, turn: Turn) -> None:
+        """Fire the person's timers due before an instant, each at its due time, the highest priority first; those that
+        are late get their turn later."""
+        lateness = Lateness(turn, self._speed)
+        lateness.postpone(person, before)
         while True:
             timers = [i for i in person.instances() if i.due is not None and i.due < before]
             if not timers:
                 return
             due = min(instance.due for instance in timers if instance.due is not None)
-            at = max(due, person.person.last)
+            timers = [timer for timer in timers if timer.due == due]
+            at = max(lateness.at(person, due, timers), person.person.last)
             person.change(last=at)
             walk = Walk(person, at, of_timers=True)
             for timer in timers:
-                if timer.due == due:
-                    walk.timed_out(timer)
+                walk.timed_out(timer)
             walk.flush()
 
     # --- state that arrives -------------------------------------------------------------------------------------
@@ -215,7 +221,7 @@ class JourneysStage:
                 return
         at = max(handoff.at, person.person.last)
         if not person.person.held and not person.person.expected:
-            self._fire(person, at)
+            self._fire(person, at, turn)
         stayed = moving.arrive(person, handoff)
         if stayed:
             moving.expect_profile(person, stayed, turn.now)

@@ -7,14 +7,12 @@ from zoneinfo import ZoneInfo
 
 from schemas.definitions.expressions import lookup
 from schemas.definitions.model import Wait
-from schemas.localtime import next_time_of_day, parse
+from schemas.localtime import minute_of_day, next_time_of_day, parse
 
 
 def due(wait: Wait, at: int, entry: Any, traits: dict[str, Any], zone: ZoneInfo) -> int:
-    """The instant a wait that began at `at` ends, in milliseconds UTC; `at` when there is nothing to wait for.
-
-    A date that is past, unknown or not a date is nothing to wait for: the instance goes on instead of being stuck.
-    """
+    """The instant a wait that began at `at` ends, in milliseconds UTC; it may be past. A date that is unknown or not a
+    date is nothing to wait for, `at`: the instance goes on instead of being stuck."""
     if wait.duration is not None:
         return at + wait.duration
     if wait.until is not None:
@@ -23,7 +21,14 @@ def due(wait: Wait, at: int, entry: Any, traits: dict[str, Any], zone: ZoneInfo)
     of_trait = wait.until_path.startswith("traits.")
     value = lookup({"traits": traits}, wait.until_path) if of_trait else lookup(entry, wait.until_path)
     instant = parse(value, zone)
-    return at if instant is None else max(at, instant - wait.before)
+    return at if instant is None else instant - wait.before
+
+
+def next_window(wait: Wait, missed: int, at: int, zone: ZoneInfo) -> int:
+    """The first instant after `at` at which a wait that was to end at `missed` may end: the time of day it names, on
+    its days, else the same local time of day."""
+    minute = minute_of_day(missed, zone) if wait.until is None else wait.until
+    return next_time_of_day(at + 1, minute, zone, wait.days)
 
 
 def follows_traits(wait: Wait) -> bool:

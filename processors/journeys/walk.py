@@ -17,11 +17,13 @@ import orjson
 from processors.journeys import positions, updating, waits
 from processors.journeys.conditions import holds
 from processors.journeys.happening import Happening
+from processors.journeys.late import tolerance
 from processors.journeys.model import Instance
 from processors.journeys.positions import ON_TIMEOUT, THEN, Position
 from processors.journeys.sending import Done, Later, decide
 from processors.journeys.working import MILLION, Working
 from schemas import reasons
+from schemas.definitions.durations import SECOND_MS, spoken
 from schemas.definitions.model import Branch, Exit, Send, Split, Step, UpdateTraits, Wait, WaitFor
 from schemas.definitions.templates import TemplateError
 
@@ -45,7 +47,9 @@ class Walk:
             if position is None:
                 self.finish(instance)
                 return
-            instance = msgspec.structs.replace(instance, position=position, since=self.at, due=None, phase="", tried=())
+            instance = msgspec.structs.replace(
+                instance, position=position, since=self.at, due=None, phase="", tried=(), missed=None
+            )
             onward = self._step(instance, self.step(instance))
             if onward is None:
                 return
@@ -64,8 +68,18 @@ class Walk:
                 self.onward(instance, positions.into(instance.position, ON_TIMEOUT))
             case Send():
                 self._queue(instance)
+            case Wait():
+                self.waited(instance, self.at if instance.missed is None else instance.missed)
             case _:
                 self.onward(instance, positions.after(instance.position))
+
+    def waited(self, instance: Instance, due: int) -> None:
+        """The wait of an instance is over, since `due`."""
+        step = self.step(instance)
+        assert isinstance(step, Wait)
+        position = self._end_of_wait(instance, step, due)
+        if position is not None:
+            self.onward(instance, position)
 
     def passed(self, instance: Instance, caught_as: str = "") -> None:
         """What a `wait_for` waits for has happened; the event at hand is kept under the name."""
@@ -125,7 +139,11 @@ class Walk:
         position = instance.position
         match step:
             case Wait():
-                return self._stay_until(instance, self._end_of(instance, step))
+                due = self._end_of(instance, step)
+                if due <= self.at:
+                    return self._end_of_wait(instance, step, due)
+                self._stay_until(instance, due)
+                return None
             case WaitFor():
                 return self._wait_for(instance, step)
             case Branch():
@@ -150,13 +168,28 @@ class Walk:
         zone = self.person.zone(self.person.project(instance))
         return waits.due(step, self.at, orjson.loads(instance.entry), self.person.profile.traits, zone)
 
-    def _stay_until(self, instance: Instance, due: int) -> Position | None:
-        if due <= self.at:
-            return positions.after(instance.position)
-        instance = msgspec.structs.replace(instance, due=due, event=b"")
+    def _end_of_wait(self, instance: Instance, step: Wait, due: int) -> Position | None:
+        """A wait ended at `due`, perhaps long ago; where to go on at once, None if the instance stays or has ended."""
+        behind = positions.after(instance.position)
+        if step.late == "now" or self.at - due <= tolerance(self.person, instance):
+            return behind
+        late = f"{spoken((self.at - due) // SECOND_MS * SECOND_MS)} late"
+        if step.late == "exit":
+            self.exit(instance, late, reasons.LATE)
+            return None
+        if step.late == "skip":
+            left_out = positions.step_at(self.person.journey(instance), behind)
+            self._record(instance, reasons.LATE, f"{late}, the step behind the wait is left out", left_out or step)
+            return behind if left_out is None else positions.after(behind)
+        window = waits.next_window(step, due, self.at, self.person.zone(self.person.project(instance)))
+        self._record(instance, reasons.LATE, f"{late}, waits {spoken(window - self.at)} for the next time", step)
+        self._stay_until(instance, window)
+        return None
+
+    def _stay_until(self, instance: Instance, due: int) -> None:
+        instance = msgspec.structs.replace(instance, due=due, event=b"", missed=None)
         self.person.keep(instance)
         self.person.wake(instance)
-        return None
 
     def _wait_for(self, instance: Instance, step: WaitFor) -> Position | None:
         segments = self.person.profile.segments

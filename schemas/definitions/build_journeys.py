@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from schemas.definitions import durations
 from schemas.definitions.build_conditions import ConditionBuilder
@@ -147,6 +147,17 @@ class JourneyBuilder:
                 raise AssertionError(f"no such step: {part!r}")
 
     def _wait(self, part: written.WaitStep, step_id: str) -> Wait:
+        wait = part.wait
+        inside = None if isinstance(wait, int) else wait
+        for key in ("late", "late_after"):
+            if inside is not None and getattr(part, key) is not None and getattr(inside, key) is not None:
+                self._findings.add(part.at(key), f"{key} stands here twice")
+        told = [one for one in (part, inside) if one is not None]
+        late = next((one.late for one in told if one.late is not None), None) or "now"
+        late_after = next((one.late_after for one in told if one.late_after is not None), None)
+        return replace(self._waiting(part, step_id), late=late, late_after=late_after)
+
+    def _waiting(self, part: written.WaitStep, step_id: str) -> Wait:
         restart_on = tuple(part.restart_on or ())
         if isinstance(part.wait, int):
             return Wait(step_id, duration=part.wait, restart_on=restart_on)

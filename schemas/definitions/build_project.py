@@ -21,6 +21,7 @@ from schemas.definitions.model import (
     IdentityRules,
     Quiet,
     SourceRule,
+    Timers,
 )
 from schemas.definitions.names import event_path, refer
 from schemas.definitions.problems import nearest
@@ -128,6 +129,15 @@ def _quiet(rules: written.ChannelRules, findings: Findings) -> Quiet | None:
     if long.spread is not None and long.then == "skip":
         findings.add(long.at("spread"), "spread is about what waits, so not with then: skip")
     return Quiet(first, end, long.then, long.spread or 0)
+
+
+def timers(part: written.ProjectFile) -> Timers:
+    """How late timers are dealt with."""
+    rules, usual = part.timers or written.TimerRules(), Timers()
+    return Timers(
+        usual.late_after if rules.late_after is None else rules.late_after,
+        usual.per_second if rules.per_second is None else rules.per_second,
+    )
 
 
 def caps(

@@ -279,10 +279,16 @@ class Entry:
     max_age: int | None = None
 
 
+#: What becomes of an instance that comes to the end of a wait too late: it goes on at once, at the next time of the
+#: kind, without the step behind the wait, or not at all.
+Late = Literal["now", "next_window", "skip", "exit"]
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """`duration`, or `until` a local time of day (on `days`, 0 = Monday), or `until_path` (traits.x, properties.x) with
-    an offset before it."""
+    an offset before it. `late` says what becomes of whoever comes to its end more than `late_after` milliseconds (None:
+    as the project says) too late."""
 
     id: str
     duration: int | None = None
@@ -291,6 +297,8 @@ class Wait:
     until_path: str | None = None
     before: int = 0
     restart_on: tuple[str, ...] = ()
+    late: Late = "now"
+    late_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -478,6 +486,15 @@ class Holdout:
 
 
 @dataclass(frozen=True, slots=True)
+class Timers:
+    """A timer fired more than `late_after` milliseconds after its time is late; late ones are released at this rate in
+    each partition."""
+
+    late_after: int = 15 * 60_000
+    per_second: float = 500.0
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """Everything in a project folder. `version` is the content hash of its files, `files` their texts by path."""
 
@@ -496,5 +513,6 @@ class Project:
     sources: tuple[SourceRule, ...] = ()
     exclude: Condition | None = None  # of whom nothing is done
     caps: tuple[Cap, ...] = ()
+    timers: Timers = Timers()
     scoring: Scoring = Scoring((), "")
     traits: Mapping[str, ComputedTrait] = field(default_factory=dict)

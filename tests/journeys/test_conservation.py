@@ -159,7 +159,7 @@ def test_each_instance_ends_once_and_one_of_a_journey_runs_at_a_time(operations:
         max_size=20,
     ),
 )
-def test_when_a_worker_gets_to_it_changes_nothing(happened: list[tuple[str, int, int]]) -> None:
+def test_when_a_worker_gets_to_it_changes_nothing_of_what_is_not_late(happened: list[tuple[str, int, int]]) -> None:
     journey = """
         enter: {event: Go, key: properties.k, at_most_every: 2h}
         exit: [{event: Stop}]
@@ -176,6 +176,7 @@ def test_when_a_worker_gets_to_it_changes_nothing(happened: list[tuple[str, int,
     outcomes = []
     for prompt in (True, False):
         lab = Lab()
+        lab.file("project.yaml", "name: shop\ntimers: {late_after: 52w}\n")
         lab.file("channels.yaml", "email: {connector: smtp, caps: [{at_most: 3, per: 4h}]}\nsms: {connector: smpp}\n")
         lab.journey("j", journey)
         lab.customer()

@@ -65,7 +65,7 @@ def test_a_timer_due_before_an_event_comes_before_it_however_late_it_was_fired(l
     added(lab, at())
     # as if no wake had come: the event itself brings the time
     lab.line._wakes.clear()
-    lab.event("Order Completed", at(hours=2))
+    lab.event("Order Completed", at(hours=1, minutes=14))
     assert lab.sent() == [at(hours=1)]
 
 

@@ -60,7 +60,16 @@ class Step(Part):
             super().judge_key(key, data, findings)
 
 
-class WaitUntil(Part):
+class Lateness(Part):
+    """What becomes of whoever comes to the end of a wait too late: after downtime, or as the date was past already."""
+
+    late: Literal["now", "next_window", "skip", "exit"] | None = Field(
+        None, description="Go on now (default), at the next time of the kind, without the step behind, or not at all."
+    )
+    late_after: Duration | None = Field(None, description="How much is too late; default: as project.yaml says.")
+
+
+class WaitUntil(Lateness):
     """A time of day, or a date that a trait or a property of the entry event holds."""
 
     for_: Duration | None = Field(None, alias="for")
@@ -78,7 +87,7 @@ class WaitUntil(Part):
         return self
 
 
-class WaitStep(Step):
+class WaitStep(Step, Lateness):
     """Waits for a while or until a time."""
 
     wait: Annotated[

@@ -106,6 +106,15 @@ class SharedCap(CapRule):
     journeys: list[Name] | None = Field(None, min_length=1, description="Only sends of these; default: all.")
 
 
+class TimerRules(Part):
+    """What happens to timers that fell due while the line was down."""
+
+    late_after: Duration | None = Field(None, description="A timer fired later than this is late; default: 15m.")
+    per_second: float | None = Field(
+        None, gt=0, description="Late timers are released at this rate in each partition; default: 500."
+    )
+
+
 class ProjectFile(Part):
     """project.yaml"""
 
@@ -117,6 +126,7 @@ class ProjectFile(Part):
     caps: list[SharedCap] = Field(
         default_factory=list, description="Of marketing messages to one person, whatever sends them."
     )
+    timers: TimerRules | None = None
     exclude: Condition | None = Field(
         None, description="Staff, bots: people for whom this holds are in no segment and get nothing."
     )
