@@ -1,8 +1,8 @@
 """Reasons of decisions: the field `reason` of `Decision`, in the warehouse and in `decisions.jsonl`.
 
-`FIXED` are those of the definition language, which people and programs may rely on. `finished`, `goal` and `arm`
-complete the story of an instance for the warehouse (without them nobody could tell who is still inside, or who was held
-out); readers that promise the fixed reasons only, such as `simulate`, leave them out.
+`FIXED` are those of the definition language, which people and programs may rely on. The others complete the story of an
+instance for the warehouse (without them nobody could tell where it is, or who was held out), so that each step it comes
+to leaves a trace; readers that promise the fixed reasons only, such as `simulate`, leave them out.
 """
 
 from __future__ import annotations
@@ -32,6 +32,14 @@ GOAL: Final = "goal"
 ARM: Final = "arm"
 #: the arm that gets nothing
 HELD_OUT: Final = "holdout"
+#: stays at a step until the decision's `due`, or, without one, until something happens
+WAITING: Final = "waiting"
+#: the arm of a branch, as its number, `otherwise`, or `none`
+BRANCH: Final = "branch"
+#: traits were set, as JSON in the detail
+UPDATED: Final = "updated"
+#: where an instance is, rather than what was decided about it
+TRACES: Final = frozenset({WAITING, BRANCH, UPDATED})
 #: the detail of whatever does not happen to people whom the project excludes
 EXCLUDED: Final = "excluded by project.yaml"
 

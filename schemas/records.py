@@ -230,6 +230,7 @@ class Decision(Wire, frozen=True, kw_only=True):
     detail: str = ""
     instance_id: str = ""
     send_id: str | None = None
+    due: Instant | None = None
 
 
 class Definitions(Wire, frozen=True, kw_only=True):

@@ -112,9 +112,7 @@ def _wait_until(person: Working, walk: Walk, instance: Instance, step: Wait) -> 
     if due <= walk.at:
         walk.waited(instance, due)
     else:
-        instance = msgspec.structs.replace(instance, due=due)
-        person.keep(instance)
-        person.wake(instance)
+        walk.stay(msgspec.structs.replace(instance, due=due))
 
 
 def _met(

@@ -17,8 +17,10 @@ from schemas.identifiers import identifier_of
 from schemas.records import JOURNEY_SOURCE, Event
 
 
-def update(person: Working, instance: Instance, step: UpdateTraits, names: Mapping[str, Any], at: int) -> None:
-    """Send an identify with the traits, and see them at once in what follows at this instant.
+def update(
+    person: Working, instance: Instance, step: UpdateTraits, names: Mapping[str, Any], at: int
+) -> dict[str, Any]:
+    """Send an identify with the traits, and see them at once in what follows at this instant. Gives the traits.
 
     The event is about the leading slot's identifier. Raises TemplateError when a text can't be rendered.
     """
@@ -46,6 +48,7 @@ def update(person: Working, instance: Instance, step: UpdateTraits, names: Mappi
     )
     person.emit(topics.EVENTS, event, key=identifier)
     person.profile = person.profile.with_traits(traits)
+    return traits
 
 
 def _set(into: dict[str, Any], path: list[str], value: Any) -> None:

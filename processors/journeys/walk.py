@@ -27,6 +27,9 @@ from schemas.definitions.durations import SECOND_MS, spoken
 from schemas.definitions.model import Branch, Exit, Send, Split, Step, UpdateTraits, Wait, WaitFor
 from schemas.definitions.templates import TemplateError
 
+#: what a send that waits tells beside the decision that made it wait: the rest is over within moments
+_TOLD = {"quiet": "for the end of quiet hours", "receipt": "for a receipt"}
+
 
 class Walk:
     """Moves a person's instances at one instant `at`, with the event at hand if there is one."""
@@ -108,6 +111,12 @@ class Walk:
         self.person.end(instance, self.at, goal_counts=reason != reasons.MERGED)
         self._record(instance, reason, why, positions.step_at(self.person.journey(instance), instance.position))
 
+    def stay(self, instance: Instance, why: str = "") -> None:
+        """The instance stays at its step until it is due, or, if it never is, until something happens."""
+        self.person.keep(instance)
+        self.person.wake(instance)
+        self._record(instance, reasons.WAITING, why, self.step(instance), due=instance.due)
+
     def pending(self) -> set[str]:
         """Journeys that have an instance at a send not made yet."""
         return {name for _, name, _ in self._sends}
@@ -141,6 +150,7 @@ class Walk:
             case Wait():
                 due = self._end_of(instance, step)
                 if due <= self.at:
+                    self._record(instance, reasons.WAITING, "nothing to wait for", step, due=self.at)
                     return self._end_of_wait(instance, step, due)
                 self._stay_until(instance, due)
                 return None
@@ -156,9 +166,11 @@ class Walk:
                 return None
             case UpdateTraits():
                 try:
-                    updating.update(self.person, instance, step, self.names(instance), self.at)
+                    traits = updating.update(self.person, instance, step, self.names(instance), self.at)
                 except TemplateError as error:
                     self._record(instance, reasons.TEMPLATE_ERROR, str(error), step)
+                else:
+                    self._record(instance, reasons.UPDATED, orjson.dumps(traits).decode(), step)
                 return positions.after(position)
             case Exit(reason=reason):
                 self.exit(instance, reason or "exit step")
@@ -187,25 +199,26 @@ class Walk:
         return None
 
     def _stay_until(self, instance: Instance, due: int) -> None:
-        instance = msgspec.structs.replace(instance, due=due, event=b"", missed=None)
-        self.person.keep(instance)
-        self.person.wake(instance)
+        self.stay(msgspec.structs.replace(instance, due=due, event=b"", missed=None))
 
     def _wait_for(self, instance: Instance, step: WaitFor) -> Position | None:
-        segments = self.person.profile.segments
-        if any(t.segment in segments for t in step.triggers if t.segment is not None and t.change == "entered"):
+        inside = [
+            t.segment for t in step.triggers if t.change == "entered" and t.segment in self.person.profile.segments
+        ]
+        if inside:
+            self._record(instance, reasons.WAITING, f"already in segment {inside[0]}", step, due=self.at)
             return positions.into(instance.position, THEN)
         due = None if step.timeout is None else self.at + step.timeout
-        instance = msgspec.structs.replace(instance, due=due, event=b"")
-        self.person.keep(instance)
-        self.person.wake(instance)
+        self.stay(msgspec.structs.replace(instance, due=due, event=b""))
         return None
 
     def _branch(self, instance: Instance, step: Branch) -> Position:
         project, names = self.person.project(instance), self.names(instance)
         for number, arm in enumerate(step.arms):
             if arm.when is None or holds(arm.when, self.person.profile, project, names):
+                self._record(instance, reasons.BRANCH, "otherwise" if arm.when is None else str(number + 1), step)
                 return positions.into(instance.position, number)
+        self._record(instance, reasons.BRANCH, "none", step)
         return positions.after(instance.position)
 
     def _split(self, instance: Instance, step: Split) -> Position:
@@ -253,10 +266,15 @@ class Walk:
         since = instance.since if instance.phase == phase == "quiet" else self.at
         event = instance.event if self.happening is None else self.happening.json
         instance = msgspec.structs.replace(instance, due=due, phase=phase, since=since, event=event)
-        self.person.keep(instance)
-        self.person.wake(instance)
+        if phase in _TOLD:
+            self.stay(instance, _TOLD[phase])
+        else:
+            self.person.keep(instance)
+            self.person.wake(instance)
 
-    def _record(self, instance: Instance, reason: str, detail: str, step: Step | None = None) -> None:
+    def _record(
+        self, instance: Instance, reason: str, detail: str, step: Step | None = None, due: int | None = None
+    ) -> None:
         if instance.goal_at is not None and reason in (reasons.FINISHED, reasons.EXITED):
             detail = f"{detail}; goal reached" if detail else "goal reached"
         self.person.decide(
@@ -266,4 +284,5 @@ class Walk:
             journey=instance.journey,
             instance=instance,
             step=step.id if step is not None else "",
+            due=due,
         )

@@ -264,6 +264,7 @@ class Working:
         step: str = "",
         channel: str = "",
         send_id: str | None = None,
+        due: int | None = None,
     ) -> None:
         """Record a decision about an instance, or, without one, about `subject`: what could have started it."""
         about, visit = (instance.id, instance.visit) if instance is not None else (f"{journey}\0{subject}", 1)
@@ -278,5 +279,6 @@ class Working:
             detail=detail,
             instance_id=instance.id if instance is not None else "",
             send_id=send_id,
+            due=due,
         )
         self.emit(topics.DECISIONS, decision)

@@ -155,6 +155,7 @@ def decision_row(decision: Decision, origin: Origin) -> Row:
         decision.detail,
         decision.instance_id,
         decision.send_id,
+        _due(decision.due),
         *origin,
     )
 
@@ -255,6 +256,11 @@ def _instant(field: str, at: int) -> int:
     if not EARLIEST <= at <= LATEST:
         raise BadRecord(f"{field} is outside the years 1900 to 2299: {at} ms")
     return at
+
+
+def _due(at: int | None) -> int | None:
+    """A wait may end after the last year that a row can have: then it is as good as without an end."""
+    return None if at is None or at > LATEST else _instant("due", at)
 
 
 def _count(field: str, value: int) -> int:

@@ -105,6 +105,7 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "detail": pa.string(),
         "instance_id": pa.string(),
         "send_id": pa.string(),
+        "due": _INSTANT,
         **_ORIGIN,
     },
     "sends_raw": {

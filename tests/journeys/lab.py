@@ -14,7 +14,7 @@ from processors.journeys.model import PERSONS, Person
 from processors.journeys.step import JourneysStage
 from processors.runtime.definitions import FixedDefinitions
 from processors.runtime.memory import MemoryLine
-from schemas import topics
+from schemas import reasons, topics
 from schemas.clock import VirtualClock
 from schemas.codec import Codec
 from schemas.definitions import Project, parse
@@ -230,6 +230,13 @@ class Lab:
         return [command.at for command in self.sends()]
 
     def decisions(self, journey: str | None = None) -> list[Decision]:
+        """What was decided, in order; what only tells where an instance is stands in `traces`."""
+        return [decision for decision in self._decided(journey) if decision.reason not in reasons.TRACES]
+
+    def traces(self, journey: str | None = None) -> list[Decision]:
+        return [decision for decision in self._decided(journey) if decision.reason in reasons.TRACES]
+
+    def _decided(self, journey: str | None) -> list[Decision]:
         self.line.advance(self.clock.at)
         found = [self.codec.decode(Decision, record.value) for record in self.line.outputs.get(topics.DECISIONS, [])]
         return [decision for decision in found if journey in (None, decision.journey)]
