@@ -187,7 +187,8 @@ class Walk:
             return behind
         late = f"{spoken((self.at - due) // SECOND_MS * SECOND_MS)} late"
         if step.late == "exit":
-            self.exit(instance, late, reasons.LATE)
+            self._record(instance, reasons.LATE, late, step)
+            self.exit(instance, late)
             return None
         if step.late == "skip":
             left_out = positions.step_at(self.person.journey(instance), behind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -28,12 +28,13 @@ from processors.segments.model import (
 from processors.segments.plan import ADDRESS, AFFINITY, CONSENT, FIRST, ZONE, Collector, Counter, Meter, Ordering
 from processors.segments.receipts import Receipt, kind_of, receipt
 from processors.segments.sequences import steps_of, with_moment
-from processors.segments.view import ZONES, View
+from processors.segments.view import View
 from schemas import lists
 from schemas.definitions.expressions import document
 from schemas.identifiers import split
 from schemas.receipts import by_machine, reached
 from schemas.records import Event
+from schemas.zones import ZONES, of_place
 
 
 class Fold:
@@ -75,7 +76,11 @@ class Fold:
         if event.type != "group" and len(event.traits) > 2:  # the traits of a group are not the person's own
             self._traits()
         if b'"timezone"' in event.context:
-            self._zone()
+            zone = self._part("context").get("timezone")
+            self._zone("zone", zone if isinstance(zone, str) and zone in ZONES else None)
+        if b'"location"' in event.context or b'"geo"' in event.context:
+            context = self._part("context")
+            self._zone("place", of_place(context.get("location")) or of_place(context.get("geo")))
         told = receipt(event, self._document, plan) if kind_of(event.name, plan.names) is not None else None
         said = []
         if b'"categoryPreferences"' in event.context:
@@ -137,13 +142,12 @@ class Fold:
                 self.profile = True
         self._new.update(traits=traits, history=history)
 
-    def _zone(self) -> None:
-        zone, before = self._part("context").get("timezone"), self._old.zone
-        if not isinstance(zone, str) or zone not in ZONES:
+    def _zone(self, of: Literal["zone", "place"], zone: str | None) -> None:
+        """The newest zone that was told, or that of where the person was."""
+        before: Trait | None = getattr(self._old, of)
+        if zone is None or (before is not None and before.at > self._event.occurred_at):
             return
-        if before is not None and before.at > self._event.occurred_at:
-            return
-        self._new["zone"] = Trait(zone, self._event.occurred_at, self._event.source)
+        self._new[of] = Trait(zone, self._event.occurred_at, self._event.source)
         if self._others or before is None or before.value != zone:
             self.keys.add(ZONE)
             self.profile = True
@@ -185,12 +189,14 @@ class Fold:
             if before is not None and at <= before:
                 continue
             used[identifier] = at
+            type, value = split(identifier)
             if before is None:
                 self.keys.add(ADDRESS)
-                self.profile = True
-            elif self._others or len(used) > len(types):
-                type, value = split(identifier)
-                self.profile |= self._view.addresses[type][0] != value
+            elif not (self._others or len(used) > len(types)) or self._view.addresses[type][0] == value:
+                continue
+            self.profile = True
+            if type in self._plan.phones:
+                self.keys.add(ZONE)
         self._new["used"] = used
 
     def _count(self) -> None:

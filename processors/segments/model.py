@@ -110,12 +110,12 @@ class Collected(msgspec.Struct, frozen=True, array_like=True):
 
 class State(msgspec.Struct, frozen=True, array_like=True):
     """What one slot contributed. `used` is when the person last used an identifier itself (0: only told by receipts);
-    `suppressed` is the scope by address; `zone` the newest time zone of a context. `counted` has the marks by counting
-    condition, `occurrences` those of events with `same` by event name and value; `history`
-    the values of traits that conditions with `held_for` ask about, in order of time; `sequences` the events that can be
-    steps, by sequence and value of its `same`; `lists` what was said of (list, identifier); `engagements` what was done
-    in channels, in order of time; `measured` the readings by measure, in order of time; `collected` what was put into
-    lists and taken out of them."""
+    `suppressed` is the scope by address; `zone` the newest time zone of a context, `place` that of its location.
+    `counted` has the marks by counting condition, `occurrences` those of events with `same` by event name and value;
+    `history` the values of traits that conditions with `held_for` ask about, in order of time; `sequences` the events
+    that can be steps, by sequence and value of its `same`; `lists` what was said of (list, identifier); `engagements`
+    what was done in channels, in order of time; `measured` the readings by measure, in order of time; `collected` what
+    was put into lists and taken out of them."""
 
     first_seen: int
     traits: dict[str, Trait] = {}
@@ -131,6 +131,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     engagements: tuple[Engagement, ...] = ()
     measured: dict[str, tuple[Reading, ...]] = {}
     collected: dict[str, Collected] = {}
+    place: Trait | None = None
 
 
 #: Parts of a slot's state that hold only what definitions ask for, by the names in `Plan.kept`.
@@ -229,7 +230,7 @@ def join(a: State, b: State) -> State:
         choices=merged(a.choices, b.choices, newer_choice),
         used=merged(a.used, b.used, max),
         suppressed=merged(a.suppressed, b.suppressed, wider_scope),
-        zone=a.zone if b.zone is None else b.zone if a.zone is None else newer_trait(a.zone, b.zone),
+        zone=_newer(a.zone, b.zone),
         counted=merged(a.counted, b.counted, joined_marks),
         occurrences=merged(a.occurrences, b.occurrences, lambda x, y: merged(x, y, joined_occurrence)),
         history=merged(a.history, b.history, joined_history),
@@ -238,7 +239,12 @@ def join(a: State, b: State) -> State:
         engagements=joined_engagements(a.engagements, b.engagements),
         measured=merged(a.measured, b.measured, joined_readings),
         collected=merged(a.collected, b.collected, joined_collected),
+        place=_newer(a.place, b.place),
     )
+
+
+def _newer(a: Trait | None, b: Trait | None) -> Trait | None:
+    return a if b is None else b if a is None else newer_trait(a, b)
 
 
 def merged(a: Mapping[K, V], b: Mapping[K, V], both: Callable[[V, V], V]) -> dict[K, V]:

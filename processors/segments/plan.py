@@ -39,6 +39,7 @@ from schemas.definitions.model import (
     Segment,
     TraitIs,
     Window,
+    ZoneSource,
     root,
 )
 from schemas.definitions.steps import sends, starting
@@ -121,7 +122,7 @@ class Plan:
     occurrences. `horizons` is how long occurrences of an event matter, None for ever; `held` how far back the values of
     a trait do; `names` are those of the channels; `affinity` is whether it matters which of them a person prefers,
     `purchases` the events that then count as one. `kept` is what the definitions ask to be kept of a slot beside what
-    always is.
+    always is. `zone_from` tells the zone of people who told none, `phones` are the identifier types that are numbers.
     """
 
     version: str
@@ -146,6 +147,8 @@ class Plan:
     affinity: bool
     purchases: frozenset[str]
     kept: Mapping[Name, Form]
+    zone_from: tuple[ZoneSource, ...] = ()
+    phones: tuple[str, ...] = ()
 
 
 def prepare(project: Project) -> Plan:
@@ -223,7 +226,7 @@ def prepare(project: Project) -> Plan:
             kept["sequences", key] = Form(_rules_of(names, same))
     for by_meter in meters.values():
         kept |= {("measured", key): Form(_rules_of(one.measure.events, same)) for key, one in by_meter.items()}
-    affinity = AFFINITY in readers or any(send.choice == "preferred" for send in sends(project))
+    affinity = AFFINITY in readers or any(send.choice in ("preferred", "best") for send in sends(project))
     purchases = frozenset({PURCHASE, *(name for name, rule in project.events.items() if rule.revenue is not None)})
     paths = {name: rule.same for name, rule in sames.items()}
     if affinity:
@@ -236,6 +239,8 @@ def prepare(project: Project) -> Plan:
     return Plan(
         version=project.version,
         timezone=project.timezone,
+        zone_from=project.zone_from,
+        phones=tuple(name for name, type in project.identity.types.items() if type.normalize == "phone"),
         identity=project.identity,
         channels=project.channels,
         order=order,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, reduce
 from hashlib import blake2b
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from processors.segments import affinity, collecting, occurrences
 from processors.segments.marks import span
@@ -39,12 +39,11 @@ from processors.segments.model import (
 from processors.segments.plan import Plan
 from processors.segments.sequences import Taken
 from schemas import consent
-from schemas.definitions.model import Collect, Did, InOrder, Measure, root
+from schemas.definitions.model import Collect, Did, InOrder, Measure, ZoneSource, root
 from schemas.identifiers import identifier_of, split
 from schemas.localtime import Span, zone_of
 from schemas.traits import find
-
-ZONES = frozenset(available_timezones())
+from schemas.zones import ZONES, of_phone
 
 
 class View:
@@ -114,12 +113,23 @@ class View:
 
     @cached_property
     def zone(self) -> str | None:
-        """Time zone: the trait, else the newest a context told; None when neither is a known zone."""
+        """Time zone: the trait, else the newest a context told, else what the project takes it from; None when none of
+        them is a known zone."""
         trait = self.told.get("timezone")
         if isinstance(trait, str) and trait in ZONES:
             return trait
         told = [state.zone for state in self._states if state.zone is not None]
-        return str(reduce(newer_trait, told).value) if told else None
+        if told:
+            return str(reduce(newer_trait, told).value)
+        return next((zone for source in self.plan.zone_from if (zone := self._zone_by(source)) is not None), None)
+
+    def _zone_by(self, source: ZoneSource) -> str | None:
+        """The zone of where the person was last, or of the phone number it used last that says one."""
+        if source == "location":
+            places = [state.place for state in self._states if state.place is not None]
+            return str(reduce(newer_trait, places).value) if places else None
+        numbers = (number for type in self.plan.phones for number in self.addresses.get(type, ()))
+        return next((zone for number in numbers if (zone := of_phone(number)) is not None), None)
 
     @cached_property
     def clock(self) -> ZoneInfo:

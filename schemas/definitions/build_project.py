@@ -22,10 +22,13 @@ from schemas.definitions.model import (
     Quiet,
     SourceRule,
     Timers,
+    ZoneSource,
 )
 from schemas.definitions.names import event_path, refer
 from schemas.definitions.problems import nearest
 from schemas.definitions.yaml12 import Mapping as Located
+
+_UNIVERSAL = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu", "UCT", "Etc/UCT", "Universal"})
 
 
 def timezone(part: written.ProjectFile, findings: Findings) -> str:
@@ -36,6 +39,13 @@ def timezone(part: written.ProjectFile, findings: Findings) -> str:
         findings.add(part.at("timezone"), f"there is no time zone {part.timezone!r}", "IANA names, such as Europe/Kyiv")
         return "UTC"
     return part.timezone
+
+
+def zone_from(part: written.ProjectFile, zone: str) -> tuple[ZoneSource, ...]:
+    """What tells a person's zone. A project in UTC has not said where its people are, so nothing is guessed there."""
+    if part.zone_from is not None:
+        return tuple(dict.fromkeys(part.zone_from))
+    return () if zone in _UNIVERSAL else ("location", "phone")
 
 
 def holdout(part: written.ProjectFile) -> Holdout | None:

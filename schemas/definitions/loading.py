@@ -202,6 +202,7 @@ class _Loader:
             sources=sources,
             exclude=exclude,
             caps=caps,
+            zone_from=build_project.zone_from(settings, zone),
             timers=build_project.timers(settings),
             traits=traits,
             scoring=names.scoring,

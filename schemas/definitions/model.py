@@ -279,6 +279,9 @@ class Entry:
     max_age: int | None = None
 
 
+#: What tells the time zone of a person who told none.
+ZoneSource = Literal["location", "phone"]
+
 #: What becomes of an instance that comes to the end of a wait too late: it goes on at once, at the next time of the
 #: kind, without the step behind the wait, or not at all.
 Late = Literal["now", "next_window", "skip", "exit"]
@@ -514,5 +517,6 @@ class Project:
     exclude: Condition | None = None  # of whom nothing is done
     caps: tuple[Cap, ...] = ()
     timers: Timers = Timers()
+    zone_from: tuple[ZoneSource, ...] = ()
     scoring: Scoring = Scoring((), "")
     traits: Mapping[str, ComputedTrait] = field(default_factory=dict)

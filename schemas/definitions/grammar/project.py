@@ -121,6 +121,11 @@ class ProjectFile(Part):
     name: Name = "project"
     description: str = ""
     timezone: str = Field("UTC", description="IANA name, for people whose own zone is not known.")
+    zone_from: list[Literal["location", "phone"]] | None = Field(
+        None,
+        description="What tells the zone of people who told none, in this order; default: location, then phone, unless "
+        "the project's own is UTC.",
+    )
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="ISO 4217.")
     holdout: Holdout | None = None
     caps: list[SharedCap] = Field(
