@@ -38,8 +38,10 @@ WAITING: Final = "waiting"
 BRANCH: Final = "branch"
 #: traits were set, as JSON in the detail
 UPDATED: Final = "updated"
+#: a step has done something that is no message, in words in the detail
+DONE: Final = "done"
 #: where an instance is, rather than what was decided about it
-TRACES: Final = frozenset({WAITING, BRANCH, UPDATED})
+TRACES: Final = frozenset({WAITING, BRANCH, UPDATED, DONE})
 #: the detail of whatever does not happen to people whom the project excludes
 EXCLUDED: Final = "excluded by project.yaml"
 

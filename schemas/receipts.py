@@ -38,6 +38,28 @@ SUBJECTS = {
     "Mobile Push ": "mobile_push",
 }
 
+#: What journeys may ask of a receipt. Of the last words of a name each says only itself, `DEPTHS` those beyond too.
+OUTCOMES = {
+    **{word: frozenset[str]() for word in ("delivered", "opened", "clicked")},
+    "replied": frozenset({"Replied"}),
+    "bounced": frozenset({"Bounced"}),
+    "complained": frozenset({"Spam"}),
+    "unsubscribed": frozenset({"Unsubscribed"}),
+    "failed": frozenset({"Failed", "Rejected", "Dropped"}),
+}
+
+
+def is_receipt(name: str) -> bool:
+    """Whether an event of this name reports what became of a message."""
+    return name == "Unsubscribed" or (name.startswith(tuple(SUBJECTS)) and name.rsplit(" ", 1)[-1] in ENDINGS)
+
+
+def tells(event: Mapping[str, Any], outcome: str) -> bool:
+    """Whether an event (as expressions see it) is a receipt of this outcome, one of `OUTCOMES`."""
+    if outcome in DEPTHS:
+        return depth(event) >= DEPTHS[outcome]
+    return is_receipt(event["name"]) and event["name"].rsplit(" ", 1)[-1] in OUTCOMES[outcome]
+
 
 def reached(name: str) -> int:
     """How far a receipt of this name says the message got, `SENT` when it is no receipt."""

@@ -6,3 +6,6 @@ from typing import Final
 
 #: A person is to enter the journey named by the property `journey`; the event is the entry event.
 ENTRY_REQUESTED: Final = "Journey Entry Requested"
+
+#: Events of these names come from Pathline's own parts only.
+RESERVED: Final = frozenset({ENTRY_REQUESTED})

@@ -8,14 +8,14 @@ import msgspec
 import orjson
 
 from processors.journeys import receipts, waits
-from processors.journeys.happening import Happening
+from processors.journeys.happening import Happening, Names
 from processors.journeys.model import Instance
 from processors.journeys.walk import Walk
 from processors.journeys.working import Working
 from schemas import reasons
 from schemas.definitions.durations import spoken
 from schemas.definitions.model import Send, Trigger, Wait, WaitFor
-from schemas.receipts import DEPTHS, depth
+from schemas.receipts import DEPTHS, depth, tells
 from schemas.records import Change
 
 #: instances an event or change may act on
@@ -84,10 +84,10 @@ def _satisfy(
     person: Working, walk: Walk, instance: Instance, happening: Happening | None, changes: Sequence[Change]
 ) -> None:
     match walk.step(instance):
-        case WaitFor(triggers=triggers):
+        case WaitFor(triggers=triggers) as step:
             why = _met(triggers, walk, instance, person, happening, changes)
             if why is not None and (not why[0].events or _own_receipt(person, walk, instance, happening)):
-                walk.passed(instance, why[0].name)
+                walk.passed(instance, step, why[0])
         case Wait(restart_on=names) as step if happening is not None and happening.name in names:
             if _concerns(person, instance, happening):
                 instance = msgspec.structs.replace(instance, since=walk.at, acted=happening.event_id, missed=None)
@@ -124,15 +124,18 @@ def _met(
     changes: Sequence[Change],
 ) -> tuple[Trigger, str] | None:
     """The first trigger that the event or a change satisfies for an instance, and in words what did."""
-    triggers = list(triggers)
-    if happening is not None and _concerns(person, instance, happening):
-        names = walk.names(instance) if any(happening.name in trigger.events for trigger in triggers) else {}
-        trigger = happening.meets(triggers, names)
-        if trigger is not None:
-            return trigger, f"event {happening.name}"
+    if happening is not None and not _concerns(person, instance, happening):
+        happening = None
+    names: Names | None = None
     for trigger in triggers:
+        if happening is not None and happening.name in trigger.events:
+            names = walk.names(instance) if names is None else names
+            if happening.meets(trigger, names):
+                return trigger, f"event {happening.name}"
+        if happening is not None and trigger.receipt and _answers(person, walk, instance, happening, trigger):
+            return trigger, f"event {happening.name}"
         for change in changes:
-            if (trigger.segment, trigger.change) == (change.segment, change.change):
+            if trigger.segment is not None and (trigger.segment, trigger.change) == (change.segment, change.change):
                 return trigger, f"{change.change} segment {change.segment}"
     return None
 
@@ -155,3 +158,11 @@ def _own_receipt(person: Working, walk: Walk, instance: Instance, happening: Hap
         return True
     sent = receipts.send_of(happening.document, sends, walk.at)
     return sent is not None and sent.instance_id == instance.id
+
+
+def _answers(person: Working, walk: Walk, instance: Instance, happening: Happening, trigger: Trigger) -> bool:
+    """Whether an event is the receipt a trigger names, of what the instance sent at the step it names."""
+    if not tells(happening.document, trigger.receipt):
+        return False
+    sent = receipts.send_of(happening.document, person.sends(), walk.at)
+    return sent is not None and sent.instance_id == instance.id and trigger.of in ("", sent.step)

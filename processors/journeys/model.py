@@ -20,6 +20,8 @@ JOINING_MS = 2_000
 #: events a slot remembers for instances that arrive by a merge: this many, and for this long
 RECENT_EVENTS = 8
 RECENT_MS = 86_400_000
+#: instances that a slot remembers to have started, so that the same event does not start them again
+BEGUN = 8
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +32,9 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     at its instant, "joining" what the other identifiers of its event bring, "quiet" the end of quiet hours, "receipt" a
     receipt of the cascade; `tried` are the channels it is done with. `entry`, `caught` and `event` are JSON documents
     of events, `event` is the one that led to the step at hand, b"" if none did. `acted` is the last event that acted on
-    the instance, which can't act on it again. A timer that fired too late is
-    `due` when it is released, and was to fire at `missed`. `entrance` is the way by which it came in, by its place.
+    the instance, which can't act on it again. A timer that fired too late is `due` when it is released, and was to fire
+    at `missed`. `entrance` is the way by which it came in, by its place. `hops` journeys in a row, the first at
+    `chained_at`, have led to it.
     """
 
     id: str
@@ -52,6 +55,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     event: bytes = b""
     missed: int | None = None
     entrance: int = 0
+    hops: int = 0
+    chained_at: int = 0
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,8 +94,8 @@ class Recent(msgspec.Struct, frozen=True, kw_only=True):
 
 class Belongings(msgspec.Struct, frozen=True, kw_only=True):
     """What belongs to one slot. `ended` are instances that run no more and whose goal still counts. `entries` is the
-    newest entry per journey. `was_in` is set on the way from one person to another only: the segments its person was in
-    when it left."""
+    newest entry per journey, `begun` are the instances started last, and when. `was_in` is set on the way from one
+    person to another only: the segments its person was in when it left."""
 
     instances: dict[str, Instance] = {}
     ended: dict[str, Instance] = {}
@@ -99,6 +104,7 @@ class Belongings(msgspec.Struct, frozen=True, kw_only=True):
     draws: dict[str, Draw] = {}
     recent: tuple[Recent, ...] = ()
     was_in: tuple[str, ...] = ()
+    begun: dict[str, int] = {}
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +163,7 @@ def join(a: Belongings, b: Belongings) -> Belongings:
         draws={name: _first(a.draws.get(name), b.draws.get(name)) for name in {**a.draws, **b.draws}},
         recent=remembered(recent.values()),
         was_in=tuple(sorted({*a.was_in, *b.was_in})),
+        begun=started_last({**a.begun, **b.begun}),
     )
 
 
@@ -166,13 +173,19 @@ def remembered(events: Iterable[Recent]) -> tuple[Recent, ...]:
     return tuple(event for event in ordered[-RECENT_EVENTS:] if event.at > ordered[-1].at - RECENT_MS)
 
 
+def started_last(begun: dict[str, int]) -> dict[str, int]:
+    """The instances of these that a slot remembers to have started."""
+    newest = sorted(begun.items(), key=lambda item: (item[1], item[0]))
+    return dict(newest[-BEGUN:])
+
+
 def _joined(a: dict[str, Instance], b: dict[str, Instance]) -> dict[str, Instance]:
     return {id_: _further(a.get(id_), b.get(id_)) for id_ in {**a, **b}}
 
 
 def _further(a: Instance | None, b: Instance | None) -> Instance:
     """Of two states of one instance the one that is further on."""
-    return max((i for i in (a, b) if i is not None), key=lambda i: (i.visit, i.since, i.position, i.acted))
+    return max((i for i in (a, b) if i is not None), key=lambda i: (i.since, i.position, i.acted))
 
 
 def _first(a: Draw | None, b: Draw | None) -> Draw:

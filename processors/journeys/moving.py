@@ -130,10 +130,8 @@ def settle(person: Working, walk: Walk) -> None:
         step = walk.step(instance)
         if instance.phase == "joining":
             walk.timed_out(instance)
-        elif isinstance(step, WaitFor) and any(
-            trigger.segment in person.profile.segments and trigger.change == "entered" for trigger in step.triggers
-        ):
-            walk.passed(instance)
+        elif isinstance(step, WaitFor) and (inside := walk.already(step)) is not None:
+            walk.passed(instance, step, inside)
     person.change(inherited=(), expected={}, expected_since=None)
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from processors.journeys.allowance import contended, horizon, said_for
 from processors.runtime.definitions import DefinitionsSource
-from schemas.definitions.model import Branch, Entry, Journey, Project, Requested, Split, Step, Trigger, Wait, WaitFor
+from schemas.definitions.model import Entry, Journey, Project, Requested, Send, Trigger, Wait, WaitFor
+from schemas.definitions.steps import all_steps
+from schemas.receipts import is_receipt
 
 _PLANS_KEPT = 8
 
@@ -28,8 +30,8 @@ class Entrance:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`by_event`, `by_segment` (name, change) and `by_request` (journey) are the ways in that these may open, by
-    priority; `awaited` are the events that can act on a running instance, `highest` is the highest priority of a
-    marketing journey.
+    priority; `awaited` are the events that can act on a running instance, and receipts if `receipts`; `highest` is the
+    highest priority of a marketing journey.
 
     A send matters for caps and receipts for `keeps` milliseconds, for intents for `says` (None: for ever); `contended`
     is whether one can take the place of another.
@@ -40,10 +42,15 @@ class Plan:
     by_segment: dict[tuple[str, str], tuple[Entrance, ...]]
     by_request: dict[str, tuple[Entrance, ...]]
     awaited: frozenset[str]
+    receipts: bool
     highest: int
     keeps: int
     says: int | None
     contended: bool
+
+    def awaits(self, name: str) -> bool:
+        """Whether an event of this name can act on a running instance."""
+        return name in self.awaited or (self.receipts and is_receipt(name))
 
 
 class Plans:
@@ -87,43 +94,39 @@ def _plan(project: Project) -> Plan:
                         by_event[name].append(entrance)
                 case Trigger(segment=str(segment), change=change):
                     by_segment[segment, change].append(entrance)
+    journeys = project.journeys.values()
     return Plan(
         project,
-        {name: tuple(entrances) for name, entrances in by_event.items()},
-        {change: tuple(entrances) for change, entrances in by_segment.items()},
-        {name: tuple(entrances) for name, entrances in by_request.items()},
-        frozenset(name for journey in project.journeys.values() for name in _awaited(journey)),
-        max((journey.priority for journey in project.journeys.values() if journey.category == "marketing"), default=0),
-        horizon(project),
-        said_for(project),
-        contended(project),
+        by_event={name: tuple(entrances) for name, entrances in by_event.items()},
+        by_segment={change: tuple(entrances) for change, entrances in by_segment.items()},
+        by_request={name: tuple(entrances) for name, entrances in by_request.items()},
+        awaited=frozenset(name for journey in journeys for name in _awaited(journey)),
+        receipts=any(_awaits_receipts(journey) for journey in journeys),
+        highest=max((journey.priority for journey in journeys if journey.category == "marketing"), default=0),
+        keeps=horizon(project),
+        says=said_for(project),
+        contended=contended(project),
     )
 
 
-def _awaited(journey: Journey) -> Iterator[str]:
-    triggers: list[Trigger] = list(journey.exit)
+def _triggers(journey: Journey) -> Iterator[Trigger]:
+    """All that can act on a running instance, but what starts a wait again."""
+    yield from journey.exit
     if journey.goal is not None:
-        triggers.append(journey.goal.trigger)
-    for step in _all_steps(journey.steps):
+        yield journey.goal.trigger
+    for step in all_steps(journey.steps):
         if isinstance(step, WaitFor):
-            triggers.extend(step.triggers)
-        elif isinstance(step, Wait):
-            yield from step.restart_on
-    for trigger in triggers:
+            yield from step.triggers
+
+
+def _awaited(journey: Journey) -> Iterator[str]:
+    for trigger in _triggers(journey):
         yield from trigger.events
+    for step in all_steps(journey.steps):
+        if isinstance(step, Wait):
+            yield from step.restart_on
 
 
-def _all_steps(steps: tuple[Step, ...]) -> Iterator[Step]:
-    for step in steps:
-        yield step
-        match step:
-            case WaitFor(then=then, on_timeout=on_timeout):
-                yield from _all_steps(then + on_timeout)
-            case Branch(arms=arms):
-                for arm in arms:
-                    yield from _all_steps(arm.steps)
-            case Split(arms=shares):
-                for _, _, inner in shares:
-                    yield from _all_steps(inner)
-            case _:
-                pass
+def _awaits_receipts(journey: Journey) -> bool:
+    cascades = any(isinstance(step, Send) and step.until is not None for step in all_steps(journey.steps))
+    return cascades or any(trigger.receipt for trigger in _triggers(journey))

@@ -1,21 +1,24 @@
 """Where an instance is: a path into the nested step lists of its journey.
 
-`(2, 0, 1)` is step 2, its arm 0, step 1 in it. Arms are: of a `wait_for` 0 = then and 1 = on_timeout, of a `branch` and
-a `split` its arms in order.
+`(2, 0, 1)` is step 2, its arm 0, step 1 in it. Arms are numbered as in `schemas.definitions.steps`; those of a `repeat`
+are its rounds.
 """
 
 from __future__ import annotations
 
-from schemas.definitions.model import Branch, Journey, Split, Step, WaitFor
+from schemas.definitions.model import Journey, Repeat, Step, WaitFor
+from schemas.definitions.steps import ON_TIMEOUT, THEN, arms
+
+__all__ = ["ON_TIMEOUT", "Position", "after", "arm_of", "into", "settled", "step_at", "visit"]
 
 Position = tuple[int, ...]
-
-THEN, ON_TIMEOUT = 0, 1
 
 
 def step_at(journey: Journey, position: Position) -> Step | None:
     """The step at a position, None past the end of its list."""
-    steps = _list_at(journey, position[:-1])
+    steps = journey.steps
+    for index, arm in zip(position[:-1:2], position[1:-1:2], strict=True):
+        steps = _arm(steps[index], arm)
     return steps[position[-1]] if position[-1] < len(steps) else None
 
 
@@ -24,13 +27,24 @@ def into(position: Position, arm: int) -> Position:
     return (*position, arm, 0)
 
 
+def arm_of(step: WaitFor, trigger: int) -> int:
+    """The arm a `wait_for` goes on with when this one of its triggers happens."""
+    own = step.own[trigger] if step.own else None
+    return THEN if own is None else ON_TIMEOUT + 1 + trigger
+
+
 def settled(journey: Journey, position: Position) -> Position | None:
-    """The position itself if a step is there; past the end of a list the place behind what the list belongs to; None
-    when that is the end of the journey."""
+    """The position itself if a step is there; past the end of a list the next round of what it belongs to, or the place
+    behind it; None when that is the end of the journey."""
     while step_at(journey, position) is None:
         if len(position) == 1:
             return None
-        position = after(position[:-2])
+        outer, arm = position[:-2], position[-2]
+        match step_at(journey, outer):
+            case Repeat(times=times, steps=steps) if steps and arm + 1 < times:
+                position = into(outer, arm + 1)
+            case _:
+                position = after(outer)
     return position
 
 
@@ -39,20 +53,15 @@ def after(position: Position) -> Position:
     return (*position[:-1], position[-1] + 1)
 
 
-def _list_at(journey: Journey, path: Position) -> tuple[Step, ...]:
-    steps = journey.steps
-    for index, arm in zip(path[::2], path[1::2], strict=True):
-        steps = _arm(steps[index], arm)
-    return steps
+def visit(journey: Journey, position: Position) -> int:
+    """The how manieth time a step is come to, from 1: each round of each `repeat` around it comes to it anew."""
+    rounds = 0
+    for end in range(1, len(position), 2):
+        step = step_at(journey, position[:end])
+        if isinstance(step, Repeat):
+            rounds = rounds * step.times + position[end]
+    return rounds + 1
 
 
 def _arm(step: Step, arm: int) -> tuple[Step, ...]:
-    match step:
-        case WaitFor(then=then, on_timeout=on_timeout):
-            return on_timeout if arm == ON_TIMEOUT else then
-        case Branch(arms=arms):
-            return arms[arm].steps
-        case Split(arms=shares):
-            return shares[arm][2]
-        case _:
-            raise TypeError(f"step {step.id} has no arms")
+    return arms(step)[0 if isinstance(step, Repeat) else arm]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from processors.journeys.model import Sent
-from schemas.receipts import REACH_MS, SUBJECTS, reached
+from schemas.receipts import REACH_MS, SUBJECTS, is_receipt
 
 
 def send_of(event: Mapping[str, Any], sends: Iterable[Sent], at: int) -> Sent | None:
@@ -32,7 +32,7 @@ def send_of(event: Mapping[str, Any], sends: Iterable[Sent], at: int) -> Sent | 
 def _channel_of(event: Mapping[str, Any], used: set[str]) -> str | None:
     """The channel of a receipt: the one it says if something was sent there, else by its name; None when it is no
     receipt. (What a page tells as its channel, such as web, is where the person was.)"""
-    if not reached(event["name"]):
+    if not is_receipt(event["name"]):
         return None
     properties = event.get("properties")
     said = (properties.get("channel") if isinstance(properties, Mapping) else None, event.get("channel"))

@@ -253,7 +253,7 @@ class JourneysStage:
         if person.profile_json is not None:
             turn.put(PROFILES, person.id, Profile(person.profile_json))
         for topic, key, record in person.outputs:
-            turn.send(topic, key, self._codec.encode(record))
+            turn.send(topic, key, None if record is None else self._codec.encode(record))
         for due, priority in person.wakes:
             turn.wake(person.id, due, rank=_RANK_OF_NO_PRIORITY - priority)
 
@@ -287,4 +287,4 @@ def _new(person: Working, changes: list[Change]) -> list[Change]:
 
 
 def _may_be_missed(happening: Happening, plan: Plan) -> bool:
-    return happening.name in plan.awaited and not happening.historical
+    return plan.awaits(happening.name) and not happening.historical

@@ -14,17 +14,31 @@ from typing import Any
 import msgspec
 import orjson
 
-from processors.journeys import positions, updating, waits
+from processors.journeys import admission, effects, positions, waits
 from processors.journeys.conditions import holds
 from processors.journeys.happening import Happening
 from processors.journeys.late import tolerance
 from processors.journeys.model import Instance
-from processors.journeys.positions import ON_TIMEOUT, THEN, Position
+from processors.journeys.positions import ON_TIMEOUT, Position
 from processors.journeys.sending import Done, Later, decide
 from processors.journeys.working import MILLION, Working
 from schemas import reasons
 from schemas.definitions.durations import SECOND_MS, spoken
-from schemas.definitions.model import Branch, Exit, Send, Split, Step, UpdateTraits, Wait, WaitFor
+from schemas.definitions.model import (
+    Branch,
+    ChangeList,
+    Emit,
+    Exit,
+    Repeat,
+    Send,
+    Split,
+    Start,
+    Step,
+    Trigger,
+    UpdateTraits,
+    Wait,
+    WaitFor,
+)
 from schemas.definitions.templates import TemplateError
 
 #: what a send that waits tells beside the decision that made it wait: the rest is over within moments
@@ -45,13 +59,15 @@ class Walk:
 
     def begin(self, instance: Instance) -> None:
         """An instance is at the beginning of the step at its position, or behind the last of a list."""
+        journey = self.person.journey(instance)
         while True:
-            position = positions.settled(self.person.journey(instance), instance.position)
+            position = positions.settled(journey, instance.position)
             if position is None:
                 self.finish(instance)
                 return
+            visit = positions.visit(journey, position)
             instance = msgspec.structs.replace(
-                instance, position=position, since=self.at, due=None, phase="", tried=(), missed=None
+                instance, position=position, visit=visit, since=self.at, due=None, phase="", tried=(), missed=None
             )
             onward = self._step(instance, self.step(instance))
             if onward is None:
@@ -84,12 +100,12 @@ class Walk:
         if position is not None:
             self.onward(instance, position)
 
-    def passed(self, instance: Instance, caught_as: str = "") -> None:
-        """What a `wait_for` waits for has happened; the event at hand is kept under the name."""
-        if caught_as and self.happening is not None:
-            caught = {**instance.caught, caught_as: self.happening.json}
+    def passed(self, instance: Instance, step: WaitFor, trigger: Trigger) -> None:
+        """What a `wait_for` waits for has happened; the event at hand is kept under its name."""
+        if trigger.name and self.happening is not None:
+            caught = {**instance.caught, trigger.name: self.happening.json}
             instance = msgspec.structs.replace(instance, caught=caught)
-        self.onward(instance, positions.into(instance.position, THEN))
+        self.onward(instance, positions.into(instance.position, positions.arm_of(step, step.triggers.index(trigger))))
 
     def received(self, instance: Instance) -> None:
         """The receipt a cascade waits for has come."""
@@ -164,17 +180,28 @@ class Walk:
                 self.person.keep(instance)
                 self._queue(instance)
                 return None
-            case UpdateTraits():
-                try:
-                    traits = updating.update(self.person, instance, step, self.names(instance), self.at)
-                except TemplateError as error:
-                    self._record(instance, reasons.TEMPLATE_ERROR, str(error), step)
-                else:
-                    self._record(instance, reasons.UPDATED, orjson.dumps(traits).decode(), step)
-                return positions.after(position)
+            case UpdateTraits() | Emit() | ChangeList() | Start():
+                self._effect(instance, step)
+                # what was started may have ended this one
+                return positions.after(position) if self.person.instance(instance.id) is not None else None
+            case Repeat():
+                self._record(instance, reasons.DONE, f"{step.times} rounds begin", step)
+                return positions.into(position, 0)
             case Exit(reason=reason):
                 self.exit(instance, reason or "exit step")
                 return None
+
+    def _effect(self, instance: Instance, step: UpdateTraits | Emit | ChangeList | Start) -> None:
+        try:
+            if isinstance(step, Start):
+                self._record(instance, reasons.DONE, f"start {step.journey}", step)
+                admission.start(self.person, self, instance, step, self.names(instance))
+            else:
+                done = effects.take(self.person, instance, step, self.names(instance), self.at)
+                reason = reasons.UPDATED if isinstance(step, UpdateTraits) else reasons.DONE
+                self._record(instance, reason, done, step)
+        except TemplateError as error:
+            self._record(instance, reasons.TEMPLATE_ERROR, str(error), step)
 
     def _end_of(self, instance: Instance, step: Wait) -> int:
         zone = self.person.zone(self.person.project(instance))
@@ -203,15 +230,19 @@ class Walk:
         self.stay(msgspec.structs.replace(instance, due=due, event=b"", missed=None))
 
     def _wait_for(self, instance: Instance, step: WaitFor) -> Position | None:
-        inside = [
-            t.segment for t in step.triggers if t.change == "entered" and t.segment in self.person.profile.segments
-        ]
-        if inside:
-            self._record(instance, reasons.WAITING, f"already in segment {inside[0]}", step, due=self.at)
-            return positions.into(instance.position, THEN)
+        inside = self.already(step)
+        if inside is not None:
+            self._record(instance, reasons.WAITING, f"already in segment {inside.segment}", step, due=self.at)
+            return positions.into(instance.position, positions.arm_of(step, step.triggers.index(inside)))
         due = None if step.timeout is None else self.at + step.timeout
         self.stay(msgspec.structs.replace(instance, due=due, event=b""))
         return None
+
+    def already(self, step: WaitFor) -> Trigger | None:
+        """The first of the segments a step waits for that the person is in."""
+        segments = self.person.profile.segments
+        waited = (t for t in step.triggers if t.segment is not None and t.change == "entered")
+        return next((trigger for trigger in waited if trigger.segment in segments), None)
 
     def _branch(self, instance: Instance, step: Branch) -> Position:
         project, names = self.person.project(instance), self.names(instance)

@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from processors.journeys import ids
-from processors.journeys.model import Belongings, Draw, Instance, Person, Recent, Sent, remembered
+from processors.journeys.model import Belongings, Draw, Instance, Person, Recent, Sent, remembered, started_last
 from processors.journeys.plan import Plan, Plans
 from processors.journeys.snapshot import Snapshot
 from processors.runtime.slots import Slots, with_state
@@ -40,7 +40,7 @@ class Working:
         self.joining = False
         self._stored = person
         self.plan = plan
-        self.outputs: list[tuple[str, str, Wire]] = []
+        self.outputs: list[tuple[str, str, Wire | None]] = []
         self.wakes: list[tuple[int, int]] = []
         self._plans = plans
 
@@ -103,7 +103,7 @@ class Working:
 
     def keep(self, instance: Instance) -> None:
         """Another state of an instance that runs."""
-        slot = self._slot_of(instance)
+        slot = self.slot_of(instance)
         self._keep(slot, instances={**self._own(slot).instances, instance.id: instance})
 
     def start(self, instance: Instance, slot: str) -> None:
@@ -114,11 +114,16 @@ class Working:
             slot,
             instances={**own.instances, instance.id: instance},
             entries={**own.entries, instance.journey: latest},
+            begun=started_last({**own.begun, instance.id: instance.entered_at}),
         )
+
+    def has_begun(self, id_: str) -> bool:
+        """Whether an instance was started before, as far as that is remembered."""
+        return any(id_ in own.begun or id_ in own.instances for _, own in self.belongings())
 
     def end(self, instance: Instance, at: int, goal_counts: bool = True) -> None:
         """An instance runs no more; its goal may still be reached for a while."""
-        slot = self._slot_of(instance)
+        slot = self.slot_of(instance)
         own = self._own(slot)
         running = {id_: i for id_, i in own.instances.items() if id_ != instance.id}
         ended = {id_: i for id_, i in own.ended.items() if self._awaits_goal(i, at)}
@@ -156,7 +161,8 @@ class Working:
         """When the person last entered a journey, None if never."""
         return max((own.entries[journey] for _, own in self.belongings() if journey in own.entries), default=None)
 
-    def _slot_of(self, instance: Instance) -> str:
+    def slot_of(self, instance: Instance) -> str:
+        """The slot that an instance belongs to."""
         return next(slot for slot, own in self.belongings() if instance.id in own.instances)
 
     # --- sends, draws, recent events ----------------------------------------------------------------------------
@@ -168,7 +174,7 @@ class Working:
     def add_send(self, instance: Instance, sent: Sent) -> None:
         """Remember a send. Earlier ones that can't matter any more for caps, intents, receipts and goals are
         forgotten."""
-        slot = self._slot_of(instance)
+        slot = self.slot_of(instance)
         own = self._own(slot)
         plans = [self._plans.of(instance.version), *([self.plan] if self.plan is not None else [])]
         counts_from = sent.at - max(plan.keeps for plan in plans)
@@ -248,8 +254,8 @@ class Working:
 
     # --- outputs ------------------------------------------------------------------------------------------------
 
-    def emit(self, topic: str, record: Wire, key: str | None = None) -> None:
-        """Send a record; its key is the person's id unless given."""
+    def emit(self, topic: str, record: Wire | None, key: str | None = None) -> None:
+        """Send a record, or None in the place of what stood under a key, which is the person's id unless given."""
         self.outputs.append((topic, self.id if key is None else key, record))
 
     def decide(

@@ -10,6 +10,7 @@ from schemas.definitions.grammar.base import Findings, Part
 from schemas.definitions.grammar.journeys import Goal as WrittenGoal
 from schemas.definitions.model import Entry, Goal, Requested, Trigger
 from schemas.definitions.names import Names, event_path, expression, refer
+from schemas.definitions.yaml12 import Mark
 
 
 class TriggerBuilder:
@@ -19,6 +20,8 @@ class TriggerBuilder:
         self._names = names
         self._findings = findings
         self._roots = roots
+        #: ids of steps that receipts are asked of, and where
+        self.asked: list[tuple[str, Mark]] = []
 
     def entries(self, written_as: Part | Sequence[Part]) -> tuple[Entry, ...]:
         """All that starts the journey."""
@@ -32,6 +35,10 @@ class TriggerBuilder:
         """One thing that happens."""
         if isinstance(part, written.EventTrigger):
             return Trigger(tuple(part.event), self._where(part, part.where), name=part.as_ or "")
+        if isinstance(part, written.ReceiptTrigger):
+            if part.of is not None:
+                self.asked.append((part.of, part.at("of")))
+            return Trigger(receipt=part.receipt, of=part.of or "")
         return self._segment(part)
 
     def goal(self, part: WrittenGoal) -> Goal:

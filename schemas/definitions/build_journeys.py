@@ -17,11 +17,15 @@ from schemas.definitions.liquid_check import check_liquid
 from schemas.definitions.model import (
     Arm,
     Branch,
+    ChangeList,
+    Emit,
     Exit,
     Journey,
+    Repeat,
     Segment,
     Send,
     Split,
+    Start,
     Step,
     UpdateTraits,
     Wait,
@@ -31,6 +35,7 @@ from schemas.definitions.model import (
 from schemas.definitions.names import JOURNEY_NAMES, Names, bindable, refer
 from schemas.definitions.problems import nearest
 from schemas.definitions.yaml12 import Mark
+from schemas.requests import RESERVED
 
 _TIME = re.compile(r"\d{1,2}:\d\d")
 _NAMES_AT_RUN = JOURNEY_NAMES - {"item"}
@@ -66,6 +71,7 @@ class JourneyBuilder:
         self._ids: dict[str, Mark] = {}
         self._caught: frozenset[str] = frozenset()
         self._uses: list[Use] = []
+        self._rounds = 1
 
     def build(self, name: str, part: written.JourneyFile) -> Built:
         """The journey; problems go to the findings."""
@@ -90,6 +96,8 @@ class JourneyBuilder:
             intent_for=part.intent_for,
             path=self._file,
         )
+        for asked, mark in self._triggers.asked:
+            refer("step", asked, self._ids, self._findings, mark)
         return Built(journey, self._hoist.segments, self._uses)
 
     @property
@@ -126,13 +134,7 @@ class JourneyBuilder:
             case written.WaitStep():
                 return self._wait(part, step_id)
             case written.WaitForStep():
-                return WaitFor(
-                    step_id,
-                    self._triggers.triggers(part.wait_for),
-                    part.timeout,
-                    self._steps(part.then, f"{path}.then."),
-                    self._steps(part.on_timeout, f"{path}.on_timeout."),
-                )
+                return self._wait_for(part, step_id, path)
             case written.BranchStep():
                 return self._branch(part, step_id, path)
             case written.SendStep():
@@ -141,6 +143,16 @@ class JourneyBuilder:
                 return self._split(part, step_id, path)
             case written.UpdateStep():
                 return self._update(part, step_id)
+            case written.EmitStep():
+                return self._emit(part.emit, step_id)
+            case written.AddToStep():
+                return ChangeList(step_id, part.add_to, True)
+            case written.RemoveFromStep():
+                return ChangeList(step_id, part.remove_from, False)
+            case written.StartStep():
+                return self._start(part, step_id)
+            case written.RepeatStep():
+                return self._repeat(part.repeat, step_id, path)
             case written.ExitStep():
                 return Exit(step_id, part.exit or "")
             case _:
@@ -182,6 +194,23 @@ class JourneyBuilder:
         if days:
             self._findings.add(wait.at("days"), "days belong to a time of day")
         return Wait(step_id, until_path=path, before=offset, restart_on=restart_on)
+
+    def _wait_for(self, part: written.WaitForStep, step_id: str, path: str) -> WaitFor:
+        awaited = part.wait_for if isinstance(part.wait_for, list) else [part.wait_for]
+        own = tuple(
+            None if one.then is None else self._steps(one.then, f"{path}.{number}.")
+            for number, one in enumerate(awaited, 1)
+        )
+        if part.then and awaited and None not in own:
+            self._findings.add(part.at("then"), "never reached: all that is waited for has its own then")
+        return WaitFor(
+            step_id,
+            self._triggers.triggers(awaited),
+            part.timeout,
+            self._steps(part.then, f"{path}.then."),
+            self._steps(part.on_timeout, f"{path}.on_timeout."),
+            own if any(steps is not None for steps in own) else (),
+        )
 
     def _time(self, text: str, mark: Mark) -> int:
         try:
@@ -256,3 +285,35 @@ class JourneyBuilder:
                 check_liquid(value, self._names_at_run | {"item"}, self._findings, part.at("update"))
             traits[path.removeprefix("traits.")] = value
         return UpdateTraits(step_id, traits)
+
+    def _emit(self, part: written.Emitted, step_id: str) -> Emit:
+        if part.event in RESERVED:
+            self._findings.add(part.at("event"), f"{part.event!r} is a name that Pathline uses itself")
+        self._check_texts(part.properties, part.at("properties"))
+        return Emit(step_id, part.event, part.properties)
+
+    def _start(self, part: written.StartStep, step_id: str) -> Start:
+        if isinstance(part.start, str):
+            refer("journey", part.start, self._names.journeys, self._findings, part.at("start"))
+            return Start(step_id, part.start)
+        refer("journey", part.start.journey, self._names.journeys, self._findings, part.start.at("journey"))
+        if part.start.properties is not None:
+            self._check_texts(part.start.properties, part.start.at("properties"))
+        return Start(step_id, part.start.journey, part.start.properties)
+
+    def _repeat(self, part: written.Rounds, step_id: str, path: str) -> Repeat:
+        around, self._rounds = self._rounds, self._rounds * part.times
+        if around <= written.MOST_ROUNDS < self._rounds:
+            message = f"{self._rounds} rounds with those around it, at most {written.MOST_ROUNDS} are allowed"
+            self._findings.add(part.at("times"), message)
+        steps = self._steps(part.steps, f"{path}.")
+        self._rounds = around
+        return Repeat(step_id, part.times, steps)
+
+    def _check_texts(self, value: object, mark: Mark) -> None:
+        """Whether the Liquid in JSON values can be rendered."""
+        if isinstance(value, str):
+            check_liquid(value, self._names_at_run | {"item"}, self._findings, mark)
+        elif isinstance(value, dict | list):
+            for inner in value.values() if isinstance(value, dict) else value:
+                self._check_texts(inner, mark)

@@ -250,13 +250,16 @@ class ComputedTrait:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """An event (one of these names, matching where) or a segment entered or left."""
+    """An event (one of these names, matching where), a segment entered or left, or a receipt (a word of
+    `schemas.receipts.OUTCOMES`) of what the instance sent, at the step `of` if one is named."""
 
     events: tuple[str, ...] = ()
     where: Expression | None = None
     segment: str | None = None
     change: Literal["entered", "left"] = "entered"
     name: str = ""  # `as:` the name under which the event is kept
+    receipt: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,11 +309,14 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class WaitFor:
+    """Goes on with the steps of `own` in the place of the trigger that happens first, else with `then`."""
+
     id: str
     triggers: tuple[Trigger, ...]
     timeout: int | None
     then: tuple[Step, ...] = ()
     on_timeout: tuple[Step, ...] = ()
+    own: tuple[tuple[Step, ...] | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,12 +359,47 @@ class UpdateTraits:
 
 
 @dataclass(frozen=True, slots=True)
+class Emit:
+    """An event of the person; in its properties text is a Liquid template."""
+
+    id: str
+    event: str
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeList:
+    """The person joins a static list, or leaves it."""
+
+    id: str
+    list: str
+    member: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The person enters another journey, with the entry event at hand; `properties` (text is a Liquid template) stand
+    in place of its own."""
+
+    id: str
+    journey: str
+    properties: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    id: str
+    times: int
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     id: str
     reason: str = ""
 
 
-Step = Wait | WaitFor | Branch | Send | Split | UpdateTraits | Exit
+Step = Wait | WaitFor | Branch | Send | Split | UpdateTraits | Emit | ChangeList | Start | Repeat | Exit
 
 
 @dataclass(frozen=True, slots=True)

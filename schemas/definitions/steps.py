@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from schemas.definitions.model import Branch, Journey, Project, Send, Split, Step, Trigger, WaitFor
+from schemas.definitions.model import Branch, Journey, Project, Repeat, Send, Split, Step, Trigger, WaitFor
+
+#: arms of a `wait_for`; those of the triggers that have steps of their own come behind them
+THEN, ON_TIMEOUT = 0, 1
 
 
 def starting(journey: Journey) -> Iterator[str]:
@@ -17,20 +20,29 @@ def starting(journey: Journey) -> Iterator[str]:
 def sends(project: Project) -> Iterator[Send]:
     """All sends, arms and all."""
     for journey in project.journeys.values():
-        yield from _sends(journey.steps)
-
-
-def _sends(steps: tuple[Step, ...]) -> Iterator[Send]:
-    for step in steps:
-        match step:
-            case Send():
+        for step in all_steps(journey.steps):
+            if isinstance(step, Send):
                 yield step
-            case WaitFor():
-                yield from _sends(step.then)
-                yield from _sends(step.on_timeout)
-            case Branch():
-                for arm in step.arms:
-                    yield from _sends(arm.steps)
-            case Split():
-                for _, _, inner in step.arms:
-                    yield from _sends(inner)
+
+
+def all_steps(steps: tuple[Step, ...]) -> Iterator[Step]:
+    """These steps and all within them."""
+    for step in steps:
+        yield step
+        for arm in arms(step):
+            yield from all_steps(arm)
+
+
+def arms(step: Step) -> tuple[tuple[Step, ...], ...]:
+    """The lists of steps within a step, by their numbers."""
+    match step:
+        case WaitFor(then=then, on_timeout=on_timeout, own=own):
+            return (then, on_timeout, *(steps or () for steps in own))
+        case Branch(arms=choices):
+            return tuple(arm.steps for arm in choices)
+        case Split(arms=shares):
+            return tuple(inner for _, _, inner in shares)
+        case Repeat(steps=inner):
+            return (inner,)
+        case _:
+            return ()

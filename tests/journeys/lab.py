@@ -71,6 +71,7 @@ class Lab:
         self._line: MemoryLine | None = None
         self._source: FixedDefinitions | None = None
         self._count = 0
+        self.relayed = 0
 
     # --- the project ---------------------------------------------------------------------------------------------
 
@@ -132,16 +133,22 @@ class Lab:
         self.line.advance(when - 1)
         self.clock.at = max(self.clock.at, when)
         self._count += 1
-        fields = {"occurred_at": when, "event_id": f"event-{self._count}", "channel": "", "source": "test", **fields}
+        fields = {
+            "type": "track",
+            "context": b"{}",
+            "occurred_at": when,
+            "event_id": f"event-{self._count}",
+            "channel": "",
+            "source": "test",
+            **fields,
+        }
         record = Event(
             message_id=f"message-{self._count}",
-            type="track",
             name=name,
             identifiers=[who, *also],
             received_at=when,
             properties=orjson.dumps(properties or {}),
             traits=b"{}",
-            context=b"{}",
             **fields,
         )
         update = Update(

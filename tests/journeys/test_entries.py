@@ -112,3 +112,14 @@ def test_an_event_that_opens_two_ways_into_a_journey_enters_once(lab: Lab) -> No
     lab.event("B", at(minutes=1))
     lab.until(at(days=1))
     assert lab.sent() == [at(hours=1), at(hours=1, minutes=1)]
+
+
+def test_the_same_event_delivered_again_starts_nothing_more_whatever_the_rules(lab: Lab) -> None:
+    lab.journey("j", "enter: {event: A, on_repeat: parallel}\nsteps:\n  - wait: 1h\n" + SEND)
+    lab.customer()
+    lab.event("A", at(), event_id="the same")
+    lab.event("A", at(minutes=1), event_id="the same")
+    lab.event("A", at(hours=2), event_id="the same", also=["email:u1@example.com"])
+    lab.event("A", at(hours=3), event_id="another")
+    lab.until(at(days=1))
+    assert lab.sent() == [at(hours=1), at(hours=4)]

@@ -373,12 +373,12 @@ def test_an_update_travels_as_an_event_and_is_seen_at_once(lab: Lab) -> None:
     assert lab.sent() == [at()]
 
 
-def test_an_event_a_journey_produced_enters_none(lab: Lab) -> None:
+def test_traits_that_a_journey_has_set_start_none_by_themselves(lab: Lab) -> None:
     lab.journey("a", "enter: {event: Identify}\nsteps:\n  - update: {traits.x: 1}\n")
     lab.customer()
     lab.event("Identify", at(), event_id="outside")
     (event,) = lab.events()
-    lab.event("Identify", at(hours=1), source="journey")
+    lab.event("Identify", at(hours=1), source="journey", type="identify")
     assert len(lab.events()) == 1
     assert event.source == "journey"
 

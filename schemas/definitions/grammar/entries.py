@@ -8,6 +8,9 @@ from pydantic import Field, Tag
 
 from schemas.definitions.grammar.base import Cel, EventNames, EventPath, Name, Part, Span, by_key, by_shape
 
+TRIGGERS = ("event", "segment", "left", "receipt")
+A_TRIGGER = "an event or a segment, or a list of them, is expected"
+
 
 class EventTrigger(Part):
     """An event happens."""
@@ -29,15 +32,23 @@ class LeftTrigger(Part):
     left: Name
 
 
+class ReceiptTrigger(Part):
+    """A receipt comes of a message that this run of the journey has sent."""
+
+    receipt: Literal["delivered", "opened", "clicked", "replied", "bounced", "complained", "unsubscribed", "failed"]
+    of: Name | None = Field(None, description="The id of the step that sent it; default any.")
+
+
 Trigger = Annotated[
     Annotated[EventTrigger, Tag("<event>")]
     | Annotated[SegmentTrigger, Tag("<segment>")]
-    | Annotated[LeftTrigger, Tag("<left>")],
-    by_key("what happens is expected", ("event", "segment", "left")),
+    | Annotated[LeftTrigger, Tag("<left>")]
+    | Annotated[ReceiptTrigger, Tag("<receipt>")],
+    by_key("what happens is expected", TRIGGERS),
 ]
 Triggers = Annotated[
     Annotated[list[Trigger], Tag("<list>")] | Annotated[Trigger, Tag("<mapping>")],
-    by_shape("an event or a segment, or a list of them, is expected", "list", "mapping"),
+    by_shape(A_TRIGGER, "list", "mapping"),
 ]
 
 

@@ -21,12 +21,26 @@ from schemas.definitions.grammar.base import (
     by_shape,
 )
 from schemas.definitions.grammar.conditions import Condition
-from schemas.definitions.grammar.entries import Enter, Triggers
+from schemas.definitions.grammar.entries import (
+    A_TRIGGER,
+    TRIGGERS,
+    Enter,
+    EventTrigger,
+    LeftTrigger,
+    ReceiptTrigger,
+    SegmentTrigger,
+    Triggers,
+)
 from schemas.definitions.problems import nearest
 from schemas.definitions.yaml12 import Mapping
 
-STEPS = ("wait", "wait_for", "branch", "send", "split", "update", "exit")
-LATER_STEPS = ("emit", "call", "task", "start", "repeat", "add_to", "remove_from")
+STEPS = (
+    *("wait", "wait_for", "branch", "send", "split", "update", "emit", "add_to", "remove_from", "start", "repeat"),
+    "exit",
+)
+LATER_STEPS = ("call", "task")
+#: rounds of a `repeat`, those around it multiplied
+MOST_ROUNDS = 1_000
 CHOICES = ("cheapest", "preferred", "all")
 LATER_CHOICES = ("best",)
 RECEIPTS = ("delivered", "opened", "clicked")
@@ -97,10 +111,42 @@ class WaitStep(Step, Lateness):
     restart_on: EventNames | None = Field(None, description="Events that start the wait again.")
 
 
-class WaitForStep(Step):
-    """Waits for one of several things to happen."""
+class _Awaited(Part):
+    then: list[AnyStep] | None = Field(None, description="Steps for when this happens; default: the step's own then.")
 
-    wait_for: Triggers
+
+class AwaitedEvent(EventTrigger, _Awaited):
+    """An event happens."""
+
+
+class AwaitedSegment(SegmentTrigger, _Awaited):
+    """The person enters a segment, or is in it."""
+
+
+class AwaitedLeft(LeftTrigger, _Awaited):
+    """The person leaves a segment."""
+
+
+class AwaitedReceipt(ReceiptTrigger, _Awaited):
+    """A receipt comes of a message that this run of the journey has sent."""
+
+
+Awaited = Annotated[
+    Annotated[AwaitedEvent, Tag("<event>")]
+    | Annotated[AwaitedSegment, Tag("<segment>")]
+    | Annotated[AwaitedLeft, Tag("<left>")]
+    | Annotated[AwaitedReceipt, Tag("<receipt>")],
+    by_key("what happens is expected", TRIGGERS),
+]
+
+
+class WaitForStep(Step):
+    """Waits for one of several things to happen, and goes on by what happens first."""
+
+    wait_for: Annotated[
+        Annotated[list[Awaited], Tag("<list>")] | Annotated[Awaited, Tag("<mapping>")],
+        by_shape(A_TRIGGER, "list", "mapping"),
+    ]
     timeout: Span | None = None
     then: list[AnyStep] = Field(default_factory=list)
     on_timeout: list[AnyStep] = Field(default_factory=list)
@@ -195,6 +241,60 @@ class UpdateStep(Step):
     update: dict[str, Value | None] = Field(min_length=1, description="traits.NAME: value")
 
 
+class Emitted(Part):
+    """An event of the person; in its properties text is a Liquid template, `{{ path }}` alone keeps its type."""
+
+    event: EventName
+    properties: dict[str, Any] = Field(default_factory=dict)
+
+
+class EmitStep(Step):
+    """Sends an event of the person back into the line, where it counts as any other."""
+
+    emit: Emitted
+
+
+class AddToStep(Step):
+    """Puts the person into a static list."""
+
+    add_to: Name
+
+
+class RemoveFromStep(Step):
+    """Takes the person out of a static list."""
+
+    remove_from: Name
+
+
+class Started(Part):
+    """A journey, and what stands in place of the entry event's properties there."""
+
+    journey: Name
+    properties: dict[str, Any] | None = Field(None, description="Text is a Liquid template.")
+
+
+class StartStep(Step):
+    """Lets the person enter another journey, with this one's entry event."""
+
+    start: Annotated[
+        Annotated[Name, Tag("<text>")] | Annotated[Started, Tag("<mapping>")],
+        by_shape("a journey is expected", "text", "mapping"),
+    ]
+
+
+class Rounds(Part):
+    """Steps that are taken several times."""
+
+    times: int = Field(ge=1, le=MOST_ROUNDS)
+    steps: list[AnyStep] = Field(min_length=1)
+
+
+class RepeatStep(Step):
+    """Takes steps several times, one round after the other."""
+
+    repeat: Rounds
+
+
 class ExitStep(Step):
     """Ends the journey for this person."""
 
@@ -208,6 +308,11 @@ AnyStep = Annotated[
     | Annotated[SendStep, Tag("<send>")]
     | Annotated[SplitStep, Tag("<split>")]
     | Annotated[UpdateStep, Tag("<update>")]
+    | Annotated[EmitStep, Tag("<emit>")]
+    | Annotated[AddToStep, Tag("<add_to>")]
+    | Annotated[RemoveFromStep, Tag("<remove_from>")]
+    | Annotated[StartStep, Tag("<start>")]
+    | Annotated[RepeatStep, Tag("<repeat>")]
     | Annotated[ExitStep, Tag("<exit>")],
     by_key("a step is expected", STEPS, LATER_STEPS),
 ]
@@ -231,7 +336,20 @@ class JourneyFile(Part):
     steps: list[AnyStep] = Field(min_length=1)
 
 
-for _part in (WaitForStep, WhenArm, OtherwiseArm, BranchStep, SplitStep, JourneyFile):
+for _part in (
+    AwaitedEvent,
+    AwaitedSegment,
+    AwaitedLeft,
+    AwaitedReceipt,
+    WaitForStep,
+    Rounds,
+    RepeatStep,
+    WhenArm,
+    OtherwiseArm,
+    BranchStep,
+    SplitStep,
+    JourneyFile,
+):
     _part.model_rebuild()
 
 __all__ = ["AnyStep", "EventName", "JourneyFile"]
