@@ -9,6 +9,7 @@ from processors.segments.affinity import coming, ranked
 from processors.segments.gauges import Gauge, end
 from processors.segments.marks import span, tally, within
 from processors.segments.measures import amount
+from processors.segments.predicting import changing, predicted, told
 from processors.segments.sequences import standing
 from processors.segments.view import View
 from schemas import traits
@@ -28,6 +29,7 @@ from schemas.definitions.model import (
     Measured,
     Not,
     Percent,
+    Predicts,
     Prefers,
     Reachable,
     TraitIs,
@@ -90,6 +92,10 @@ def explain(condition: Condition, view: View, member: Mapping[str, int], now: in
             return f"{known} address{'' if known == 1 else 'es'} for {channel}"
         case Prefers():
             return f"prefers {', then '.join(ranked(view.engagements, now)) or 'no channel'}"
+        case Predicts(asked):
+            value = told(asked, predicted(asked, view.orders(asked, now)[0], now))
+            ahead = "ever" if asked.ahead is None else f"within {spoken(asked.ahead)}"
+            return f"{asked.what} {ahead}: {'unknown' if value is None else value}"
         case LocalTime():
             return f"{time_text(now, view.clock)} in {view.clock.key}"
         case Percent(_, _, of):
@@ -180,6 +186,17 @@ def _answer_prefers(one: Prefers, view: View, member: Mapping[str, int], now: in
     return Answer(ranked(view.engagements, now)[:1] == [one.channel], coming(view.engagements, now))
 
 
+def _answer_predicts(one: Predicts, view: View, member: Mapping[str, int], now: int) -> Answer:
+    """What is unknown is neither likely nor unlikely."""
+    asked = one.prediction
+    bought, until = view.orders(asked, now)
+    value, instants = predicted(asked, bought, now), [until]
+    for op, wanted in one.tests if value is not None else ():
+        instants.append(changing(asked, bought, now, lambda value: traits.compare(op, value, wanted)))  # noqa: B023
+    holds = value is not None and all(traits.compare(op, value, wanted) for op, wanted in one.tests)
+    return Answer(holds, min((instant for instant in instants if instant is not None), default=None))
+
+
 #: how each kind of condition is answered; `plan.prepare` lets no other kind into a segment
 _ANSWERS: dict[type, Callable[[Any, View, Mapping[str, int], int], Answer]] = {
     All: _answer_all,
@@ -194,6 +211,7 @@ _ANSWERS: dict[type, Callable[[Any, View, Mapping[str, int], int], Answer]] = {
     HasConsent: _answer_consent,
     Reachable: _answer_reachable,
     Prefers: _answer_prefers,
+    Predicts: _answer_predicts,
     LocalTime: _answer_time,
     Percent: _answer_percent,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -50,6 +50,8 @@ def gauge(measure: Measure) -> Gauge:
             return _End(measure.function == "last", dated=measure.of is None)
         case "interval" | "next_expected":
             return _Rhythm(measure.function == "next_expected", apart=measure.of is not None)
+        case "orders":
+            return _Orders()
 
 
 def end(total: Gauge) -> tuple[int | None, Any | None]:
@@ -221,6 +223,47 @@ class _Rhythm:
             return None
         length, count = times[-1] - times[0], len(times) - 1
         return written(times[-1] + length // count) if self._expected else whole(length / count / _DAY)
+
+
+class Orders(NamedTuple):
+    """When a person bought first and last (milliseconds), on how many days (in UTC) it bought, on how many of them it
+    is known what it bought for, and for how much together."""
+
+    first: int
+    last: int
+    days: int
+    valued: int
+    worth: float
+
+
+class _Orders:
+    """All orders there are; None of nobody's."""
+
+    def __init__(self) -> None:
+        self._times = list[int]()
+        self._days, self._valued = Counter[int](), Counter[int]()
+        self._worth = Decimal()
+
+    def add(self, reading: Reading) -> None:
+        insort(self._times, reading.at)
+        self._days[reading.at // _DAY] += 1
+        if reading.value is not None:
+            self._valued[reading.at // _DAY] += 1
+            self._worth += exact(reading.value)
+
+    def remove(self, reading: Reading) -> None:
+        del self._times[bisect_left(self._times, reading.at)]
+        self._days[reading.at // _DAY] -= 1
+        if reading.value is not None:
+            self._valued[reading.at // _DAY] -= 1
+            self._worth -= exact(reading.value)
+
+    @property
+    def value(self) -> Orders | None:
+        if not self._times:
+            return None
+        days, valued = (sum(count > 0 for count in of.values()) for of in (self._days, self._valued))
+        return Orders(self._times[0], self._times[-1], days, valued, float(self._worth))
 
 
 def place(reading: Reading) -> tuple[int, str, Any, int]:

@@ -39,6 +39,8 @@ def read(measure: Measure, event_id: str, at: int, document: dict[str, Any]) -> 
         value = lookup({**document, "item": line}, measure.of)
         if measure.function in ("first", "last"):
             found.append(Reading(at, name, storable(value)))
+        elif measure.function == "orders":
+            found.append(Reading(at, name, whole(storable(value)) if kind(value) == "number" else None))
         elif _usable(measure, value):
             found.append(Reading(at, name, _kept_as(measure, value)))
         elif value is not None:

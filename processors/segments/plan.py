@@ -17,6 +17,7 @@ from schemas.definitions.hoisting import EXCLUDED
 from schemas.definitions.model import (
     All,
     AnyOf,
+    Best,
     Channel,
     Collect,
     ComputedTrait,
@@ -33,6 +34,8 @@ from schemas.definitions.model import (
     Measured,
     Not,
     Percent,
+    Prediction,
+    Predicts,
     Prefers,
     Project,
     Reachable,
@@ -182,8 +185,9 @@ def prepare(project: Project) -> Plan:
                 for name in {name for step in condition.steps for name in step.events}:
                     orderings[name][ordering.key] = ordering
                     horizons[name] = _longer(horizons.get(name, 0), condition.window)
-            if isinstance(condition, Measured):
-                meter = Meter(fingerprint(condition.measure), condition.measure)
+            if isinstance(condition, Measured | Predicts):
+                measure = condition.measure if isinstance(condition, Measured) else condition.prediction.orders
+                meter = Meter(fingerprint(measure), measure)
                 keys[meter.measure] = meter.key
                 for name in meter.measure.events:
                     meters[name][meter.key] = meter
@@ -291,26 +295,32 @@ NOTHING = Plan(
 )
 
 
-def conditions_of(one: ComputedTrait | Segment) -> Iterator[Condition | Collect]:
+def conditions_of(one: ComputedTrait | Segment) -> Iterator[Condition | Collect | Best]:
     """What a computed trait or a segment goes by, none of which has parts."""
     if isinstance(one, Segment):
         yield from leaves(one.when)
-    else:
-        yield Measured(one.measure) if isinstance(one.measure, Measure) else one.measure
+        return
+    match one.measure:
+        case Measure() as measure:
+            yield Measured(measure)
+        case Prediction() as prediction:
+            yield Predicts(prediction)
+        case Collect() | Best() as condition:
+            yield condition
 
 
-def stored(condition: Condition | Collect, plan: Plan) -> tuple[Name, ...]:
+def stored(condition: Condition | Collect | Best, plan: Plan) -> tuple[Name, ...]:
     """What a condition without parts keeps of a slot; nothing when it goes by what is always kept."""
     match condition:
         case Did(events):
             return ("counted", plan.keys[condition]), *_reported(events, plan)
         case InOrder(steps):
             return ("sequences", plan.keys[condition]), *_reported((name for s in steps for name in s.events), plan)
-        case Measured(measure):
+        case Measured(measure) | Predicts(Prediction(_, _, measure, _)):
             return ("measured", plan.keys[measure]), *_reported(measure.events, plan)
         case TraitIs(trait, "held_for", _):
             return (("history", root(trait)),)
-        case Prefers():
+        case Prefers() | Best():
             return (ENGAGEMENTS,)
         case Collect():
             return (("collected", plan.keys[condition]),)
@@ -407,7 +417,7 @@ def leaves(condition: Condition) -> Iterator[Condition]:
             yield condition
 
 
-def _reads(condition: Condition | Collect) -> tuple[str, ...]:
+def _reads(condition: Condition | Collect | Best) -> tuple[str, ...]:
     match condition:
         case Did():
             return (f"did:{fingerprint(condition)}",)
@@ -426,8 +436,12 @@ def _reads(condition: Condition | Collect) -> tuple[str, ...]:
             return CONSENT, ADDRESS
         case Reachable():
             return (ADDRESS,)
+        case Predicts(prediction):
+            return (f"measure:{fingerprint(prediction.orders)}",)
         case Prefers():
             return (AFFINITY,)
+        case Best(of):
+            return (AFFINITY, ZONE) if of == "hour" else (AFFINITY,)
         case Collect():
             return (f"collect:{fingerprint(condition)}",)
         case LocalTime():

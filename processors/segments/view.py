@@ -9,7 +9,8 @@ from hashlib import blake2b
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from processors.segments import affinity, collecting, occurrences
+from processors.segments import affinity, collecting, occurrences, predicting
+from processors.segments.gauges import Orders
 from processors.segments.marks import span
 from processors.segments.measures import Live, amount
 from processors.segments.model import (
@@ -39,7 +40,7 @@ from processors.segments.model import (
 from processors.segments.plan import Plan
 from processors.segments.sequences import Taken
 from schemas import consent
-from schemas.definitions.model import Collect, Did, InOrder, Measure, ZoneSource, root
+from schemas.definitions.model import Best, Collect, Did, InOrder, Measure, Prediction, Working, ZoneSource, root
 from schemas.identifiers import identifier_of, split
 from schemas.localtime import Span, zone_of
 from schemas.traits import find
@@ -212,14 +213,33 @@ class View:
             if name in self.plan.rules:
                 yield from occurrences.spans(did, name, self._occurrences(name), self.plan, now)
 
-    def compute(self, measure: Measure | Collect, now: int) -> tuple[Any | None, int | None]:
-        """(what a measure amounts to or a list holds, the first later instant at which that may be something else)."""
-        if isinstance(measure, Collect):
-            key = self.plan.keys[measure]
-            told = (state.collected[key] for state in self._states if key in state.collected)
-            together = collecting.kept(measure, reduce(joined_collected, told, Collected()), now)
-            return collecting.listed(measure, together, now)
-        return amount(measure, self.live(measure), now, lambda total: total.value)
+    def compute(self, working: Working, now: int) -> tuple[Any | None, int | None]:
+        """(the value of a computed trait at `now`, the first later instant at which it may be another)."""
+        match working:
+            case Measure():
+                return amount(working, self.live(working), now, lambda total: total.value)
+            case Collect():
+                return self._collected(working, now)
+            case Prediction():
+                bought, until = self.orders(working, now)
+                value = predicting.told(working, predicting.predicted(working, bought, now))
+                turns = predicting.changing(working, bought, now, lambda value: predicting.told(working, value))
+                return value, min((at for at in (until, turns) if at is not None), default=None)
+            case Best("hour"):
+                return affinity.best_hour(self.engagements, self.clock, now), affinity.coming(self.engagements, now)
+            case Best():
+                channels = affinity.ranked(self.engagements, now)
+                return channels[0] if channels else None, affinity.coming(self.engagements, now)
+
+    def orders(self, asked: Prediction, now: int) -> tuple[Orders | None, int | None]:
+        """(the orders a prediction goes by, the next instant at which some come or go)."""
+        return predicting.orders(asked, self.live(asked.orders), now)
+
+    def _collected(self, collect: Collect, now: int) -> tuple[Any | None, int | None]:
+        key = self.plan.keys[collect]
+        told = (state.collected[key] for state in self._states if key in state.collected)
+        together = collecting.kept(collect, reduce(joined_collected, told, Collected()), now)
+        return collecting.listed(collect, together, now)
 
     def live(self, measure: Measure) -> Iterator[Live]:
         """What a measure reads, and when it counts."""

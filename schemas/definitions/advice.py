@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from schemas.definitions.model import Project
+from schemas.definitions.predictions import unfitted
 from schemas.definitions.scores import unscored
 from schemas.definitions.steps import sends
 from schemas.definitions.templates import parts_for
@@ -25,6 +26,10 @@ def advice(project: Project) -> list[str]:
     if asking := unscored(project):
         shown = ", ".join(asking)
         notes.append(f"rfm holds for nobody until there are bounds: run `pathline rfm fit` on the line ({shown})")
+    if asking := unfitted(project):
+        shown = ", ".join(asking)
+        unknown = "how people buy" if project.predicting.habits is None else "what purchases are worth"
+        notes.append(f"predicts holds for nobody until {unknown} is known: run `pathline predict fit` ({shown})")
     for name in sorted(project.templates.keys() - {send.template for send in sent}):
         notes.append(f"template {name} is not used by any journey")
     by_mail = {send.template for send in sent if "email" in (send.channels or sending)}

@@ -10,6 +10,7 @@ from schemas.definitions.expressions import Expression
 from schemas.definitions.grammar import conditions as written
 from schemas.definitions.grammar.base import DAYS, Findings, Part, usable_name
 from schemas.definitions.grammar.measures import Measuring
+from schemas.definitions.grammar.predictions import PredictsThis
 from schemas.definitions.grammar.rfm import ScoredBy
 from schemas.definitions.model import (
     All,
@@ -30,6 +31,7 @@ from schemas.definitions.model import (
     root,
 )
 from schemas.definitions.names import Names, event_path, expression, refer
+from schemas.definitions.predictions import predicts
 from schemas.definitions.scores import scored
 from schemas.definitions.yaml12 import Mark
 from schemas.lists import PREFIX
@@ -79,6 +81,8 @@ class ConditionBuilder:
                 return Reachable(part.reachable)
             case ScoredBy():
                 return scored(part.rfm.asked(), self._names.scoring)
+            case PredictsThis():
+                return predicts(part.predicts, self._names.predicting)
             case written.TimeIs():
                 return self._time(part.time)
             case written.PercentOf():

@@ -11,8 +11,10 @@ from schemas.definitions import durations
 from schemas.definitions.expressions import Expression
 from schemas.definitions.grammar import measures as written
 from schemas.definitions.grammar.base import Findings, Windowed
-from schemas.definitions.model import Collect, Function, Measure, Measured, Window
+from schemas.definitions.grammar.predictions import Predicted
+from schemas.definitions.model import Best, Collect, Function, Measure, Measured, Window, Working
 from schemas.definitions.names import Names, event_path, expression
+from schemas.definitions.predictions import prediction
 from schemas.definitions.yaml12 import Mark
 from schemas.localtime import parse
 
@@ -35,12 +37,18 @@ def counted(part: written.Over, function: str, names: Names, findings: Findings)
     return _measure(part, function, found, findings)
 
 
-def computed(part: written.TraitFile, names: Names, findings: Findings) -> Measure | Collect:
+def computed(part: written.TraitFile, names: Names, findings: Findings) -> Working:
     """What a computed trait is worked out by."""
     function, over = part.over()
-    if isinstance(over, written.Collection):
-        return _collect(over, findings)
-    return counted(over, function, names, findings)
+    match over:
+        case written.Collection():
+            return _collect(over, findings)
+        case Predicted():
+            return prediction(over, names.predicting)
+        case "hour" | "channel":
+            return Best(over)
+        case written.Over():
+            return counted(over, function, names, findings)
 
 
 def measured(part: written.Measuring, names: Names, findings: Findings) -> Measured:

@@ -18,6 +18,7 @@ from schemas.definitions.model import (
     Measured,
     Not,
     Percent,
+    Predicts,
     Prefers,
     Segment,
     TraitIs,
@@ -27,7 +28,7 @@ HIDDEN = "~"
 #: Who is in this one is in no other segment and in no journey: `exclude` of project.yaml.
 EXCLUDED = f"{HIDDEN}excluded"
 #: What the profile does not say.
-_OF_HISTORY = (Did, InList, InOrder, Measured, Percent, Prefers)
+_OF_HISTORY = (Did, InList, InOrder, Measured, Percent, Predicts, Prefers)
 
 
 class Hoist:

@@ -20,6 +20,7 @@ from schemas.definitions.grammar.base import Findings
 from schemas.definitions.grammar.conditions import SegmentFile
 from schemas.definitions.grammar.journeys import JourneyFile
 from schemas.definitions.grammar.measures import TraitFile
+from schemas.definitions.grammar.predictions import PredictFile, PredictParametersFile
 from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile
 from schemas.definitions.grammar.rfm import RfmBoundsFile, RfmFile
 from schemas.definitions.grammar.sources import SourcesFile
@@ -31,6 +32,7 @@ from schemas.definitions.model import (
     EventRule,
     IdentityRules,
     Journey,
+    Predicting,
     Project,
     Scoring,
     Segment,
@@ -38,6 +40,7 @@ from schemas.definitions.model import (
 )
 from schemas.definitions.names import Names, event_path
 from schemas.definitions.ordering import in_order
+from schemas.definitions.predictions import habits, predicting
 from schemas.definitions.problems import Invalid, Problem, nearest
 from schemas.definitions.scores import scoring
 from schemas.definitions.yaml12 import Mapping as Located
@@ -45,9 +48,9 @@ from schemas.definitions.yaml12 import Mark, Unreadable, read
 
 #: A folder is a project if it has one of these.
 MARKERS = ("project.yaml", "identity.yaml")
-#: What `pathline rfm fit` found.
-BOUNDS = "rfm_bounds.yaml"
-ROOT_FILES = (*MARKERS, "events.yaml", "channels.yaml", "sources.yaml", "rfm.yaml", BOUNDS)
+#: What `pathline rfm fit` and `pathline predict fit` found.
+BOUNDS, PARAMETERS = FITTED = ("rfm_bounds.yaml", "predict_parameters.yaml")
+ROOT_FILES = (*MARKERS, "events.yaml", "channels.yaml", "sources.yaml", "rfm.yaml", "predict.yaml", *FITTED)
 FOLDERS = ("segments", "journeys", "templates", "traits")
 MAX_FILES = 10_000
 #: Traits that the line itself reads as people tell them.
@@ -168,6 +171,7 @@ class _Loader:
             timezone=zone,
             traits=self._named("traits"),
             scoring=self._scoring(events),
+            predicting=self._predicting(events),
         )
         exclude = self._exclude(settings, names)
         caps = build_project.caps(settings, channels, names.journeys, self._of("project.yaml"))
@@ -206,6 +210,7 @@ class _Loader:
             timers=build_project.timers(settings),
             traits=traits,
             scoring=names.scoring,
+            predicting=names.predicting,
         )
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -274,6 +279,14 @@ class _Loader:
         if fitted is None:
             return by
         return replace(by, bounds=Bounds(tuple(fitted.recency), tuple(fitted.frequency), tuple(fitted.monetary)))
+
+    def _predicting(self, rules: Mapping[str, EventRule]) -> Predicting:
+        part = self._part("predict.yaml", PredictFile) or PredictFile()
+        if part.of is not None:
+            event_path(part.of, self._of("predict.yaml"), part.at("of"))
+        by = predicting(part.event or (), part.of, rules)
+        fitted = self._part(PARAMETERS, PredictParametersFile)
+        return by if fitted is None else replace(by, habits=habits(fitted))
 
     def _sources(self) -> tuple[SourceRule, ...]:
         part = self._part("sources.yaml", SourcesFile)

@@ -71,9 +71,21 @@ class InOrder:
     same: str | None = None
 
 
-#: What can be worked out over events; `interval` and `next_expected` are computed traits only.
+#: What can be worked out over events; `interval` and `next_expected` are computed traits only, `orders` is what
+#: predictions go by.
 Function = Literal[
-    "count", "sum", "average", "min", "max", "distinct", "most_frequent", "first", "last", "interval", "next_expected"
+    "count",
+    "sum",
+    "average",
+    "min",
+    "max",
+    "distinct",
+    "most_frequent",
+    "first",
+    "last",
+    "interval",
+    "next_expected",
+    "orders",
 ]
 
 
@@ -137,6 +149,53 @@ class Scoring:
     of: str
     window: Window = Window()
     bounds: Bounds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How people buy, as it was fitted: MBG/NBD with `alpha` in days, and the Gamma-Gamma model of what a day of
+    purchases is worth, None where no amounts were known."""
+
+    r: float
+    alpha: float
+    a: float
+    b: float
+    worth: tuple[float, float, float] | None = None  # p, q, gamma
+
+
+@dataclass(frozen=True, slots=True)
+class Predicting:
+    """Which events are orders, the path of their worth, and how people buy if it was fitted."""
+
+    events: tuple[str, ...]
+    of: str
+    habits: Habits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a person who bought will do in the next `ahead` milliseconds (None: ever): the probability of a purchase,
+    the expected worth of all purchases, or the probability that there is none (churn)."""
+
+    what: Literal["purchase", "value", "churn"]
+    ahead: int | None
+    orders: Measure
+    habits: Habits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Predicts:
+    """A prediction compared: all tests (at_least or at_most, number) hold."""
+
+    prediction: Prediction
+    tests: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """When or where a person answers most: the local hour, 0 to 23, or the channel."""
+
+    of: Literal["hour", "channel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +284,12 @@ Condition = (
     | LocalTime
     | Percent
     | Prefers
+    | Predicts
     | Holds
 )
+
+#: What a computed trait is worked out by.
+Working = Measure | Collect | Prediction | Best
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +304,7 @@ class ComputedTrait:
     """A trait that follows from events; what is told under its name does not count."""
 
     name: str
-    measure: Measure | Collect
+    measure: Working
     path: str = ""
 
 
@@ -560,4 +623,5 @@ class Project:
     timers: Timers = Timers()
     zone_from: tuple[ZoneSource, ...] = ()
     scoring: Scoring = Scoring((), "")
+    predicting: Predicting = Predicting((), "")
     traits: Mapping[str, ComputedTrait] = field(default_factory=dict)

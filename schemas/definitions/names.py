@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from schemas.definitions import expressions
 from schemas.definitions.expressions import Expression
 from schemas.definitions.grammar.base import Findings
-from schemas.definitions.model import Channel, Scoring
+from schemas.definitions.model import Channel, Predicting, Scoring
 from schemas.definitions.problems import nearest
 from schemas.definitions.yaml12 import Mark
 
@@ -31,7 +31,7 @@ _RESERVED = re.compile(
 @dataclass(frozen=True, slots=True)
 class Names:
     """What a project defines; `timezone` is the project's own, `traits` are the computed ones, `scoring` is how orders
-    are scored."""
+    are scored, `predicting` how further ones are predicted."""
 
     segments: Collection[str] = ()
     templates: Collection[str] = ()
@@ -40,6 +40,7 @@ class Names:
     timezone: str = "UTC"
     traits: Collection[str] = ()
     scoring: Scoring = field(default_factory=lambda: Scoring((), ""))
+    predicting: Predicting = field(default_factory=lambda: Predicting((), ""))
 
 
 def refer(kind: str, name: str, known: Collection[str], findings: Findings, mark: Mark) -> bool:

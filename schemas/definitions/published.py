@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from schemas.definitions.grammar.conditions import SegmentFile
 from schemas.definitions.grammar.journeys import JourneyFile
 from schemas.definitions.grammar.measures import TraitFile
+from schemas.definitions.grammar.predictions import PredictFile, PredictParametersFile
 from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile, TemplateParts
 from schemas.definitions.grammar.rfm import RfmBoundsFile, RfmFile
 from schemas.definitions.grammar.sources import SourcesFile
@@ -31,6 +32,8 @@ KINDS: dict[str, type[BaseModel]] = {
     "trait": TraitFile,
     "rfm": RfmFile,
     "rfm_bounds": RfmBoundsFile,
+    "predict": PredictFile,
+    "predict_parameters": PredictParametersFile,
 }
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -39,9 +39,14 @@ N = TypeVar("N", int, float)
 
 def scoring(events: Sequence[str], of: str | None, within: int | None, rules: Mapping[str, EventRule]) -> Scoring:
     """What is scored; what is not said follows from events.yaml."""
+    return Scoring(*orders_of(events, of, rules), Window(far=within))
+
+
+def orders_of(events: Sequence[str], of: str | None, rules: Mapping[str, EventRule]) -> tuple[tuple[str, ...], str]:
+    """(events that are orders, the path of their worth); what is not said follows from events.yaml."""
     names = tuple(events) or tuple(rule.name for rule in rules.values() if rule.revenue) or (USUAL,)
     worth = next((rule.revenue for name in names if (rule := rules.get(name)) and rule.revenue), AMOUNT)
-    return Scoring(names, of or worth, Window(far=within))
+    return names, of or worth
 
 
 def scored(asked: Mapping[str, frozenset[int]], by: Scoring) -> Condition:

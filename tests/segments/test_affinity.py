@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.segments.affinity import HALF_LIFE_MS, NEWEST, newest, ranked
+from processors.segments.affinity import HALF_LIFE_MS, NEWEST, PURCHASE, best_hour, newest, ranked
 from processors.segments.model import Engagement, joined_engagements
-from schemas.definitions.model import EventRule, Not, Prefers
+from schemas.definitions.model import Best, ComputedTrait, EventRule, Not, Prefers, TraitIs
 from schemas.records import Event
-from tests.segments.lab import CHANNELS, D, H, Line, event, project
+from tests.segments.lab import CHANNELS, D, H, Line, event, identify, project
 
 T = 1_700_000_000_000
 COOKIE = "anonymous_id:c#0"
@@ -116,3 +119,96 @@ def test_however_they_are_spread_over_slots_the_newest_decide(told: list[Engagem
     assert newest(joined_engagements(*slots)) == newest(joined_engagements(*reversed(slots))) == together
     assert newest(joined_engagements(together, slots[0])) == together
     assert ranked(together, 91 * D) == ranked(together, 9_000 * D), "time alone changes no order"
+
+
+# --- the best hour ---------------------------------------------------------------------------------------------------
+
+KYIV = ZoneInfo("Europe/Kyiv")
+#: 2024-03-04, a Monday, 0:00 in Kyiv
+MONDAY = 1_709_503_200_000
+
+
+def hours() -> Line:
+    segments = {"evening": TraitIs("hour", "at_least", 17)}
+    traits = {name: ComputedTrait(name, Best(of)) for name, of in (("hour", "hour"), ("channel", "channel"))}
+    return Line(replace(project(segments, timezone="Europe/Kyiv"), traits=traits))
+
+
+def test_the_best_hour_is_the_one_of_the_own_day_in_which_the_person_answers_most() -> None:
+    shop = hours()
+    shop.happen(told("View", MONDAY + 3 * H))
+    assert shop.profile()["traits"] == {}
+    shop.happen(told("Email Opened", MONDAY + 9 * H), told("SMS Opened", MONDAY + 18 * H))
+    assert shop.profile()["traits"] == {"hour": 18, "channel": "sms"}, "the newer of two is worth more"
+    shop.happen(told("Email Link Clicked", MONDAY + D + 9 * H + H // 2))
+    assert shop.profile()["traits"] == {"hour": 9, "channel": "email"}
+    shop.happen(told("Order Completed", MONDAY + D + 20 * H), told("Email Delivered", MONDAY + D + 20 * H))
+    machine = {"properties": {"machine": True}}
+    shop.happen(*(told("Email Opened", MONDAY + D + 20 * H + n, **machine) for n in range(9)))
+    assert shop.profile()["traits"]["hour"] == 9, "nobody answered at eight in the evening"
+    changed = [(at - MONDAY, change) for at, change, _ in shop.story("evening")]
+    assert changed == [(18 * H, "entered"), (D + 9 * H + H // 2, "left")]
+
+
+def test_hours_are_those_of_the_persons_zone_whatever_it_is_and_summer_or_winter() -> None:
+    shop = hours()
+    shop.happen(told("Email Opened", MONDAY + 9 * H))
+    shop.happen(identify(MONDAY + 10 * H, traits={"timezone": "America/New_York"}))
+    assert shop.profile()["traits"]["hour"] == 2
+    summer = 1_720_162_800_000  # 2024-07-05, 10:00 in Kyiv, 3:00 in New York
+    shop.happen(told("Email Link Clicked", summer))
+    assert shop.profile()["traits"]["hour"] == 3
+    shop.happen(identify(summer + H, traits={"timezone": None}))
+    assert shop.profile()["traits"]["hour"] == 10
+
+
+def test_a_habit_around_the_full_hour_is_one_and_midnight_is_no_border() -> None:
+    minute = 60_000
+    answers = [10 * H - minute, 10 * H + minute, 10 * H + minute, 15 * H + 30 * minute, 15 * H + 31 * minute]
+    shop = hours()
+    shop.happen(*(told("Email Opened", MONDAY + day * D + at) for day, at in enumerate([*answers[3:], *answers[:3]])))
+    assert shop.profile()["traits"]["hour"] == 10
+    night = tuple((MONDAY + at, n, "email", 1) for n, at in enumerate((23 * H, D, D + 1, D + 5 * H, D + 5 * H + 1)))
+    assert best_hour(night, KYIV, MONDAY + 2 * D) == 0
+
+
+def test_what_another_slot_answered_counts_from_the_merge_on_for_the_hour_too() -> None:
+    shop = hours()
+    shop.happen(told("SMS Replied", MONDAY + 7 * H), person="C", slot=COOKIE)
+    shop.happen(told("Email Opened", MONDAY + 9 * H))
+    shop.move("C", "P", {COOKIE: 2}, at=MONDAY + 10 * H)
+    assert shop.profile()["traits"] == {"hour": 7, "channel": "sms"}
+    shop.happen(told("Email Replied", MONDAY + 22 * H, received_at=MONDAY + 11 * H))
+    shop.until(MONDAY + 30 * H)
+    assert shop.story("evening") == [(MONDAY + 22 * H, "entered", "timer")]
+
+
+answered = st.lists(
+    st.tuples(
+        st.integers(MONDAY, MONDAY + 60 * D),
+        st.integers(0, 2**40),
+        st.sampled_from(["email", "sms"]),
+        st.sampled_from([1, 3, 5, PURCHASE]),
+    ),
+    max_size=30,
+).map(lambda found: tuple(sorted(found)))
+
+
+@settings(deadline=None)
+@given(answered, st.sampled_from(["", "email"]))
+def test_the_hour_is_that_of_the_points_counted_one_by_one(engagements: tuple[Engagement, ...], channel: str) -> None:
+    now = MONDAY + 40 * D
+    points = defaultdict[int, float](float)
+    for at, _, where, worth in engagements:
+        if at <= now and worth != PURCHASE and (not channel or where == channel):
+            hour = datetime.fromtimestamp(at / 1_000, KYIV).hour
+            left = worth * 0.5 ** ((now - at) / HALF_LIFE_MS)
+            for beside, share in ((0, left), (1, left / 2), (-1, left / 2)):
+                points[(hour + beside) % 24] += share
+    found = best_hour(engagements, KYIV, now, channel)
+    if not points:
+        assert found is None
+    else:
+        assert found is not None
+        assert abs(points[found] - max(points.values())) <= 1e-9 * points[found]
+    assert found == best_hour(engagements, KYIV, now + 1, channel), "time alone changes no order"

@@ -33,6 +33,7 @@ from schemas.definitions.grammar.measures import (
     MostFrequentOf,
     SumOf,
 )
+from schemas.definitions.grammar.predictions import PredictsThis
 from schemas.definitions.grammar.rfm import ScoredBy
 
 Percentage = Annotated[float, Field(ge=0, le=100)]
@@ -40,9 +41,8 @@ DAY = UNITS["d"]
 
 KINDS = (
     *("all", "any", "not", "did", "did_in_order", *MEASURES, "trait", "in"),
-    *("consent", "reachable", "prefers", "rfm", "time", "percent", "cel"),
+    *("consent", "reachable", "prefers", "rfm", "predicts", "time", "percent", "cel"),
 )
-LATER = ("predicts",)
 #: of `did_in_order`
 MAX_STEPS = 16
 OPERATORS = (
@@ -262,10 +262,11 @@ Condition = Annotated[
     | Annotated[ReachableBy, Tag("<reachable>")]
     | Annotated[PrefersChannel, Tag("<prefers>")]
     | Annotated[ScoredBy, Tag("<rfm>")]
+    | Annotated[PredictsThis, Tag("<predicts>")]
     | Annotated[TimeIs, Tag("<time>")]
     | Annotated[PercentOf, Tag("<percent>")]
     | Annotated[CelHolds, Tag("<cel>")],
-    by_key("a condition is expected", KINDS, LATER),
+    by_key("a condition is expected", KINDS),
 ]
 
 

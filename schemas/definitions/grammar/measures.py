@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from schemas.definitions.durations import is_duration
 from schemas.definitions.grammar.base import Cel, EventNames, EventPath, Name, Part, Value, Windowed
+from schemas.definitions.grammar.predictions import Predicted
 
 MEASURES = ("sum", "average", "min", "max", "distinct", "most_frequent", "first", "last")
-COMPUTED = ("count", *MEASURES, "interval", "next_expected", "collect")
+COMPUTED = ("count", *MEASURES, "interval", "next_expected", "collect", "predicts", "best")
 NUMERIC = ("equals", "not_equals", "one_of", "at_least", "at_most")
 VALUED = (*NUMERIC, "contains")
 #: Operators for a property of the first or last; without `of` only those that speak of its date.
@@ -211,6 +212,10 @@ class TraitFile(Part):
     interval: TimesOver | None = Field(None, description="Average days between events.")
     next_expected: TimesOver | None = Field(None, description="The last event's date and the average interval.")
     collect: Collection | None = None
+    predicts: Predicted | None = Field(None, description="Probability of a purchase, expected value, or churn.")
+    best: Literal["hour", "channel"] | None = Field(
+        None, description="Where people answer most: the hour of their day (0 to 23), or the channel."
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -220,6 +225,6 @@ class TraitFile(Part):
             raise ValueError(f"one of {', '.join(COMPUTED)} is expected{found}")
         return self
 
-    def over(self) -> tuple[str, Over | Collection]:
+    def over(self) -> tuple[str, Over | Collection | Predicted | Literal["hour", "channel"]]:
         """(function, what it is about)."""
         return next((name, getattr(self, name)) for name in COMPUTED if getattr(self, name) is not None)
