@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     public_url: str = Field("", description="Collector as people reach it, for links in messages; empty: no links.")
     secret: str = Field("", description="Signs links in messages; empty: a secret made once in home/secret.")
     write_keys: str = Field("", description="Write keys the collector accepts, separated by commas.")
+    api_keys: Path | None = Field(None, description="File of the keys that read profiles; empty: home/api_keys.json.")
+    profile_events: int = Field(20, ge=0, le=255, description="Last events kept for profiles, of each identifier.")
     smtp: str = Field("", description="Server for e-mail, smtp://[user:password@]host:port; empty: the mail catcher.")
     warehouse_password: str = Field("", description="Password (any user) of the embedded warehouse's HTTP endpoint.")
     warehouse_parts: int = Field(300, ge=1, description="The sink waits while a month of a table has more parts.")

@@ -20,6 +20,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "connectors": ("schemas",),
     "connectors.outbound": ("schemas", "processors.runtime", "connectors"),
     "sinks": ("schemas",),
+    # it answers from what journeys keep, read by their own types
+    "sinks.profiles": ("schemas", "processors.runtime", "processors.journeys", "sinks.metrics"),
     "pathline": PACKAGES,
 }
 
@@ -78,6 +80,8 @@ def test_imports_point_one_way() -> None:
         ("connectors.inbound.segment", "processors.runtime.contract", True),
         ("connectors.outbound.dispatch", "processors.runtime.contract", False),
         ("sinks.clickhouse.writer", "connectors.inbound.segment", True),
+        ("sinks.profiles.people", "processors.journeys.model", False),
+        ("sinks.profiles.people", "sinks.clickhouse.engine", True),
         ("pathline.cli", "sinks.clickhouse.engine", False),
     ],
 )

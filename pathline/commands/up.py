@@ -28,6 +28,7 @@ def up(
     kafka_port: Annotated[int, typer.Option(help="Port of Kafka.")] = 0,
     collector_port: Annotated[int, typer.Option(help="Port of the collector.")] = 0,
     warehouse_port: Annotated[int, typer.Option(help="Port of the warehouse's HTTP interface.")] = 0,
+    profiles_port: Annotated[int, typer.Option(help="Port of profiles over HTTP.")] = 0,
     mailbox_port: Annotated[int, typer.Option(help="Port of the page with the e-mails caught.")] = 0,
     smtp_port: Annotated[int, typer.Option(help="Port of the SMTP catcher.")] = 0,
 ) -> None:
@@ -51,7 +52,7 @@ def up(
     if detach:
         _detach(home)
         return
-    ports = Ports(kafka_port, collector_port, warehouse_port, mailbox_port, smtp_port)
+    ports = Ports(kafka_port, collector_port, warehouse_port, profiles_port, mailbox_port, smtp_port)
     _stay(home, folder, partitions, dict.fromkeys(("identity", "segments", "journeys"), workers), ports)
 
 
@@ -60,6 +61,7 @@ def summary(line: Line) -> str:
     rows = [
         ("state", f"{line.state}, {len(line.processes)} processes (pathline status)"),
         ("collector", f"{line.collector}  (write key {line.write_key}, API at {line.collector}/docs)"),
+        ("profiles", f"{line.profiles}  (key {line.profiles_key})" if line.profiles_key else line.profiles),
         ("warehouse", line.warehouse),
         ("mailbox", line.mailbox or "none: e-mail goes to the server of PATHLINE_SMTP"),
         ("kafka", line.broker),
@@ -75,6 +77,7 @@ def next_steps(line: Line) -> str:
         [
             "Try:",
             f"  curl -u {line.write_key}: {line.collector}/v1/track -H 'Content-Type: application/json' -d '{event}'",
+            f"  curl -H 'Authorization: Bearer {line.profiles_key}' {line.profiles}/v1/people/user_id:u1",
             "  pathline person user_id:u1",
             "  pathline status",
         ]

@@ -10,12 +10,14 @@ from functools import partial
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from pathline.erasing import letters
+from pathline.erasing import letters, profiles
 from pathline.erasing.reading import Following, newest, topics_of
 from pathline.erasing.traces import compacted, state_of
 from pathline.erasing.warehouse import Asking
 from pathline.errors import UserError
 from pathline.lists.keeping import Keeper
+from pathline.local import current
+from pathline.local.home import Line
 from processors.graph.erasure import FORGOTTEN, Forgotten
 from processors.graph.model import NODES
 from processors.identity.model import HOLDERS, RECENT
@@ -32,6 +34,8 @@ from sinks.clickhouse.erasure import OWNERS, Names, remaining
 from sinks.clickhouse.person import find
 
 LOOK_SECONDS = 0.2
+#: how long the process that answers for people may take to read what everybody else has read
+_PROFILES_SECONDS = 10.0
 #: apps that read `updates`, beside dispatch
 _READERS = ("journeys", "sink")
 
@@ -212,11 +216,20 @@ def _asked(
         yield Place(f"topic {topic}", count)
     for table in OWNERS:
         yield Place(f"warehouse {table}", warehouse.ask(partial(remaining, table=table, names=names)))
+    if (line := current.running_line()) is not None and line.profiles_key:
+        yield _profiles(line, names)
     yield Place("dead letters", len(letters.of(settings, names.identifiers)))
     now = settings.make_clock().now()
     for kept in catalogue(_channels(there)):
         if kept.name in there and kept.name not in (topics.DEFINITIONS, topics.DEAD_LETTERS):
             yield Place(f"topic {kept.name}", until=max(at, now) + _kept(kept))
+
+
+def _profiles(line: Line, names: Names) -> Place:
+    try:
+        return Place("profiles", profiles.known(line, [*names.identifiers, *names.persons], _PROFILES_SECONDS))
+    except OSError as error:
+        return Place("profiles", problem=f"does not answer: {error}")
 
 
 def _channels(there: Iterable[str]) -> list[str]:

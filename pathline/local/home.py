@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -60,6 +61,8 @@ class Line:
     write_key: str
     warehouse: str
     mailbox: str
+    profiles: str = ""
+    profiles_key: str = ""
     project: str = ""
     supervisor: int = 0
     state: str = "starting"
@@ -142,11 +145,20 @@ class Home:
 
     def keys(self) -> dict[str, str]:
         """The settings `write_keys` and `warehouse_password` of this line, made once."""
+        names = ("write_keys", "warehouse_password")
         known = self._read("keys.json")
         if known is None:
-            known = {"write_keys": secrets.token_hex(16), "warehouse_password": secrets.token_hex(16)}
+            known = {name: secrets.token_hex(16) for name in names}
             self._write("keys.json", known)
-        return known
+        return {name: known[name] for name in names}
+
+    def profiles_key(self, make: Callable[[], str]) -> str:
+        """The key for profiles of this line, made once."""
+        known = self._read("keys.json") or {}
+        if "profiles_key" not in known:
+            known["profiles_key"] = make()
+            self._write("keys.json", known)
+        return str(known["profiles_key"])
 
     def ports(self, wanted: dict[str, int]) -> dict[str, int]:
         """A port for each name: the wanted one if not 0, else the one of last time if it is free, else a free one.

@@ -17,10 +17,14 @@ from schemas.clock import ScaledClock
 from schemas.definitions import Project, load
 from schemas.settings import Settings
 from schemas.topics import dispatch_apps
+from sinks.profiles.fields import EVERYTHING
+from sinks.profiles.keys import KeyFile, hashed, made, path_of
 
 PROCESSORS = ("identity", "graph", "segments", "journeys")
 LANES = ("marketing", "transactional")
 HOST = "127.0.0.1"
+#: name of the key that a local line makes for itself
+OWN_KEY = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Ports:
     kafka: int = 0
     collector: int = 0
     warehouse: int = 0
+    profiles: int = 0
     mailbox: int = 0
     smtp: int = 0
 
@@ -64,6 +69,7 @@ def prepare(plan: Plan, home: Home) -> Line:
         "partitions": plan.partitions or home.partitions() or base.partitions,
         "public_url": base.public_url or collector,
         "smtp": base.smtp or f"smtp://{HOST}:{chosen['smtp']}",
+        "api_keys": base.api_keys or home.path / "api_keys.json",
         **keys,
     }
     if plan.clock is not None:
@@ -75,6 +81,8 @@ def prepare(plan: Plan, home: Home) -> Line:
         broker=settings.brokers,
         collector=collector,
         write_key=keys["write_keys"],
+        profiles=f"http://{HOST}:{chosen['profiles']}",
+        profiles_key="" if base.api_keys else _own_key(home, path_of(settings)),
         warehouse=settings.warehouse
         or f"http://{HOST}:{chosen['warehouse']}/?user=pathline&password={keys['warehouse_password']}",
         mailbox=f"http://{HOST}:{chosen['mailbox']}" if _played(channels.values()) else "",
@@ -84,6 +92,15 @@ def prepare(plan: Plan, home: Home) -> Line:
         settings=settings.model_dump(mode="json"),
         channels={name: connector.name for name, connector in channels.items()},
     )
+
+
+def _own_key(home: Home, file: Path) -> str:
+    """The key with which whoever runs this line reads all of everybody. Raises ValueError when the file of keys can't
+    be used."""
+    key, keys = home.profiles_key(made), KeyFile(file)
+    if all(known.sha256 != hashed(key) for known in keys.current()):
+        keys.add(OWN_KEY, {"fields": [EVERYTHING]}, key)
+    return key
 
 
 def _played(connectors: Iterable[Connector]) -> bool:
@@ -132,6 +149,8 @@ def services(plan: Plan, line: Line, home: Home) -> list[PythonService]:
         command = connectors()[connector].command
         for name, lane in zip(dispatch_apps(channel), LANES, strict=True):
             add(name, command, channel, "--connector", connector, "--lane", lane)
+    profiles = line.ports["profiles"]
+    add("profiles", "profiles", "--port", str(profiles), port=profiles)
     add("sink", "sink", "--port", str(warehouse))
     return found
 
@@ -140,7 +159,7 @@ def stop_order() -> tuple[Callable[[str], bool], ...]:
     """Which processes end together, by name: first what takes events in, last what the others need."""
     late = ("sink", "mailbox", "kafka")
     return (
-        lambda name: name == "collector",
+        lambda name: name in ("collector", "profiles"),
         lambda name: name not in late,
         lambda name: name == "sink",
         lambda name: name == "mailbox",

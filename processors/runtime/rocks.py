@@ -104,7 +104,7 @@ class RocksStore:
         self._db.close()
 
     def _open(self) -> None:
-        self._db = Rdict(str(self._path), options=_options())
+        self._db = Rdict(str(self._path), options=options())
         self._recent = Recent(_RECENT_BYTES)
         data = self._db.get(_CHECKPOINT)
         self._checkpoint = None if data is None else msgspec.msgpack.decode(data, type=Checkpoint)
@@ -117,7 +117,8 @@ def _block_cache() -> Cache:
     return Cache(_CACHE_BYTES)
 
 
-def _options() -> Options:
+def options() -> Options:
+    """How every store on disk is set up."""
     table = BlockBasedOptions()
     table.set_block_cache(_block_cache())
     table.set_bloom_filter(10, False)

@@ -12,9 +12,6 @@ FLUSH_SECONDS = Histogram(
     "Time of one flush: write-ahead, inserts, commit.",
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3),
 )
-LAG = Gauge(
-    "pathline_lag_records", "Offsets between what was committed and the end of a partition.", ["topic", "partition"]
-)
 PARTS = Gauge("pathline_sink_parts", "Most active parts that a partition of a table has.", ["table"])
 HELD_SECONDS = Counter("pathline_sink_held_seconds", "Time the sink waited because parts had piled up.")
 QUERIES = Counter("pathline_sink_queries", "Queries answered over HTTP.", ["outcome"])

@@ -41,6 +41,7 @@ from sinks.clickhouse.pressure import crowded
 from sinks.clickhouse.rows import erasure_of, rows_of
 from sinks.clickhouse.tables import Origin, furthest
 from sinks.clickhouse.views import define
+from sinks.metrics import LAG
 
 GROUP = "sink"
 WAITING_FOR_WAREHOUSE = "waiting for the warehouse"
@@ -236,7 +237,7 @@ class Writer:
                 if batch is not None:
                     batch.reach(message.offset() or 0)
                     self._ends[batch.partition] = message.offset() or 0
-                    metrics.LAG.labels(*batch.partition).set(batch.records)
+                    LAG.labels(*batch.partition).set(batch.records)
                 return
             if error.retriable() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 log.warning("waiting for Kafka", error=str(error))
@@ -341,7 +342,7 @@ class Writer:
             end = self._consumer.get_watermark_offsets(TopicPartition(*batch.partition), cached=True)[1]
             # what lies behind the last record may be the marks of transactions only
             behind = 0 if end <= self._ends.get(batch.partition, -1) else max(0, end - range_.last - 1)
-            metrics.LAG.labels(*batch.partition).set(behind)
+            LAG.labels(*batch.partition).set(behind)
 
     def _any_waiting(self) -> bool:
         return any(batch.records for batch in self._assigned.batches.values())

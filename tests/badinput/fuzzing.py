@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import schemathesis
@@ -119,6 +120,45 @@ def by_bytes(line: Line, sent: Sent, examples: int) -> None:
             answer = client.post("/v1/track", json=SOUND, headers={b"Authorization": credentials}, auth=None)
             assert answer.status_code == 401, answer.text
             sent.answered(answer.status_code, answer.content)
+
+
+def profiles(line: Line, known: str, statuses: Counter[int], examples: int) -> None:
+    """Questions for people that fit the OpenAPI, that violate it, and with keys that are none; and for one who is
+    `known`."""
+    api = schemathesis.openapi.from_url(f"{line.profiles}/openapi.json")
+    person = api["/v1/people/{who}"]["GET"].Case(path_parameters={"who": known})
+    answer = person.call(headers={"Authorization": f"Bearer {line.profiles_key}"}, timeout=30)
+    person.validate_response(answer, checks=PROMISES)
+    assert answer.status_code == 200, answer.text
+    for result in api.get_all_operations():
+        operation = result.ok()
+        # what takes nothing can't be asked wrongly
+        for mode in GenerationMode if operation.query else [GenerationMode.POSITIVE]:
+            cases = operation.as_strategy(generation_mode=mode)
+
+            @quietly(examples)
+            @given(cases, st.sampled_from([line.profiles_key, "plk_0_0", ""]))
+            def call(case: Any, key: str) -> None:
+                answer = case.call(headers={"Authorization": f"Bearer {key}"}, timeout=30)
+                case.validate_response(answer, checks=PROMISES)
+                statuses[answer.status_code] += 1
+
+            call()
+    with httpx.Client(base_url=line.profiles, timeout=30) as client:
+        headers = {"Authorization": f"Bearer {line.profiles_key}"}
+
+        @quietly(examples)
+        @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=20))
+        def ask(type: str, value: str, fields: str) -> None:
+            path = f"/v1/people/{quote(type, safe='', errors='ignore')}:{quote(value, safe='', errors='ignore')}"
+            answer = client.get(path, headers=headers, params={"fields": fields.encode(errors="ignore").decode()})
+            assert answer.status_code in (200, 400, 404, 410), (path, answer.text)
+            statuses[answer.status_code] += 1
+
+        ask()
+        for credentials in (b"Basic \xe9", b"Basic ====", b"Basic /w==", b"Bearer \xff", b"Bearer", b""):
+            answer = client.get("/v1/people/user_id:a", headers={b"Authorization": credentials})
+            assert answer.status_code == 401, answer.text
 
 
 def quietly(examples: int) -> Callable[[Any], Any]:

@@ -28,7 +28,7 @@ from schemas.headers import headers_of
 from schemas.kafka import producer_config
 from schemas.records import Event
 from sinks.clickhouse.engine import Warehouse, open_server
-from tests.badinput.fuzzing import Sent, by_bytes, by_schema
+from tests.badinput.fuzzing import Sent, by_bytes, by_schema, profiles
 from tests.badinput.poison import bomb, poison, table
 from tests.line.project import Lab
 from tests.runtime.workers import read as records
@@ -113,6 +113,16 @@ def test_whatever_is_sent_to_the_collector_is_in_kafka_once_or_refused_with_a_re
     assert sent.letters > 20
     assert len(events_of(stack)) - before == sent.accepted
     assert sum(1 for letter in read(stack.settings) if letter.app == "collector") == sent.letters
+    assert {state for *_, state in processes(stack)} == {"ready"}
+
+
+def test_whatever_is_asked_of_profiles_is_answered_as_described(stack: Stack) -> None:
+    statuses = Counter[int]()
+    buy(stack, "asked")
+    wait_quiet(lambda: stack.line)
+    profiles(stack.line, "user_id:asked", statuses, examples=60)
+    print(f"\nprofiles: answered {dict(sorted(statuses.items()))}")
+    assert statuses.keys() >= {400, 401}
     assert {state for *_, state in processes(stack)} == {"ready"}
 
 

@@ -99,6 +99,15 @@ def post(stack: Stack, batch: list[dict[str, Any]]) -> None:
             time.sleep(0.3)
 
 
+def profile(stack: Stack, who: str, *fields: str) -> dict[str, Any]:
+    """What a program is told of a person."""
+    url = f"{stack.line.profiles}/v1/people/{who}?fields={','.join(fields)}"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {stack.line.profiles_key}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        told: dict[str, Any] = json.load(answer)
+    return told
+
+
 def kill_each(stack: Stack, done: threading.Event) -> list[str]:
     """kill -9 of every process of the line in turn, each after the one before is back."""
     killed = []
@@ -158,6 +167,12 @@ def test_a_kill_of_each_process_in_mid_run_changes_no_count(stack: Stack, wareho
         "WHERE startsWith(address, 'buyer-')"
     )
     assert sends == [{"n": USERS, "different": USERS, "addresses": USERS}]
+    # who asks for a person is told the same: each event once, whatever died
+    for user in range(0, USERS, 10):
+        told = profile(stack, f"user_id:buyer-{user}", "segments", "events")
+        assert told["segments"] == ["regulars"]
+        did = [event["event_id"] for event in told["events"] if event["channel"] == "web"]
+        assert len(set(did)) == len(did) == EVENTS
     in_doubt = {
         row["address"]
         for row in warehouse.rows(

@@ -70,6 +70,8 @@ class Line:
             self.start(processor, "process", processor)
         self.start("dispatch", "dispatch", "email")
         self.start("sink", "sink")
+        port = ports.free()
+        self.start("profiles", "profiles", "--port", str(port), port=port)
         self.start_collector()
 
     def start_collector(self) -> None:

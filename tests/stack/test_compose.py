@@ -40,7 +40,17 @@ def test_the_whole_line_is_there() -> None:
     from pathline.local.plan import LANES
 
     dispatch = {"dispatch-email" + ("" if lane == "marketing" else f"-{lane}") for lane in LANES}
-    wanted = {"kafka", "schema-registry", "clickhouse", "mailbox", "collector", "sink", *PROCESSORS, *dispatch}
+    wanted = {
+        "kafka",
+        "schema-registry",
+        "clickhouse",
+        "mailbox",
+        "collector",
+        "profiles",
+        "sink",
+        *PROCESSORS,
+        *dispatch,
+    }
     assert wanted <= set(SERVICES)
 
 

@@ -1,0 +1,118 @@
+"""`pathline keys`: who may read profiles, and what of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from pathline.errors import UserError
+
+if TYPE_CHECKING:
+    from sinks.profiles.keys import Key, KeyFile
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+Format = Annotated[Literal["table", "json"], typer.Option(help="table or json.")]
+
+
+_WIDTH = 200
+
+
+@app.callback()
+def keys() -> None:
+    """Make and revoke the keys with which programs read profiles; each has its fields."""
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for, such as call-centre.")],
+    fields: Annotated[
+        str, typer.Option(help="What it may read, by commas: traits, traits.city, segments ...; * is everything.")
+    ],
+    by: Annotated[str, typer.Option(help="Identifier types it may ask by, person_id among them; * is any.")] = "*",
+    origin: Annotated[
+        list[str] | None, typer.Option(help="A site whose pages may use it, https://shop.example.", show_default=False)
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0.1, help="Most requests a second.")] = 200.0,
+    client_rate: Annotated[
+        float | None, typer.Option(min=0.1, help="Most requests a second of one client address.", show_default=False)
+    ] = None,
+    format: Format = "table",
+) -> None:
+    """Make a key. It is shown once: only its hash is kept."""
+    rights = {
+        "fields": _several(fields),
+        "by": _several(by),
+        "origins": origin or [],
+        "rate": rate,
+        "client_rate": client_rate,
+    }
+    try:
+        key, text = _file().add(name, rights)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if format == "json":
+        typer.echo(json.dumps(_as_json(key) | {"key": text}, indent=2))
+        return
+    typer.echo(text)
+    typer.echo(f"It is shown this once. {_told(key)}", err=True)
+
+
+@app.command("list")
+def list_(format: Format = "table") -> None:
+    """Show all keys with what they may do; those revoked too."""
+    from rich.console import Console
+    from rich.table import Table
+
+    found = _file().current()
+    if format == "json":
+        typer.echo(json.dumps([_as_json(key) for key in found], indent=2))
+        return
+    table = Table("id", "name", "reads", "asks by", "pages of", "a second", "made", "revoked", box=None)
+    for key in found:
+        rate = f"{key.rate:g}" if key.client_rate is None else f"{key.rate:g}, {key.client_rate:g} a client"
+        reads, revoked = ", ".join(key.fields), f"{key.revoked_at:%Y-%m-%d}" if key.revoked_at else ""
+        made, origins = f"{key.created_at:%Y-%m-%d}", ", ".join(key.origins)
+        table.add_row(key.id, key.name, reads, ", ".join(key.by), origins, rate, made, revoked)
+    # what goes into a file is not cut to the width of nobody's screen
+    width = None if sys.stdout.isatty() else _WIDTH
+    Console(width=width, markup=False, highlight=False).print(table)
+
+
+@app.command()
+def revoke(key: Annotated[str, typer.Argument(help="Name or id of the key.")]) -> None:
+    """Take a key out of force: within a second nobody reads with it."""
+    try:
+        revoked = _file().revoke(key)
+    except LookupError as error:
+        raise UserError(f"{error.args[0]} (pathline keys list)") from None
+    typer.echo(f"{revoked.name} ({revoked.id}) is revoked")
+
+
+def _file() -> KeyFile:
+    from pathline.local import current
+    from sinks.profiles.keys import KeyFile, path_of
+
+    file = KeyFile(path_of(current.settings()))
+    try:
+        file.current()
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return file
+
+
+def _several(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
+def _as_json(key: Key) -> dict[str, Any]:
+    return key.model_dump(mode="json", exclude={"sha256"})
+
+
+def _told(key: Key) -> str:
+    """A key in a sentence."""
+    where = f" on pages of {', '.join(key.origins)}" if key.origins else ""
+    return f"{key.name} reads {', '.join(key.fields)} by {', '.join(key.by)}{where}."

@@ -1,0 +1,79 @@
+"""What the calls answer, for the OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class Problem(BaseModel):
+    """Why there is no answer."""
+
+    code: str = Field(description="The same for the same reason.")
+    message: str = Field(description="For people.")
+
+
+class Consent(BaseModel):
+    """A choice: an empty address is the person, an empty channel or purpose is all of them."""
+
+    address: str
+    channel: str
+    purpose: str
+    granted: bool
+    at: str
+    source: str = ""
+    proof: str = ""
+
+
+class Running(BaseModel):
+    """A journey the person is in: since when at which step, and when time ends that step."""
+
+    journey: str
+    instance_id: str
+    entered_at: str
+    step: str | None
+    kind: str | None = Field(description="wait, wait_for or send.")
+    since: str
+    until: str | None
+
+
+class Happened(BaseModel):
+    """An event."""
+
+    event_id: str
+    name: str
+    channel: str
+    occurred_at: str
+    properties: dict[str, Any]
+
+
+class Profile(BaseModel):
+    """A person, as far as the key may read it. Times are UTC in ISO 8601."""
+
+    as_of: str = Field(description="What the line had worked off before this instant is in the answer.")
+    person_id: str = ""
+    earlier_ids: list[str] = []
+    identifiers: dict[str, list[str]] = Field({}, description="By type, the one used last first.")
+    traits: dict[str, Any] = {}
+    computed_traits: dict[str, Any] = {}
+    segments: list[str] = []
+    consents: list[Consent] = []
+    suppressed: dict[str, str] = Field({}, description="Addresses that get nothing: marketing or all.")
+    reachable: dict[str, list[str]] = Field({}, description="Addresses by channel.")
+    preferred_channels: list[str] = []
+    timezone: str | None = None
+    first_seen: str | None = None
+    journeys: list[Running] = []
+    events: list[Happened] = Field([], description="The newest first.")
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "No identifier, or no field, of that name or form."},
+    401: {"model": Problem, "description": "No key, or none that is known and in force."},
+    403: {"model": Problem, "description": "The key may not do this."},
+    404: {"model": Problem, "description": "Nobody is known by that."},
+    410: {"model": Problem, "description": "Who it was is forgotten."},
+    429: {"model": Problem, "description": "Too many requests: try again after Retry-After seconds."},
+    503: {"model": Problem, "description": "Not all was read yet: try again after Retry-After seconds."},
+}
