@@ -30,7 +30,7 @@ log = structlog.get_logger("sink")
 
 def define(warehouse: Warehouse) -> None:
     """Make the views as the project that was published last says; without one by the defaults."""
-    project = _published(warehouse)
+    project = published(warehouse)
     for name, sql in definitions(warehouse, project).items():
         warehouse.command(f"CREATE OR REPLACE VIEW pathline.{name} AS {sql}")
 
@@ -65,7 +65,8 @@ def definitions(warehouse: Warehouse, project: Project | None) -> dict[str, str]
     }
 
 
-def _published(warehouse: Warehouse) -> Project | None:
+def published(warehouse: Warehouse) -> Project | None:
+    """The project that was published last, None when none was."""
     rows = warehouse.rows("SELECT version, files FROM pathline.definitions ORDER BY published_at DESC, offset DESC")
     for row in rows:
         try:

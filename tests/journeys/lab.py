@@ -238,12 +238,13 @@ class Lab:
 
     def decisions(self, journey: str | None = None) -> list[Decision]:
         """What was decided, in order; what only tells where an instance is stands in `traces`."""
-        return [decision for decision in self._decided(journey) if decision.reason not in reasons.TRACES]
+        return [decision for decision in self.decided(journey) if decision.reason not in reasons.TRACES]
 
     def traces(self, journey: str | None = None) -> list[Decision]:
-        return [decision for decision in self._decided(journey) if decision.reason in reasons.TRACES]
+        return [decision for decision in self.decided(journey) if decision.reason in reasons.TRACES]
 
-    def _decided(self, journey: str | None) -> list[Decision]:
+    def decided(self, journey: str | None = None) -> list[Decision]:
+        """Both, in order."""
         self.line.advance(self.clock.at)
         found = [self.codec.decode(Decision, record.value) for record in self.line.outputs.get(topics.DECISIONS, [])]
         return [decision for decision in found if journey in (None, decision.journey)]

@@ -1,0 +1,247 @@
+"""`pathline journeys`: how far people are in journeys, and what a journey looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, overload
+
+import typer
+
+from pathline.commands.asking import From, To, answering, instant
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from pathline.journeys.drawing import Counts
+    from schemas.definitions.model import Journey as JourneyModel
+    from schemas.definitions.model import Project, Step
+    from sinks.clickhouse.engine import Warehouse
+    from sinks.clickhouse.journeys import StepFigures
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+Format = Annotated[Literal["table", "json", "csv"], typer.Option(help="table, json or csv.")]
+Journey = Annotated[str, typer.Argument(help="Name of the journey.")]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--project", help="Folder of a project, instead of the one in force.", show_default=False),
+]
+#: columns of figures by step
+FIGURES = ("came", "left", "here", "ended", "sent", "delivered", "opened", "clicked", "converted")
+
+
+@app.callback()
+def journeys() -> None:
+    """See how far people are in journeys, and what a journey looks like."""
+
+
+@app.command("list")
+def list_(from_: From = None, to: To = None, project: Folder = None, format: Format = "table") -> None:
+    """List the journeys with how many people entered, are inside, came to the end or ended before, and were sent.
+
+    With --from and --to those who entered in that time.
+    """
+    from pathline.tables import show
+    from sinks.clickhouse.journeys import JourneyFigures
+    from sinks.clickhouse.journeys import journeys as figures
+
+    with answering() as warehouse:
+        loaded, _ = in_force(warehouse, project)
+        found = figures(warehouse, instant(from_, "--from"), instant(to, "--to"))
+    names = [*sorted(loaded.journeys), *sorted(found.keys() - loaded.journeys.keys())]
+    rows = [
+        {"state": "in force" if name in loaded.journeys else "removed"}
+        | asdict(found.get(name) or JourneyFigures(name))
+        for name in names
+    ]
+    columns = ("journey", "state", "entered", "inside", "finished", "exited", "merged", "sent", "goals", "refused")
+    show(rows, columns, format, "Journeys")
+
+
+@app.command()
+def show(name: Journey, project: Folder = None, format: Format = "table") -> None:
+    """Show a journey in words: what starts and ends it, its steps and how many people are where."""
+    import json
+
+    from pathline.journeys.words import entries, exits, goal
+    from pathline.tables import show as print_rows
+    from sinks.clickhouse.journeys import steps
+
+    with answering() as warehouse:
+        loaded, journey = in_force(warehouse, project, name)
+        figures = steps(warehouse, name)
+    facts = {
+        "enter": entries(journey),
+        "exit": exits(journey),
+        "goal": goal(journey),
+        "priority": journey.priority,
+        "category": journey.category,
+        "purpose": journey.purpose,
+        "intent": journey.intent,
+    }
+    rows = [
+        {"step": step.id, "does": "  " * depth + text} | _figures(figures.get(step.id))
+        for depth, text, step in _outline(loaded, journey.steps, 0)
+    ]
+    if format == "json":
+        told = [
+            {name: value.strip() if isinstance(value, str) else value for name, value in row.items()} for row in rows
+        ]
+        typer.echo(json.dumps({"name": name} | facts | {"steps": told}, indent=2, ensure_ascii=False))
+        return
+    if format == "table":
+        for fact, value in facts.items():
+            text = "; ".join(value) if isinstance(value, list) else str(value)
+            if text:
+                typer.echo(f"{fact:<9} {text}")
+        typer.echo()
+    print_rows(rows, ("step", "does", "came", "here", "sent", "opened", "converted"), format, name)
+
+
+@app.command()
+def stats(name: Journey, from_: From = None, to: To = None, project: Folder = None, format: Format = "table") -> None:
+    """Figures of each step: who came, went on, is here now, ended here; what was sent, read, skipped and why; goals.
+
+    With --from and --to of those who entered in that time.
+    """
+    from pathline.tables import show as print_rows
+    from sinks.clickhouse.journeys import steps
+
+    with answering() as warehouse:
+        loaded, journey = in_force(warehouse, project, name)
+        figures = steps(warehouse, name, instant(from_, "--from"), instant(to, "--to"))
+    known = [step.id for _, _, step in _outline(loaded, journey.steps, 0)]
+    # steps of earlier versions of the journey are shown too
+    rows: list[dict[str, Any]] = [
+        {"step": step} | _figures(figures.get(step)) for step in [*known, *sorted(figures.keys() - set(known))]
+    ]
+    if format != "json":
+        for row in rows:
+            row["skipped"] = ", ".join(f"{reason} {count}" for reason, count in row["skipped"].items())
+    print_rows(rows, ("step", *FIGURES, "skipped"), format, name)
+
+
+@app.command()
+def draw(
+    name: Journey,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File to write; by its ending .svg or .html.", show_default=False),
+    ] = None,
+    from_: From = None,
+    to: To = None,
+    project: Folder = None,
+    format: Annotated[Literal["svg", "html"], typer.Option(help="svg or html, where no file says it.")] = "svg",
+) -> None:
+    """Draw a journey as a picture, with how many people went each way if it has been running.
+
+    With --from and --to of those who entered in that time.
+    """
+    from pathline.errors import UserError
+    from pathline.journeys.drawing import draw as drawn
+    from sinks.clickhouse.paths.page import page
+
+    counts = None
+    try:
+        with answering() as warehouse:
+            loaded, journey = in_force(warehouse, project, name)
+            counts = _counts(warehouse, name, instant(from_, "--from"), instant(to, "--to"))
+    except UserError:
+        if project is None:
+            raise
+        # a project can be drawn without any line or warehouse
+        loaded, journey = of_folder(project, name)
+    picture = drawn(loaded, journey, counts)
+    if output is not None and output.suffix not in (".svg", ".html"):
+        raise typer.BadParameter(f"{output.name} ends in neither .svg nor .html", param_hint="--output")
+    if (output.suffix if output is not None else f".{format}") == ".html":
+        picture = page(f"Journey {name}", f"<figure>{picture}</figure>")
+    if output is None:
+        typer.echo(picture, nl=False)
+        return
+    try:
+        output.write_text(picture, "utf-8")
+    except OSError as error:
+        raise UserError(f"{output} can't be written: {error.strerror}") from error
+    typer.echo(f"{output.absolute()}: open it in a browser, it needs no network")
+
+
+@overload
+def in_force(warehouse: Warehouse, folder: Path | None, name: str) -> tuple[Project, JourneyModel]: ...
+@overload
+def in_force(warehouse: Warehouse, folder: Path | None) -> tuple[Project, None]: ...
+def in_force(warehouse: Warehouse, folder: Path | None, name: str | None = None) -> tuple[Project, JourneyModel | None]:
+    """The project of a folder, else the one that was published last, and one of its journeys. Raises UserError."""
+    from pathline.errors import UserError
+    from sinks.clickhouse.views import published
+
+    if folder is not None:
+        loaded, journey = of_folder(folder, name)
+        return loaded, journey
+    project = published(warehouse)
+    if project is None:
+        raise UserError("no project was published in this line yet: pathline apply, or say which by --project FOLDER")
+    return project, None if name is None else _named(project, name)
+
+
+def of_folder(folder: Path, name: str | None) -> tuple[Project, Any]:
+    """The project in a folder, and one of its journeys. Raises UserError or Invalid."""
+    from schemas.definitions import find_project, load
+
+    project = load(find_project(folder))
+    return project, None if name is None else _named(project, name)
+
+
+def _named(project: Project, name: str) -> JourneyModel:
+    from pathline.errors import UserError
+    from schemas.definitions.problems import nearest
+
+    journey = project.journeys.get(name)
+    if journey is None:
+        raise UserError(f"there is no journey {name!r}: {nearest(name, project.journeys) or 'the project has none'}")
+    return journey
+
+
+def found_person(warehouse: Warehouse, project: Project, identifier: str) -> UUID:
+    """The current person of an identifier or of a person id. Raises UserError."""
+    from pathline.commands.person import normalised
+    from pathline.errors import UserError
+    from sinks.clickhouse.person import find
+
+    found = find(warehouse, normalised(identifier, project))
+    if found is None:
+        hint = "" if ":" in identifier else f"; an identifier is type:value, such as user_id:{identifier}"
+        raise UserError(f"nobody is known by {identifier}{hint}")
+    return found
+
+
+def _outline(project: Project, steps: tuple[Step, ...], depth: int) -> Iterator[tuple[int, str, Step]]:
+    """Depth, words and step of all steps in order; the first step of an arm tells which arm it is in."""
+    from pathline.journeys.words import arms, told
+
+    for step in steps:
+        yield depth, " ".join(told(step)).strip(), step
+        for label, _, inner in arms(step, project.segments):
+            for place, (below, text, found) in enumerate(_outline(project, inner, depth + 1)):
+                yield below, f"{label}: {text}" if place == 0 else text, found
+
+
+def _figures(found: StepFigures | None) -> dict[str, Any]:
+    from sinks.clickhouse.journeys import StepFigures
+
+    figures = found or StepFigures("")
+    return {name: getattr(figures, name) for name in FIGURES} | {"skipped": dict(figures.skipped)}
+
+
+def _counts(warehouse: Warehouse, name: str, since: int | None, until: int | None) -> Counts | None:
+    from pathline.journeys.drawing import Counts
+    from sinks.clickhouse.journeys import journeys as figures
+    from sinks.clickhouse.journeys import steps, taken, ways
+
+    whole = figures(warehouse, since, until).get(name)
+    if whole is None:
+        return None
+    asked = (warehouse, name, since, until)
+    return Counts(whole, steps(*asked), ways(*asked), taken(*asked))

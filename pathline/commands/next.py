@@ -1,0 +1,28 @@
+"""`pathline next`: what falls due for a person."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pathline.commands.journeys import Format, found_person, in_force
+
+
+def next(
+    identifier: Annotated[str, typer.Argument(help="type:value such as email:ann@example.com, or a person id.")],
+    project: Annotated[Path | None, typer.Option(help="Folder of the project.", show_default=False)] = None,
+    format: Format = "table",
+) -> None:
+    """List where a person waits in journeys, until when, and what comes then."""
+    from pathline.commands.asking import answering
+    from pathline.journeys.upcoming import upcoming
+    from pathline.tables import show
+
+    with answering() as warehouse:
+        loaded, _ = in_force(warehouse, project)
+        found = upcoming(warehouse, loaded, found_person(warehouse, loaded, identifier))
+    columns = ("due", "journey", "step", "waits", "then", "entered_at", "instance_id")
+    show([asdict(one) for one in found], columns, format, "Next")

@@ -1,0 +1,42 @@
+"""`pathline why`: why a person got what it got from a journey, or why nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pathline.commands.journeys import Format, Journey, found_person, in_force
+
+
+def why(
+    identifier: Annotated[str, typer.Argument(help="type:value such as email:ann@example.com, or a person id.")],
+    journey: Journey,
+    project: Annotated[Path | None, typer.Option(help="Folder of the project.", show_default=False)] = None,
+    format: Format = "table",
+) -> None:
+    """Explain from the decisions why a person entered a journey or not, what was sent, what was not, and why."""
+    import json
+
+    from pathline.commands.asking import answering
+    from pathline.journeys.explaining import explain
+    from pathline.local import current
+    from pathline.tables import show
+
+    with answering() as warehouse:
+        loaded, chosen = in_force(warehouse, project, journey)
+        person = found_person(warehouse, loaded, identifier)
+        told = explain(warehouse, loaded, chosen, person, current.settings().make_clock().now())
+    if format == "json":
+        typer.echo(json.dumps(asdict(told), indent=2, ensure_ascii=False))
+        return
+    if format == "table":
+        typer.echo(f"{identifier} in {chosen.name}")
+        for sentence in told.verdict:
+            typer.echo(f"  {sentence}")
+        typer.echo()
+    if told.decisions or format == "csv":
+        columns = ("at", "instance", "step", "does", "channel", "reason", "detail", "due")
+        show([asdict(decided) for decided in told.decisions], columns, format, "")
