@@ -2,8 +2,8 @@
 PYTHON ?= python3
 RUN := .venv/bin
 ARGS ?=
-# processes that share the tests, file by file; most of what they do is wait for other processes
-JOBS ?= 2
+# processes that share the tests, file by file: one more than two cores, as most of what they do is wait for others
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint faults bench docs
@@ -20,7 +20,7 @@ demo: .venv/ready ## Real shop data through the whole line; KEEP=1 leaves it run
 	@$(RUN)/pathline demo $(if $(KEEP),--keep) $(if $(HOUSEHOLDS),--households $(HOUSEHOLDS)) $(ARGS)
 
 test: .venv/ready ## All tests; ARGS="tests/segments -k window" for some
-	@$(RUN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN)/python -m pytest -n $(JOBS) --no-loadscope-reorder $(ARGS)
 
 lint: .venv/ready ## Style, formatting and types, as CI does
 	@$(RUN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -17,10 +18,11 @@ settings.register_profile("pathline", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("pathline")
 
-#: files whose tests wait longest, handed out first: no worker is to begin one when the others are done
+#: whose tests share one line
+SHARING = "tests/line/running"
+#: what takes longest, handed out first: no worker is to begin one when the others are done
 LONGEST = (
-    "tests/line/test_real_line.py",
-    "tests/line/test_kill_of_each.py",
+    SHARING,
     "tests/operating/test_waiting.py",
     "tests/operating/test_line.py",
     "tests/stack/test_up.py",
@@ -34,7 +36,24 @@ LONGEST = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {file: place for place, file in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.location[0], len(LONGEST)))
+    items.sort(key=lambda item: places.get(scope(item.location[0]), len(LONGEST)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Processes that share the tests (`make test`) take them file by file, a folder that shares a line as a whole."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return scope(str(super()._split_scope(nodeid)))
+
+    return Scheduling(config, log)
+
+
+def scope(file: str) -> str:
+    """What goes to one process: a file, or the folder that shares a line."""
+    return SHARING if file.startswith(SHARING) else file
 
 
 @pytest.fixture(scope="session")

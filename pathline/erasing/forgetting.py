@@ -23,7 +23,7 @@ from processors.graph.model import NODES
 from processors.identity.model import HOLDERS, RECENT
 from processors.runtime.store import state_key
 from schemas import topics
-from schemas.codec import Codec
+from schemas.codec import BadRecord, Codec
 from schemas.erasure import mark
 from schemas.identifiers import identifier_of, person_id, slot_of
 from schemas.kafka import COMPACTED_AFTER_MS, SEGMENT_MS, client_config, consumer_config, producer_config
@@ -128,15 +128,12 @@ def _heard(
         message = following.next(LOOK_SECONDS)
         if message is None:
             continue
-        topic, value, key = message.topic() or "", message.value(), (message.key() or b"").decode()
+        topic, value, key = message.topic() or "", message.value(), (message.key() or b"").decode(errors="replace")
         if topic == ASSIGNMENTS and value is None:
             removed.add(key)
-        elif topic == PEOPLE and (erasure := codec.decode(PersonEnvelope, value).erasure) is not None:
-            if erasure.at == assertion.at and erasure.slots:
-                said[key] = erasure
-            continue
-        elif topic == UPDATES and (heard := codec.decode(Update, value).erasure) is not None:
-            if heard.at != assertion.at:
+        elif topic in (PEOPLE, UPDATES) and (erasure := _erasure(codec, topic, value, assertion.at)) is not None:
+            if topic == PEOPLE:
+                said |= {key: erasure} if erasure.slots else {}
                 continue
             told.add(key)
         else:
@@ -151,6 +148,15 @@ def _heard(
         sorted({identifier for erasure in erasures for identifier in erasure.identifiers}),
     )
     return names, passed
+
+
+def _erasure(codec: Codec, topic: str, value: bytes | None, at: int) -> Erasure | None:
+    """The erasure of this instant that a record is, None for any other; what can't be read is a dead letter."""
+    try:
+        told = codec.decode(PersonEnvelope, value) if topic == PEOPLE else codec.decode(Update, value)
+    except BadRecord:
+        return None
+    return told.erasure if told.erasure is not None and told.erasure.at == at else None
 
 
 def _meant(said: dict[str, Erasure], identifier: str) -> set[str]:

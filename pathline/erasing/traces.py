@@ -15,7 +15,7 @@ from processors.journeys.model import PERSONS, PROFILES
 from processors.runtime.contract import Table
 from processors.runtime.slots import Slots
 from processors.segments.model import PEOPLE
-from schemas.codec import Codec
+from schemas.codec import BadRecord, Codec
 from schemas.records import LedgerEntry, SendCommand
 from schemas.topics import ASSIGNMENTS, LISTS, changelog
 from sinks.clickhouse.erasure import Names
@@ -55,8 +55,11 @@ def _key_in(identifiers: Iterable[str]) -> Callable[[bytes, bytes], bool]:
     return lambda key, value: key in keys
 
 
-def _person(codec: Codec, value: bytes) -> str:
-    return codec.decode(LedgerEntry, value).person_id
+def _person(codec: Codec, value: bytes) -> str | None:
+    try:
+        return codec.decode(LedgerEntry, value).person_id
+    except BadRecord:
+        return None  # a dead letter of who reads ledgers, where its bytes are searched
 
 
 def _family(app: str) -> str:

@@ -55,7 +55,7 @@ HITS = st.lists(
     nulls=st.booleans(),
     half_life=st.sampled_from([HOUR, 7 * DAY]),
 )
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_each_model_gives_what_its_slow_form_gives(
     engine: Warehouse,
     hits: list[tuple[int, int, str]],

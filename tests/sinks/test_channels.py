@@ -130,7 +130,7 @@ def happenings(draw: st.DrawFn) -> tuple[list[Event], list[SendCommand]]:
 
 
 @given(made=happenings(), depth=st.integers(0, 3), lookback=st.sampled_from([DAY, 5 * DAY]))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_channels_are_those_found_one_by_one(
     engine: Warehouse, made: tuple[list[Event], list[SendCommand]], depth: int, lookback: int
 ) -> None:

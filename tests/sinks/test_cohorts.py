@@ -128,7 +128,7 @@ def beginnings(events: Sequence[Event], start: str, by: str, period: str) -> dic
     by=st.sampled_from(["", "channel"]),
     most=st.sampled_from([2, 100]),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_cohorts_are_those_found_one_by_one(
     engine: Warehouse,
     happened: list[tuple[int, str, str, str]],
@@ -165,7 +165,7 @@ def test_cohorts_are_those_found_one_by_one(
 
 
 @given(happened=st.lists(HAPPENED, min_size=1, max_size=25), silence=st.integers(1, 40).map(lambda n: n * DAY))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_drop_off_is_that_found_one_by_one(
     engine: Warehouse, happened: list[tuple[int, str, str, str]], silence: int
 ) -> None:

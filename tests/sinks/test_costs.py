@@ -120,7 +120,7 @@ RATES = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["USD", "CHF"]), s
     since=st.none() | st.integers(-1, 5),
     days=st.none() | st.integers(0, 5),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_costs_are_those_found_line_by_line(
     engine: Warehouse,
     files: list[list[tuple[int, str, str, int, str]]],

@@ -29,7 +29,7 @@ HITS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8), st.sampled_from(
     collapse=st.booleans(),
     every=st.booleans(),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_flows_are_those_found_by_walking(
     engine: Warehouse,
     hits: list[tuple[int, int, str]],

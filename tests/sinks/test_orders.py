@@ -91,7 +91,7 @@ HAPPENED = st.tuples(
 
 
 @given(happened=st.lists(HAPPENED, max_size=14), since=st.integers(0, 4), days=st.integers(1, 6))
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_orders_are_those_found_one_by_one(
     engine: Warehouse, happened: list[tuple[int, str, Any, Any, str, str]], since: int, days: int
 ) -> None:

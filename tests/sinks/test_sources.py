@@ -111,7 +111,7 @@ def written_rules(draw: st.DrawFn) -> SourceRule:
     page=HOSTS.filter(bool),
     referrer=HOSTS,
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_sources_are_those_found_one_by_one(
     engine: Warehouse,
     rules: list[SourceRule],

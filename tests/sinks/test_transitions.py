@@ -64,7 +64,7 @@ KINDS = [
 
 
 @given(made=happenings(), depth=st.integers(0, 3), gap=st.sampled_from([MINUTE, 30 * MINUTE, DAY]), by=st.booleans())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_transitions_are_those_found_one_by_one(
     engine: Warehouse, made: tuple[list[Event], list[SendCommand]], depth: int, gap: int, by: bool
 ) -> None:

@@ -1,26 +1,21 @@
 """The whole line on a real Kafka and the real ClickHouse engine: one event to an e-mail, then faults under load.
 
-The faults are those of the campaign (`python -m tests.faults.line`) in its short form, on one line for all tests.
+The faults are those of the campaign (`python -m tests.faults.line`) in its short form. It judges all that the line was
+given so far, so it comes before the other tests of this folder.
 """
 
 from __future__ import annotations
 
-import json
-import urllib.request
-from collections.abc import Iterator
-from typing import Any
-
-import pytest
 from segment.analytics.client import Client
 
 from pathline.local.quiet import wait_quiet
-from pathline.local.stack import Stack
 from processors.runtime.points import Point
 from sinks.clickhouse.engine import open_server
-from tests.faults.line.campaign import Campaign, running_line
+from tests.faults.line.campaign import Campaign
 from tests.faults.line.project import ORDERED, REGULAR
 from tests.faults.line.running import RunningLine, until
 from tests.faults.schedule import Fault, Kind
+from tests.line.running.mailbox import mails
 
 EVENTS, RATE = 1_200, 30.0
 SEED = 5
@@ -34,18 +29,6 @@ FAULTS = (
     Fault(Kind.BROKER_KILLED, 0.5, (0.0,)),
     Fault(Kind.WIPE, 0.5, (0.55,)),
 )
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLine]:
-    with running_line(tmp_path_factory.mktemp("line")) as line:
-        yield line
-
-
-def mails(stack: Stack) -> list[dict[str, Any]]:
-    with urllib.request.urlopen(f"{stack.line.mailbox}/messages", timeout=30) as answer:
-        found: list[dict[str, Any]] = json.load(answer)
-    return found
 
 
 def test_an_event_of_the_segment_library_becomes_a_row_and_one_e_mail(running: RunningLine) -> None:
