@@ -19,6 +19,8 @@ PATIENCE_MS = 30_000
 JOINING_MS = 2_000
 #: events a slot remembers for instances that arrive by a merge: this many, and for this long
 RECENT_EVENTS = 8
+#: so many messages in a row that were not read make the next one unlikely to be
+UNREAD = 3
 RECENT_MS = 86_400_000
 #: instances that a slot remembers to have started, so that the same event does not start them again
 BEGUN = 8
@@ -92,10 +94,18 @@ class Recent(msgspec.Struct, frozen=True, kw_only=True):
     document: bytes
 
 
+class Heard(msgspec.Struct, frozen=True):
+    """What became of messages in a channel: when the newest ones went out, oldest first, and the last answer (0:
+    none)."""
+
+    sent: tuple[int, ...] = ()
+    answered: int = 0
+
+
 class Belongings(msgspec.Struct, frozen=True, kw_only=True):
     """What belongs to one slot. `ended` are instances that run no more and whose goal still counts. `entries` is the
-    newest entry per journey, `begun` are the instances started last, and when. `was_in` is set on the way from one
-    person to another only: the segments its person was in when it left."""
+    newest entry per journey, `begun` are the instances started last, and when. `heard` is by channel. `was_in` is set
+    on the way from one person to another only: the segments its person was in when it left."""
 
     instances: dict[str, Instance] = {}
     ended: dict[str, Instance] = {}
@@ -105,6 +115,7 @@ class Belongings(msgspec.Struct, frozen=True, kw_only=True):
     recent: tuple[Recent, ...] = ()
     was_in: tuple[str, ...] = ()
     begun: dict[str, int] = {}
+    heard: dict[str, Heard] = {}
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +175,16 @@ def join(a: Belongings, b: Belongings) -> Belongings:
         recent=remembered(recent.values()),
         was_in=tuple(sorted({*a.was_in, *b.was_in})),
         begun=started_last({**a.begun, **b.begun}),
+        heard={
+            name: heard_of_both(a.heard.get(name, Heard()), b.heard.get(name, Heard()))
+            for name in {**a.heard, **b.heard}
+        },
     )
+
+
+def heard_of_both(a: Heard, b: Heard) -> Heard:
+    """What two tell of the messages in one channel."""
+    return Heard(tuple(sorted({*a.sent, *b.sent})[-UNREAD:]), max(a.answered, b.answered))
 
 
 def remembered(events: Iterable[Recent]) -> tuple[Recent, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from processors.journeys.allowance import contended, horizon, said_for
 from processors.runtime.definitions import DefinitionsSource
 from schemas.definitions.model import Entry, Journey, Project, Requested, Send, Trigger, Wait, WaitFor
-from schemas.definitions.steps import all_steps
+from schemas.definitions.steps import all_steps, sends
 from schemas.receipts import is_receipt
 
 _PLANS_KEPT = 8
@@ -34,7 +34,7 @@ class Plan:
     highest priority of a marketing journey.
 
     A send matters for caps and receipts for `keeps` milliseconds, for intents for `says` (None: for ever); `contended`
-    is whether one can take the place of another.
+    is whether one can take the place of another, `reads` whether it matters who reads what.
     """
 
     project: Project
@@ -47,6 +47,7 @@ class Plan:
     keeps: int
     says: int | None
     contended: bool
+    reads: bool
 
     def awaits(self, name: str) -> bool:
         """Whether an event of this name can act on a running instance."""
@@ -106,6 +107,7 @@ def _plan(project: Project) -> Plan:
         keeps=horizon(project),
         says=said_for(project),
         contended=contended(project),
+        reads=any(send.choice == "best" for send in sends(project)),
     )
 
 

@@ -29,6 +29,16 @@ def send_of(event: Mapping[str, Any], sends: Iterable[Sent], at: int) -> Sent | 
     return newest if not addresses or newest.address in addresses else None
 
 
+def channels_of(event: Mapping[str, Any], sends: Iterable[Sent]) -> set[str]:
+    """The channels a receipt is about, of those that something was sent by lately."""
+    sends = list(sends)
+    if event.get("send_id"):
+        return {sent.channel for sent in sends if sent.send_id == event["send_id"]}
+    used = {sent.channel for sent in sends}
+    channel = _channel_of(event, used)
+    return set() if channel is None else {name for name in used if _same(name, channel)}
+
+
 def _channel_of(event: Mapping[str, Any], used: set[str]) -> str | None:
     """The channel of a receipt: the one it says if something was sent there, else by its name; None when it is no
     receipt. (What a page tells as its channel, such as web, is where the person was.)"""

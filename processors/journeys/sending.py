@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from processors.journeys import ids
+from processors.journeys import ids, reading
 from processors.journeys.allowance import address_for, capped
 from processors.journeys.model import JOINING_MS, Instance, Sent
 from processors.journeys.working import Working
@@ -135,11 +135,13 @@ class _Decision:
         known = self.project.channels
         named = self.step.channels or tuple(name for name, channel in known.items() if channel.kind == "send")
         channels = [known[name] for name in named if name not in self.tried]
-        if self.step.choice in ("cheapest", "preferred"):
+        if self.step.choice in ("cheapest", "preferred", "best"):
             channels.sort(key=lambda channel: (channel.cost, channel.name))
         if self.step.choice == "preferred":
             order = {name: place for place, name in enumerate(self.person.profile.affinity)}
             channels.sort(key=lambda channel: order.get(channel.name, len(order)))
+        if self.step.choice == "best":
+            channels.sort(key=lambda channel: reading.rank(self.person, channel.name))
         return channels
 
     def _held_out(self) -> bool:
@@ -233,6 +235,8 @@ class _Decision:
                 purpose=self.journey.purpose,
             ),
         )
+        if self.person.plan is not None and self.person.plan.reads:
+            reading.sent(self.person, self.person.slot_of(self.instance), channel.name, self.at)
         self.tried = (*self.tried, channel.name)
         self._decide(reasons.SENT, f"{template.name} to {address}", channel, id_)
         return Outcome.SENT

@@ -17,6 +17,7 @@ from processors.journeys.happening import Happening
 from processors.journeys.late import Lateness
 from processors.journeys.model import IN_FORCE, PATIENCE_MS, PERSONS, PROFILES, InForce, Person, Profile, Recent
 from processors.journeys.plan import Plan, Plans
+from processors.journeys.reading import answered
 from processors.journeys.walk import Walk
 from processors.journeys.working import Working
 from processors.runtime import slots as protocol
@@ -179,6 +180,8 @@ class JourneysStage:
         if person.plan is not None:
             slot = update.slot if update.kind == "event" else None
             enter(person, person.plan, walk, slot, _new(person, changes), happening)
+            if happening is not None and slot is not None and person.plan.reads:
+                answered(person, happening, slot, at)
             if happening is not None and slot is not None and _may_be_missed(happening, person.plan):
                 identifiers = happening.identifiers
                 recent = Recent(event_id=happening.event_id, at=at, identifiers=identifiers, document=happening.json)

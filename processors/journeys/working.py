@@ -81,11 +81,13 @@ class Working:
         known = {identifier_of(slot) for slot in self.slots.held}
         return known.issuperset(identifiers)
 
-    def _own(self, slot: str) -> Belongings:
+    def own(self, slot: str) -> Belongings:
+        """What belongs to a slot."""
         return self.slots.held[slot].state or Belongings()
 
-    def _keep(self, slot: str, **fields: Any) -> None:
-        self.place(with_state(self.slots, slot, msgspec.structs.replace(self._own(slot), **fields)))
+    def note(self, slot: str, **fields: Any) -> None:
+        """Other belongings of a slot from now on."""
+        self.place(with_state(self.slots, slot, msgspec.structs.replace(self.own(slot), **fields)))
 
     # --- instances ----------------------------------------------------------------------------------------------
 
@@ -104,13 +106,13 @@ class Working:
     def keep(self, instance: Instance) -> None:
         """Another state of an instance that runs."""
         slot = self.slot_of(instance)
-        self._keep(slot, instances={**self._own(slot).instances, instance.id: instance})
+        self.note(slot, instances={**self.own(slot).instances, instance.id: instance})
 
     def start(self, instance: Instance, slot: str) -> None:
         """A new instance, which belongs to a slot."""
-        own = self._own(slot)
+        own = self.own(slot)
         latest = max(own.entries.get(instance.journey, 0), instance.entered_at)
-        self._keep(
+        self.note(
             slot,
             instances={**own.instances, instance.id: instance},
             entries={**own.entries, instance.journey: latest},
@@ -124,12 +126,12 @@ class Working:
     def end(self, instance: Instance, at: int, goal_counts: bool = True) -> None:
         """An instance runs no more; its goal may still be reached for a while."""
         slot = self.slot_of(instance)
-        own = self._own(slot)
+        own = self.own(slot)
         running = {id_: i for id_, i in own.instances.items() if id_ != instance.id}
         ended = {id_: i for id_, i in own.ended.items() if self._awaits_goal(i, at)}
         if goal_counts and self._awaits_goal(instance, at):
             ended[instance.id] = msgspec.structs.replace(instance, due=None, phase="", event=b"")
-        self._keep(slot, instances=running, ended=ended)
+        self.note(slot, instances=running, ended=ended)
 
     def awaiting_goal(self, at: int) -> list[Instance]:
         """Instances whose goal may be reached at this instant, those that run first."""
@@ -150,7 +152,7 @@ class Working:
             self.keep(msgspec.structs.replace(instance, goal_at=at))
             return
         slot = next(slot for slot, own in self.belongings() if instance.id in own.ended)
-        self._keep(slot, ended={id_: i for id_, i in self._own(slot).ended.items() if id_ != instance.id})
+        self.note(slot, ended={id_: i for id_, i in self.own(slot).ended.items() if id_ != instance.id})
 
     def wake(self, instance: Instance) -> None:
         """See to it that the instance goes on when it is due."""
@@ -162,6 +164,7 @@ class Working:
         return max((own.entries[journey] for _, own in self.belongings() if journey in own.entries), default=None)
 
     def slot_of(self, instance: Instance) -> str:
+        """The slot a running instance belongs to."""
         """The slot that an instance belongs to."""
         return next(slot for slot, own in self.belongings() if instance.id in own.instances)
 
@@ -175,7 +178,7 @@ class Working:
         """Remember a send. Earlier ones that can't matter any more for caps, intents, receipts and goals are
         forgotten."""
         slot = self.slot_of(instance)
-        own = self._own(slot)
+        own = self.own(slot)
         plans = [self._plans.of(instance.version), *([self.plan] if self.plan is not None else [])]
         counts_from = sent.at - max(plan.keeps for plan in plans)
         said = [plan.says for plan in plans]
@@ -188,7 +191,7 @@ class Working:
             or s.instance_id in own.instances
             or s.instance_id in own.ended
         }
-        self._keep(slot, sent={**kept, sent.send_id: sent})
+        self.note(slot, sent={**kept, sent.send_id: sent})
 
     def newest_send(self, instance: Instance) -> Sent | None:
         """What an instance sent last, None if nothing."""
@@ -203,7 +206,7 @@ class Working:
         value = int.from_bytes(hashlib.sha256(f"{name}\0{self.id}".encode()).digest()[:8], "big") % MILLION
         slot = self.leading_slot()
         if slot is not None:
-            self._keep(slot, draws={**self._own(slot).draws, name: Draw(at, value)})
+            self.note(slot, draws={**self.own(slot).draws, name: Draw(at, value)})
         return value
 
     def held_out(self, project: Project, journey: Journey, at: int) -> bool:
@@ -220,7 +223,7 @@ class Working:
 
     def remember(self, event: Recent, slot: str) -> None:
         """An event that instances which arrive by a merge may have missed."""
-        self._keep(slot, recent=remembered([*self._own(slot).recent, event]))
+        self.note(slot, recent=remembered([*self.own(slot).recent, event]))
 
     # --- definitions and names ----------------------------------------------------------------------------------
 

@@ -243,8 +243,6 @@ class JourneyBuilder:
             channels = tuple(dict.fromkeys(part.channels))
         elif part.channels in written.CHOICES:
             choice = part.channels
-        elif part.channels in written.LATER_CHOICES:
-            self._findings.add(mark, f"not supported yet: channels: {part.channels}")
         elif part.channels in self._names.channels:
             channels = (part.channels,)
         else:

@@ -396,9 +396,9 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """`channels` in order, or one of cheapest, preferred, all as `choice`; with `until` (a receipt: opened, clicked,
-    delivered) and `within` the next channel is tried when it did not come. `quiet` says what becomes of it in quiet
-    hours where the channel's own rule is not to count."""
+    """`channels` in order, or one of cheapest, preferred, best, all as `choice`; with `until` (a receipt: opened,
+    clicked, delivered) and `within` the next channel is tried when it did not come. `quiet` says what becomes of it in
+    quiet hours where the channel's own rule is not to count."""
 
     id: str
     template: str

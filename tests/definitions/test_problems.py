@@ -139,7 +139,6 @@ def test_segments(segment: str, place: str, message: str) -> None:
         ("- send: {template: hello, channels: [telegram]}", "4:39", "there is no channel 'telegram'"),
         ("- send: {template: hello, channels: [web]}", "4:39", "a channel people visit"),
         ("- send: {template: hello, channels: cheepest}", "4:39", "(did you mean cheapest?)"),
-        ("- send: {template: hello, channels: best}", "4:39", "not supported yet: channels: best"),
         ("- send: {template: hello, until: opened}", "4:11", "until and within go together"),
         ("- send: {template: hello, until: seen, within: 1h}", "4:36", "'seen' is not allowed here"),
         ("- send: hello", "4:11", "a mapping (key: value) is expected"),

@@ -41,8 +41,7 @@ STEPS = (
 LATER_STEPS = ("call", "task")
 #: rounds of a `repeat`, those around it multiplied
 MOST_ROUNDS = 1_000
-CHOICES = ("cheapest", "preferred", "all")
-LATER_CHOICES = ("best",)
+CHOICES = ("cheapest", "preferred", "best", "all")
 RECEIPTS = ("delivered", "opened", "clicked")
 
 
@@ -184,7 +183,7 @@ class SendOver(Part):
     channels: Annotated[
         Annotated[str, Tag("<text>")] | Annotated[list[Name], Tag("<list>"), Field(min_length=1)],
         by_shape(f"a list of channels or one of {', '.join(CHOICES)} is expected", "text", "list"),
-    ] = Field("cheapest", description="Channels in order, or cheapest, preferred or all.")
+    ] = Field("cheapest", description="Channels in order, or cheapest, preferred, best or all.")
     until: Literal["delivered", "opened", "clicked"] | None = Field(
         None, description="Goes on to the next channel when this receipt did not come."
     )
