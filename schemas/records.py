@@ -217,6 +217,7 @@ class LedgerEntry(Wire, frozen=True, kw_only=True):
     provider_id: str = ""
     detail: str = ""
     attempts: Count = 1
+    lane: str = ""
 
 
 class Decision(Wire, frozen=True, kw_only=True):

@@ -39,6 +39,7 @@ def stage_factory(settings: Settings, which: DispatchSettings) -> Callable[[Defi
             transactional=which.lane == "transactional",
             pace=1 / wall_second,
             at_once=which.at_once,
+            partitions=settings.partitions,
         )
 
     return stage

@@ -7,8 +7,11 @@ from typing import Literal, Protocol
 
 from schemas.records import SendCommand
 
-Kind = Literal["accepted", "refused", "temporary", "ambiguous", "failed"]
+Kind = Literal["accepted", "refused", "temporary", "away", "ambiguous", "failed"]
 Bounce = Literal["", "hard", "soft", "block"]
+Doubt = Literal["policy", "idempotent", "echo"]
+#: how many, per how many wall milliseconds
+Rate = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +20,10 @@ class Outcome:
 
     - accepted: the provider took it (that is not delivery);
     - refused: the provider will not take it for this address; `bounce` says why: hard (the address is dead), soft (it
-      can't take mail now), block (policy or content);
-    - temporary: certainly not taken, may be tried again;
+      can't take messages now), block (policy or content);
+    - temporary: certainly not taken, may be tried again; after `retry_after` wall seconds if the provider says so;
+    - away: the provider takes nothing now: it can't be reached, or is busy and wants to be left alone for `retry_after`
+      wall seconds. Certainly not taken;
     - ambiguous: it may or may not have been taken;
     - failed: it can't be sent, and not because of the address.
     """
@@ -27,6 +32,21 @@ class Outcome:
     detail: str = ""
     provider_id: str = ""
     bounce: Bounce = ""
+    retry_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What is true of a kind of provider.
+
+    `doubt` is what a message in doubt calls for: `idempotent`, the provider knows its send id and takes it once, so it
+    is handed over again; `echo`, receipts name its send id, so they are waited for; `policy`, nothing helps, marketing
+    is not repeated and transactional is. `rate` and `rate_per_recipient` are what the provider is known to allow.
+    """
+
+    doubt: Doubt = "policy"
+    rate: Rate | None = None
+    rate_per_recipient: Rate | None = None
 
 
 class Channel(Protocol):
@@ -36,6 +56,7 @@ class Channel(Protocol):
     name: str
     #: how its receipts begin: `Email` for `Email Sent`, as in Segment's spec
     noun: str
+    traits: Traits
 
     async def hand_over(self, command: SendCommand) -> Outcome:
         """Give a message to the provider. Never raises; every answer and failure is an Outcome. Called several at a

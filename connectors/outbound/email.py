@@ -17,7 +17,7 @@ import aiosmtplib
 import structlog
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
-from connectors.outbound.channel import Bounce, Outcome
+from connectors.outbound.channel import Bounce, Outcome, Traits
 from connectors.outbound.email_message import email_message
 from connectors.outbound.settings import Server, SmtpSettings, server_of
 from connectors.unsubscribe import secret_of
@@ -46,6 +46,7 @@ class Email:
     """A channel of e-mail; connections are kept and shared between messages."""
 
     noun = "Email"
+    traits = Traits()
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class Email:
                 return outcome
             if pause is not None:
                 await asyncio.sleep(pause)
-        return Outcome("temporary", f"no SMTP server at {self._server.host}:{self._server.port}")
+        return Outcome("away", f"no SMTP server at {self._server.host}:{self._server.port}")
 
     async def _attempt(self, sender: str, to: str, data: bytes) -> Outcome | None:
         """One try; None when the server could not be reached or hung up before it had the message."""
@@ -85,7 +86,7 @@ class Email:
             async with self._connection() as client:
                 return await self._converse(client, sender, to, data)
         except aiosmtplib.SMTPAuthenticationError as error:
-            return Outcome("temporary", f"log-in refused: {_answer(error)}")
+            return Outcome("away", f"log-in refused: {_answer(error)}")
         except (SMTPException, OSError) as error:
             log.warning("SMTP server away", host=self._server.host, port=self._server.port, error=str(error))
             return None

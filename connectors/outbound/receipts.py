@@ -1,7 +1,8 @@
 """Receipts of dispatch: what a provider said at once, as an ordinary event of the person.
 
-Named as in Segment's e-mail spec, with `<noun> Sent` for what a provider accepted: delivery is more than that and is
-only told by the provider later.
+Named as in Segment's e-mail spec: `<noun> Sent` for what a provider accepted (delivery is more than that and is only
+told by the provider later), `Bounced` when the address was refused, `Failed` when it could not be sent, `Dropped` when
+it may not be sent any more.
 """
 
 from __future__ import annotations
@@ -16,10 +17,8 @@ from schemas.records import Event, SendCommand
 _NAMESPACE = uuid5(NAMESPACE_URL, "pathline:receipt")
 
 
-def receipt(noun: str, command: SendCommand, outcome: Outcome, at: int) -> Event:
-    """`Email Sent` or `Email Bounced` at line time `at`; keyed by the identifier the command went to."""
-    name = f"{noun} {'Sent' if outcome.kind == 'accepted' else 'Bounced'}"
-    source = f"dispatch:{command.channel}"
+def receipt(name: str, command: SendCommand, outcome: Outcome, at: int) -> Event:
+    """The receipt at line time `at`; keyed by the identifier the command went to."""
     message_id = f"{command.send_id}:{name.rpartition(' ')[2].lower()}"
     properties = {
         "send_id": command.send_id,
@@ -30,7 +29,9 @@ def receipt(noun: str, command: SendCommand, outcome: Outcome, at: int) -> Event
         "template": command.template,
     }
     if outcome.bounce:
-        properties |= {"bounce_type": outcome.bounce, "reason": outcome.detail}
+        properties |= {"bounce_type": outcome.bounce}
+    if outcome.kind != "accepted":
+        properties |= {"reason": outcome.detail}
     return Event(
         message_id=message_id,
         event_id=str(uuid5(_NAMESPACE, message_id)),
@@ -40,7 +41,7 @@ def receipt(noun: str, command: SendCommand, outcome: Outcome, at: int) -> Event
         identifiers=[command.identifier],
         occurred_at=at,
         received_at=at,
-        source=source,
+        source=f"dispatch:{command.channel}",
         send_id=command.send_id,
         properties=orjson.dumps(properties),
         traits=b"{}",

@@ -9,26 +9,32 @@ import msgspec
 from processors.runtime.contract import Table
 from schemas.consent import Choice
 
-Phase = Literal["queued", "handed", "waiting"]
+Phase = Literal["queued", "handed", "waiting", "doubt"]
 
 
 class Open(msgspec.Struct, frozen=True):
     """A send without a final state.
 
     `queued` waits for a free place; `handed` was committed to be given to the provider, which after a crash may or may
-    not have happened; `waiting` was certainly not taken and is tried again at a wake. `attempts` counts hand-overs.
+    not have happened; `waiting` was certainly not taken and is tried again at a wake; `doubt` waits for a receipt that
+    shows whether it was taken. `attempts` counts hand-overs, `turned_away` those of them that the provider, being away
+    or busy, did not look at.
     """
 
     command: bytes
     phase: Phase
     attempts: int = 0
+    turned_away: int = 0
 
 
 class Done(msgspec.Struct, frozen=True):
-    """A send with a final state, kept against repeated commands until `expires` (milliseconds UTC)."""
+    """A send that is through with its provider, kept against repeated commands until `expires` (milliseconds UTC).
+    Receipts may still change its state; they add to what the ledger says of it."""
 
     state: str
     expires: int
+    provider_id: str = ""
+    attempts: int = 1
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -40,11 +46,24 @@ class Allowed(msgspec.Struct, frozen=True):
 
 class Line(msgspec.Struct, frozen=True):
     """Where a partition stands: `handed` sends are at the provider; the places from `first` up to but without `next`
-    hold the ids of the queued ones."""
+    hold the ids of the queued ones. `free` is when the rate lets the next one go (microseconds of line time), `held`
+    whether messages waited for that."""
 
     first: int = 0
     next: int = 0
     handed: int = 0
+    free: int = 0
+    held: bool = False
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What is known of the provider: `failures` in a row; nothing is handed over before `until` (line time), and
+    after that one message at a time until one is taken; the breaker has opened `trips` times in a row."""
+
+    failures: int = 0
+    until: int = 0
+    trips: int = 0
+    why: str = ""
 
 
 class Erased(msgspec.Struct, frozen=True):
@@ -61,6 +80,9 @@ DONE = Table("done", Done)
 ALLOWED = Table("allowed", Allowed)
 LINE = Table("line", Line)
 PLACE = Table("place", str)
+HEALTH = Table("health", Health)
+#: by address, when the next message may go there (microseconds of line time)
+RECIPIENT = Table("recipient", int)
 ERASED = Table("erased", Erased)
 #: by `person\0send_id` the mark of the identifier it went to: whose sends these are
 OF = Table("of", str)

@@ -68,6 +68,8 @@ def _process(process: Process) -> dict[str, Any]:
         "lag": figures.lag,
         "dead_letters": figures.dead_letters,
         "history_left": figures.history_left,
+        "unsent": figures.unsent,
+        "paused": figures.paused,
         "partitions": sorted(figures.partitions),
         "commit_ages": {str(number): round(age, 1) for number, age in sorted(figures.commit_ages.items())},
     }

@@ -37,7 +37,8 @@ class Figures:
     """What the metrics of a process say; None and empty where it has no such figure. Ages are in seconds.
 
     `commit_ages` has the partitions on which records wait, with the time since the last commit there. `history_left`
-    are records to be read again for new definitions, None when segments have gone over to them.
+    are records to be read again for new definitions, None when segments have gone over to them. `unsent` messages wait
+    for their hand-over; `paused` is what a provider said that is left alone.
     """
 
     lag: int | None = None
@@ -45,6 +46,8 @@ class Figures:
     partitions: frozenset[int] = frozenset()
     commit_ages: Mapping[int, float] = field(default_factory=dict)
     history_left: int | None = None
+    unsent: int = 0
+    paused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,10 @@ def _ask(known: ProcessState) -> Process:
     if figures.history_left is not None:
         left = f"{figures.history_left:,} records of history to read" if figures.history_left else "all persons follow"
         doing = f"{doing}; new definitions: {left}"
+    if figures.paused:
+        doing = f"{doing}; its provider is left alone for a while: {figures.paused}"
+    if figures.unsent:
+        doing = f"{doing}; {figures.unsent:,} messages wait to be handed over"
     return Process(known, about, figures, doing)
 
 
@@ -123,6 +130,8 @@ def _figures(port: int) -> Figures:
     commits = {int(s.labels["partition"]): s.value for s in found if s.name == LAST_COMMIT}
     under_way = _by_partition(found, "pathline_segments_turnover", commits)
     left = _by_partition(found, "pathline_segments_history_left", commits)
+    unsent = _by_partition(found, "pathline_dispatch_waiting", commits)
+    paused = [s.labels["why"] for s in found if s.name == "pathline_dispatch_paused"]
     behind = {int(sample.labels["partition"]) for sample in lags if sample.value}
     return Figures(
         lag=int(sum(sample.value for sample in lags)) if lags else None,
@@ -130,6 +139,8 @@ def _figures(port: int) -> Figures:
         partitions=frozenset(commits),
         commit_ages={number: max(0.0, time.time() - at) for number, at in commits.items() if number in behind},
         history_left=int(sum(left.values())) if any(under_way.values()) else None,
+        unsent=int(sum(unsent.values())),
+        paused=min(paused, default=""),
     )
 
 

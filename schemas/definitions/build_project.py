@@ -122,6 +122,9 @@ def channels(part: written.ChannelsFile, types: Mapping[str, IdentifierType], fi
             rules.kind,
             () if rules.kind == "session" else addresses,
             rules.monthly_fee,
+            rules.rate,
+            rules.rate_per_recipient,
+            rules.expires,
         )
     return built
 

@@ -1,4 +1,4 @@
-"""Durations (`30s 5m 6h 1d 2w`), times of day (`21:00`) and spans of the day (`21:00-08:00`)."""
+"""Durations (`30s 5m 6h 1d 2w`), rates (`30/s`), times of day (`21:00`) and spans of the day (`21:00-08:00`)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ MAX_MS = 36_525 * UNITS["d"]
 
 _DURATION = re.compile(r"(?:[0-9]+[smhdw])+")
 _PART = re.compile(r"([0-9]+)([smhdw])")
+_RATE = re.compile(r"([1-9][0-9]{0,8})\s*/\s*([0-9]*)([smhdw])")
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 
@@ -24,6 +25,15 @@ def duration(text: str) -> int:
     if total > MAX_MS or len(written) > 40:
         raise ValueError(f"{text!r} is too long; at most 5218w (100 years) are allowed")
     return total
+
+
+def rate(text: str) -> tuple[int, int]:
+    """(how many, per how many milliseconds) of `30/s`, `50000/h` or `1/10s`. Raises ValueError."""
+    match = _RATE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None or match[2] == "0":
+        given = f"{text!r} is not a rate" if isinstance(text, str) else "a rate is expected"
+        raise ValueError(f"{given}; write for example 30/s, 100/m or 50000/h")
+    return int(match[1]), duration(f"{match[2] or 1}{match[3]}")
 
 
 def is_duration(text: object) -> bool:

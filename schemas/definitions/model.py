@@ -553,7 +553,10 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """`identifiers` are the identifier types that are addresses in this channel."""
+    """`identifiers` are the identifier types that are addresses in this channel. `rate` is (how many, per how many
+    milliseconds) of the whole channel, `rate_per_recipient` to one address; None is what the provider is known for.
+    `expires` is how long a message may wait for its hand-over, in milliseconds. All three are of the wall clock.
+    """
 
     name: str
     cost: float = 0.0
@@ -564,6 +567,9 @@ class Channel:
     kind: Literal["send", "session"] = "send"
     identifiers: tuple[str, ...] = ()
     monthly_fee: float = 0.0
+    rate: tuple[int, int] | None = None
+    rate_per_recipient: tuple[int, int] | None = None
+    expires: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

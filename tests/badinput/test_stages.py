@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from connectors.outbound.channel import Outcome
+from connectors.outbound.channel import Outcome, Traits
 from connectors.outbound.dispatch import DispatchStage
 from processors.graph.step import GraphStage
 from processors.identity.step import IdentityStage
@@ -51,7 +51,7 @@ TOPICS = {
 class Taker:
     """A channel whose provider takes everything."""
 
-    name, noun = "email", "Email"
+    name, noun, traits = "email", "Email", Traits()
 
     async def hand_over(self, command: SendCommand) -> Outcome:
         return Outcome("accepted")

@@ -5,66 +5,21 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import orjson
 import pytest
 
 from connectors.outbound import email as email_channel
 from connectors.outbound.catcher import Mailbox
-from connectors.outbound.channel import Outcome
-from connectors.outbound.dispatch import BACK_OFF, DispatchStage
+from connectors.outbound.dispatch import BACK_OFF
 from connectors.outbound.email import Email, bounce_of
 from connectors.outbound.settings import Server, SmtpSettings
 from connectors.outbound.state import DONE
-from processors.runtime.definitions import FixedDefinitions
-from processors.runtime.memory import MemoryLine
 from schemas import topics
-from schemas.clock import VirtualClock
-from schemas.codec import Codec
-from schemas.definitions.model import Channel, Project
-from schemas.records import Event, LedgerEntry, SendCommand, Update
-from tests.connectors.doubles import NOW, RULES
+from tests.connectors.dispatching import NOW, Line, Provider, command
 from tests.connectors.smtp import Smtp
-
-CODEC = Codec()
-PROJECT = Project(
-    name="shop",
-    timezone="UTC",
-    currency="EUR",
-    holdout=None,
-    identity=RULES,
-    events={},
-    channels={"email": Channel("email", consent="opt_in", identifiers=("email",))},
-    segments={},
-    journeys={},
-    templates={},
-    version="v1",
-    files={},
-)
-COMMAND = SendCommand(
-    send_id="s1",
-    person_id="p1",
-    journey="welcome",
-    version="v1",
-    instance_id="i1",
-    step="1",
-    channel="email",
-    category="marketing",
-    template="hello",
-    to="ann@example.com",
-    identifier="email:ann@example.com",
-    at=NOW,
-    content=orjson.dumps({"subject": "Hello Ann", "text": "Hi", "html": "<p>Hi</p>"}),
-)
-
-
-def command(send_id: str = "s1", **changes: Any) -> SendCommand:
-    to = changes.get("to", COMMAND.to)
-    return msgspec.structs.replace(COMMAND, send_id=send_id, identifier=f"email:{to}", **changes)
 
 
 @pytest.fixture
@@ -73,43 +28,6 @@ def smtp(tmp_path: Path) -> Iterator[Smtp]:
     server.start()
     yield server
     server.stop()
-
-
-class Line:
-    """Dispatch alone on a memory broker."""
-
-    def __init__(self, channel: Any, lane: str = "marketing", **options: Any) -> None:
-        self.lane = lane
-        self.make = lambda: DispatchStage(
-            FixedDefinitions(PROJECT), CODEC, channel, transactional=lane == "transactional", **options
-        )
-        self.clock = VirtualClock(NOW)
-        self.line = MemoryLine([self.make()], self.clock)
-
-    def send(self, *commands: SendCommand) -> None:
-        topic = topics.outbound("email", self.lane == "transactional")
-        for one in commands:
-            self.line.publish(topic, one.person_id, CODEC.encode(msgspec.structs.replace(one, category=self.lane)))
-        self.line.drain()
-
-    def profile(self, kind: str = "event", **profile: Any) -> None:
-        update = Update(kind=kind, person_id="p1", at=NOW, profile=orjson.dumps(profile))
-        self.line.publish(topics.UPDATES, "p1", CODEC.encode(update))
-        self.line.drain()
-
-    def restart(self) -> None:
-        self.line.performing = True
-        self.line.restart([self.make()])
-        self.line.drain()
-
-    def states(self, send_id: str = "s1") -> list[str]:
-        return [entry.state for entry in self.ledger() if entry.send_id == send_id]
-
-    def ledger(self) -> list[LedgerEntry]:
-        return [CODEC.decode(LedgerEntry, record.value) for record in self.line.outputs[topics.ledger("email")]]
-
-    def receipts(self) -> list[Event]:
-        return [CODEC.decode(Event, record.value) for record in self.line.outputs[topics.EVENTS]]
 
 
 def email(port: int) -> Email:
@@ -304,25 +222,16 @@ def test_content_that_is_no_message_fails_alone(smtp: Smtp) -> None:
     line.send(command("s1", content=b"{}"), command("s2"))
     assert line.states("s1") == ["handed over", "failed"]
     assert line.states("s2") == ["handed over", "accepted"]
-    assert [receipt.send_id for receipt in line.receipts()] == ["s2"]
-
-
-@dataclass
-class Slow:
-    """A provider that has not answered yet."""
-
-    name: str = "email"
-    noun: str = "Email"
-
-    async def hand_over(self, command: SendCommand) -> Outcome:
-        return Outcome("accepted")
+    failed, sent = line.receipts()
+    assert (failed.name, failed.send_id, sent.name, sent.send_id) == ("Email Failed", "s1", "Email Sent", "s2")
+    assert orjson.loads(failed.properties)["reason"] == "the template gave neither text nor html"
 
 
 def test_a_crash_leaves_no_more_in_doubt_than_were_at_the_provider(smtp: Smtp) -> None:
     line = Line(email(smtp.port), at_once=3)
     line.line.performing = False
     line.send(*(command(f"s{n:02}") for n in range(10)))
-    assert [entry.state for entry in line.ledger()] == ["handed over"] * 3
+    assert sorted(entry.state for entry in line.ledger()) == ["handed over"] * 3 + ["reserved"] * 7
     line.restart()
     final = {entry.send_id: entry.state for entry in line.ledger()}
     assert sorted(final.values()) == ["accepted"] * 7 + ["unknown"] * 3
@@ -339,7 +248,7 @@ def test_pauses_between_tries_follow_the_pace_of_a_scaled_clock(smtp: Smtp) -> N
 
 
 def test_repeated_commands_are_forgotten_in_time() -> None:
-    line = Line(Slow())
+    line = Provider().line()
     line.send(command())
     line.line.advance(NOW + 31 * topics.DAY_MS)
     assert list(line.line.states("dispatch-email", DONE)) == []

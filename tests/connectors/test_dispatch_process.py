@@ -21,9 +21,9 @@ from schemas.codec import Codec
 from schemas.kafka import producer_config
 from schemas.records import Event, LedgerEntry
 from schemas.settings import Settings
+from tests.connectors.dispatching import command
 from tests.connectors.reading import records
 from tests.connectors.smtp import Smtp
-from tests.connectors.test_dispatch import command
 
 SENDS = 400
 
@@ -61,7 +61,9 @@ def test_a_kill_repeats_no_marketing_and_loses_nothing_transactional(line: Setti
     producer = Producer(producer_config(line.brokers))
     for number in range(SENDS):
         one = msgspec.structs.replace(
-            command(f"{lane}-{number}", to=f"ann{number}@example.com"), person_id=f"p{number}", category=lane
+            command(f"{lane}-{number}", to=f"ann{number}@example.com", at=line.make_clock().now()),
+            person_id=f"p{number}",
+            category=lane,
         )
         topic = topics.outbound("email", lane == "transactional")
         producer.produce(topic, key=one.person_id, value=Codec().encode(one))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from connectors.inbound.segment import to_event
-from connectors.outbound.channel import Outcome
+from connectors.outbound.channel import Outcome, Traits
 from connectors.outbound.dispatch import DispatchStage
 from processors.graph.step import GraphStage
 from processors.identity.step import IdentityStage
@@ -33,7 +33,7 @@ CODEC = Codec()
 class Post:
     """A channel whose provider takes everything, or nothing for now."""
 
-    name, noun = "email", "Email"
+    name, noun, traits = "email", "Email", Traits()
 
     def __init__(self) -> None:
         self.sent: list[SendCommand] = []

@@ -106,6 +106,10 @@ def span(value: Any) -> int:
     return _positive(_duration(value))
 
 
+def _rate(value: Any) -> tuple[int, int]:
+    return durations.rate(value)
+
+
 def usable_name(value: str) -> str:
     """A name as it is. Raises ValueError for what can't be one."""
     if not _NAME.fullmatch(value) or len(value) > 100:
@@ -128,6 +132,12 @@ _DURATION_SCHEMA = {"type": "string", "pattern": r"^(\d+[smhdw])+$", "examples":
 #: Milliseconds, written `30s 5m 6h 1d 2w`.
 Duration = Annotated[int, BeforeValidator(_duration), Field(json_schema_extra={**_DURATION_SCHEMA})]
 Span = Annotated[Duration, AfterValidator(_positive)]
+#: How many in how many milliseconds.
+Rate = Annotated[
+    tuple[int, int],
+    BeforeValidator(_rate, json_schema_input_type=str),
+    Field(json_schema_extra={"pattern": r"^[1-9][0-9]*\s*/\s*[0-9]*[smhdw]$", "examples": ["30/s", "50000/h"]}),
+]
 Name = Annotated[
     str, AfterValidator(usable_name), Field(json_schema_extra={"pattern": r"^\w[\w.-]*$", "maxLength": 100})
 ]

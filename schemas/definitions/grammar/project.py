@@ -13,6 +13,7 @@ from schemas.definitions.grammar.base import (
     EventPath,
     Name,
     Part,
+    Rate,
     Span,
     by_shape,
     span,
@@ -162,6 +163,9 @@ class ChannelRules(Part):
     quiet: QuietHours | None = Field(None, description='No marketing at this time of the person\'s day: "21:00-08:00".')
     kind: Literal["send", "session"] = Field("send", description="session: what people visit; a visit is one touch.")
     identifiers: list[Name] | None = Field(None, min_length=1, description="Types of identifiers that are addresses.")
+    rate: Rate | None = Field(None, description="Most messages handed to the provider: 30/s, 50000/h.")
+    rate_per_recipient: Rate | None = Field(None, description="Most of them to one address: 1/s.")
+    expires: Span | None = Field(None, description="What could not be handed over for so long is not sent any more.")
 
 
 class ChannelsFile(
