@@ -18,7 +18,8 @@ class Smtp:
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def start(self) -> None:
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
         server = asyncio.run_coroutine_threadsafe(listen(self.mailbox, "127.0.0.1", self.port), self._loop).result()
         self.port = server.sockets[0].getsockname()[1]
         self._server = server
@@ -29,6 +30,8 @@ class Smtp:
 
         asyncio.run_coroutine_threadsafe(close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
+        # a loop that still runs can't be started again
+        self._thread.join()
 
     def caught(self) -> list[Caught]:
         return [self.mailbox.show(id) for id in self.mailbox.ids()]
