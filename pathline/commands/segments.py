@@ -98,6 +98,30 @@ def list_(format: Format = "table") -> None:
     show(rows, ("segment", "state", "detail"), format, "Segments")
 
 
+@app.command()
+def reach(
+    name: Annotated[str, typer.Argument(help="Name of the segment.")],
+    purpose: Annotated[str, typer.Option(help="What the message would be for, as people consent to it.")] = "",
+    project: Annotated[Path | None, typer.Option(help="Folder of the project.", show_default=False)] = None,
+    format: Format = "table",
+) -> None:
+    """Tell whom of a segment a marketing message would reach right now, channel by channel, and what is in its way."""
+    from pathline.commands.asking import answering
+    from pathline.commands.journeys import in_force
+    from pathline.errors import UserError
+    from pathline.journeys.reaching import reach as found
+    from pathline.local import current
+    from schemas.definitions.problems import nearest
+
+    with answering() as warehouse:
+        loaded, _ = in_force(warehouse, project)
+        if name not in loaded.segments:
+            raise UserError(f"there is no segment {name!r}: {nearest(name, loaded.segments)}")
+        rows = found(warehouse, loaded, name, current.settings().make_clock().now(), purpose)
+    columns = ("channel", "people", "reachable", "no_consent", "suppressed", "allowed", "capped", "quiet", "now")
+    show([asdict(row) for row in rows], columns, format, f"Reach of {name}")
+
+
 def _row(one: Difference) -> dict[str, Any]:
     shown = [f"+{_name(who)}" for who in one.enter[:SHOWN]] + [f"-{_name(who)}" for who in one.leave[:SHOWN]]
     return {
