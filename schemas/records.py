@@ -188,6 +188,7 @@ class Update(Wire, frozen=True, kw_only=True):
     marker: Marker | None = None
     arrived: list[SlotVersion] = []
     repeated: bool = False
+    listed: bytes | None = None
 
 
 class SendCommand(Wire, frozen=True, kw_only=True):

@@ -150,21 +150,15 @@ class SegmentsStage:
         changes = draft.apply(envelope.slot, event, now)
         if event.type == lists.TYPE:
             # nothing the person did, so there is nothing to count or to start a journey by but what it changed
-            self._tell(draft, now, changes, turn)
-            self._close(draft, turn)
-            return
-        update = Update(
-            kind="event",
-            person_id=key,
-            slot=envelope.slot,
-            version=envelope.version,
-            at=now,
-            changes=changes,
-            event=envelope.event,
-            profile=draft.publishable(),
-            repeated=draft.repeated,
+            update = Update(kind="list", person_id=key, at=now, changes=changes, listed=envelope.event)
+        else:
+            update = Update(
+                kind="event", person_id=key, at=now, changes=changes, event=envelope.event, repeated=draft.repeated
+            )
+        placed = msgspec.structs.replace(
+            update, slot=envelope.slot, version=envelope.version, profile=draft.publishable()
         )
-        self._publish(update, turn)
+        self._publish(placed, turn)
         self._close(draft, turn)
 
     def _move(self, key: str, move: Move, turn: Turn) -> None:

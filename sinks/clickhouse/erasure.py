@@ -20,6 +20,7 @@ PERSON, SLOT, IDENTIFIER = "person", "slot", "identifier"
 #: whose a row is: (kind, column) of each table; identifiers only up to the erasure, by the row's own time
 OWNERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "events_raw": ((SLOT, "slot"),),
+    "listed_raw": ((SLOT, "slot"),),
     "memberships": ((PERSON, "person_id"),),
     "profiles": ((PERSON, "person_id"),),
     "moves": ((SLOT, "slot"), (PERSON, "from_person"), (PERSON, "to_person")),

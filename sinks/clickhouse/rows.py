@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from schemas import lists
 from schemas.codec import BadRecord, Codec
 from schemas.erasure import mark
 from schemas.records import (
@@ -63,7 +64,7 @@ def erasure_of(codec: Codec, value: bytes | None) -> Erasure | None:
 
 
 def update_rows(codec: Codec, update: Update, origin: Origin) -> Rows:
-    """The event, the membership changes, the profile and the moved slots of an update."""
+    """The event or what a list says, the membership changes, the profile and the moved slots of an update."""
     if update.kind == "marker":
         return []
     person = _uuid("person_id", update.person_id)
@@ -72,6 +73,9 @@ def update_rows(codec: Codec, update: Update, origin: Origin) -> Rows:
     if update.event is not None:
         event = codec.decode(Event, update.event)
         rows.append(("events_raw", event_row(event, person, update.slot, update.version, origin)))
+    if update.listed is not None:
+        said = codec.decode(Event, update.listed)
+        rows.append(("listed_raw", listed_row(said, person, update.slot, update.version, origin)))
     for ordinal, change in enumerate(update.changes):
         changed = _instant("change at", change.at)
         membership = (changed, person, change.segment, change.change, change.cause, change.reason, ordinal, *origin)
@@ -116,6 +120,15 @@ def event_row(event: Event, person: bytes, slot: str, version: int, origin: Orig
         _text("context", event.context),
         *origin,
     )
+
+
+def listed_row(said: Event, person: bytes, slot: str, version: int, origin: Origin) -> Row:
+    """Row of `listed_raw`: an identifier joined or left a static list; `person` is the UUID's 16 bytes."""
+    name = str(_object("properties", said.properties).get("list", ""))
+    if len(said.identifiers) != 1:
+        raise BadRecord(f"a list is said to be of {len(said.identifiers)} identifiers, not of one")
+    at, joined = _instant("occurred_at", said.occurred_at), said.name == lists.JOINED
+    return (at, name, said.identifiers[0], joined, person, slot, _count("version", version), *origin)
 
 
 def assignment_rows(assignment: Assignment, origin: Origin) -> Rows:

@@ -46,6 +46,16 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "context": pa.string(),
         **_ORIGIN,
     },
+    "listed_raw": {
+        "at": _INSTANT,
+        "list": pa.string(),
+        "identifier": pa.string(),
+        "member": pa.bool_(),
+        "person_at": _UUID,
+        "slot": pa.string(),
+        "version": pa.uint32(),
+        **_ORIGIN,
+    },
     "memberships": {
         "at": _INSTANT,
         "person_id": _UUID,

@@ -15,7 +15,7 @@ from processors.runtime.contract import Record
 from processors.runtime.definitions import FixedDefinitions
 from processors.runtime.memory import MemoryLine
 from processors.segments.step import SegmentsStage
-from schemas import topics
+from schemas import lists, topics
 from schemas.clock import VirtualClock
 from schemas.codec import Codec
 from schemas.definitions.model import Project
@@ -75,6 +75,12 @@ class Whole:
         self.line.publish(topics.EVENTS, event.identifiers[0], CODEC.encode(event))
         self.line.drain()
         return event
+
+    def enlist(self, name: str, identifier: str, at: int) -> None:
+        """An identifier joins a static list."""
+        self.line.advance(max(at, self.clock.now()))
+        self.line.publish(topics.EVENTS, identifier, CODEC.encode(lists.change(name, identifier, True, at)))
+        self.line.drain()
 
     def forget(self, identifier: str, at: int) -> None:
         self.line.advance(max(at, self.clock.now()))

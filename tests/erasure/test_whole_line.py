@@ -11,7 +11,7 @@ import pytest
 from schemas import topics
 from schemas.definitions import load
 from schemas.identifiers import person_id
-from schemas.records import Event, PersonEnvelope, Refusal, Update
+from schemas.records import Access, Event, PersonEnvelope, Refusal, Update
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.person import story
 from sinks.clickhouse.squash import squash
@@ -90,11 +90,14 @@ def test_nothing_of_a_forgotten_person_stays(make: Callable[..., Whole], warehou
     line = make(warehouse)
     ann(line)
     line.happen(identify(at(hours=2), "ben", traits={"email": "ben@example.com"}))
+    line.enlist("partners", ANN[0], ms(at(hours=3)))
     line.sink()
     assert len(line.post.sent) == 1
     assert line.traces(ANN)
     assert line.traces(ids())
-    fill(warehouse, [Refusal(a=ANN[0], b=ANN[1], reason="limit: user_id 1", at=T - 1, source="test")], first=1_000)
+    refused = Refusal(a=ANN[0], b=ANN[1], reason="limit: user_id 1", at=T - 1, source="test")
+    asked = Access(access_id="a1", at=T - 1, person_id=person_id(ANN[0]), asked_by="email", key="k1", outcome="read")
+    fill(warehouse, [refused, asked], first=1_000)
     # cut off when overrides stand in both tables
     next(squash(warehouse))
     # a table that is new has to have something of her here, or is of nobody

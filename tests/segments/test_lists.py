@@ -45,11 +45,11 @@ def test_to_be_listed_is_nothing_that_the_person_did() -> None:
     line = Line(project(STAFF))
     say(line, True, T)
     line.until(T + 9 * D)
-    assert line.updates == []
+    assert [(update.kind, update.changes, update.profile) for update in line.updates] == [("list", [], None)]
     line.happen(event("View", T + 10 * D))
     assert line.story("staff") == [(T + 10 * D, "entered", "event")]
     say(line, False, T + 11 * D)
-    assert [update.kind for update in line.updates] == ["event", "timer"], "no event to count or to start a journey by"
+    assert [update.kind for update in line.updates] == ["list", "event", "list"], "no event to count"
     assert line.profile()["first_seen"] == T + 10 * D
 
 

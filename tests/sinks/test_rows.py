@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from schemas import lists
 from schemas.codec import BadRecord
 from schemas.identifiers import person_id, slot_of
 from schemas.records import Access, Assignment, Change, LedgerEntry, Move, Period, Refusal, SlotVersion, Update, Wire
@@ -15,6 +16,7 @@ from schemas.topics import UPDATES
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.erasure import Names, delete
 from sinks.clickhouse.rows import revenue, rows_of
+from sinks.clickhouse.squash import squash
 from sinks.clickhouse.tables import Origin
 from tests.sinks.made import CODEC, DAY, T0, decision, event, fill, send, update
 
@@ -38,6 +40,27 @@ def test_an_event_is_a_row_with_the_columns_analysts_rely_on(warehouse: Warehous
     assert (row["revenue"], row["send_id"]) == (12.5, None)
     assert row["occurred_at"].timestamp() * 1000 == T0
     assert row["received_at"].timestamp() * 1000 == T0
+
+
+def on_list(identifier: str, member: bool, at: int, name: str = "partners") -> Update:
+    said = lists.change(name, identifier, member, at)
+    slot = slot_of(identifier)
+    return Update(kind="list", person_id=person_id(identifier), slot=slot, version=1, at=at, listed=CODEC.encode(said))
+
+
+def test_what_lists_say_follows_the_person(warehouse: Warehouse) -> None:
+    said = [on_list(BOB, True, T0), on_list(ANN, True, T0 + 1), on_list(ANN, False, T0 + 2)]
+    fill(warehouse, [*said, assignment(BOB, person_id(ANN), 2)])
+    asked = "SELECT identifier, member, toString(person_id) FROM pathline.listed WHERE list = 'partners' ORDER BY at"
+    found = [tuple(row.values()) for row in warehouse.rows(asked)]
+    assert found == [(BOB, True, person_id(ANN)), (ANN, True, person_id(ANN)), (ANN, False, person_id(ANN))]
+    assert warehouse.rows("SELECT * FROM pathline.events") == [], "nothing that the person did"
+    # a squash takes overrides that no event needs out of slot_owners
+    for _ in squash(warehouse):
+        pass
+    assert [tuple(row.values()) for row in warehouse.rows(asked)] == found
+    delete(warehouse, Names(at=T0 + 9, slots=[slot_of(BOB)]))
+    assert [tuple(row.values()) for row in warehouse.rows(asked)] == found[1:]
 
 
 @pytest.mark.parametrize(
