@@ -30,13 +30,13 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one person through one journey, on the definition it entered with.
 
     `position` leads to the current step: its index, then for each nested list the arm and the index in it. It began at
-    `since`, time ends it at `due`. `phase` is what a send waits for: "" nothing, "turn" what else happens
-    at its instant, "joining" what the other identifiers of its event bring, "quiet" the end of quiet hours, "receipt" a
-    receipt of the cascade; `tried` are the channels it is done with. `entry`, `caught` and `event` are JSON documents
-    of events, `event` is the one that led to the step at hand, b"" if none did. `acted` is the last event that acted on
-    the instance, which can't act on it again. A timer that fired too late is `due` when it is released, and was to fire
-    at `missed`. `entrance` is the way by which it came in, by its place. `hops` journeys in a row, the first at
-    `chained_at`, have led to it.
+    `since`, time ends it at `due`. `phase` is what a send waits for: "" nothing, "turn" what else happens at its
+    instant, "joining" what the other identifiers of its event bring, "moment" its time of day, "quiet" the end of quiet
+    hours, "receipt" a receipt of the cascade; `tried` are the channels it is done with. `entry`, `caught` and `event`
+    are JSON documents of events, `event` is the one that led to the step at hand, b"" if none did. `acted` is the last
+    event that acted on the instance, which can't act on it again. A timer that fired too late is `due` when it is
+    released, and was to fire at `missed`. `entrance` is the way by which it came in, by its place. `hops` journeys in a
+    row, the first at `chained_at`, have led to it.
     """
 
     id: str

@@ -16,6 +16,7 @@ import orjson
 from processors.journeys import ids, reading
 from processors.journeys.allowance import address_for, capped
 from processors.journeys.model import JOINING_MS, Instance, Sent
+from processors.journeys.timing import turn
 from processors.journeys.working import Working
 from schemas import reasons, topics
 from schemas.definitions.durations import SECOND_MS, spoken
@@ -23,6 +24,9 @@ from schemas.definitions.model import Channel, Journey, Project, Quiet, Send
 from schemas.definitions.templates import TemplateError, render, render_text
 from schemas.localtime import inside, next_time_of_day
 from schemas.records import SendCommand
+
+#: phases of a send in which a higher priority may take the place it would have had
+WAITS = frozenset({"moment", "quiet"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """The step goes on at `due` at the latest: when identifiers were joined, at the end of quiet hours, or when the
-    receipt of a cascade did not come. `tried` are the channels it is done with."""
+    """The step goes on at `due` at the latest: when identifiers were joined, at the time of day it chose, at the end of
+    quiet hours, or when the receipt of a cascade did not come. `tried` are the channels it is done with."""
 
     due: int
-    phase: Literal["joining", "quiet", "receipt"]
+    phase: Literal["joining", "moment", "quiet", "receipt"]
     tried: tuple[str, ...]
 
 
@@ -119,6 +123,10 @@ class _Decision:
         said = self._said_before()
         if said is not None:
             return self._over(reasons.DUPLICATE_INTENT, f"{self.intent!r} was sent by {said}")
+        if self.step.moment is not None and self.instance.phase not in ("moment", "quiet", "receipt"):
+            due = turn(self.person, self.step.moment, self.at, self.zone)
+            if due > self.at:
+                return Later(due, "moment", self.tried)
         channels = self._channels()
         for number, channel in enumerate(channels):
             outcome = self._send_by(channel)
@@ -186,7 +194,7 @@ class _Decision:
 
     def _capped_reason(self, counted: list[Sent]) -> str:
         """A send that waited through quiet hours lost its place if a higher priority took it meanwhile."""
-        if self.instance.phase != "quiet":
+        if self.instance.phase not in WAITS:
             return reasons.CAPPED
         taken = (sent.priority > self.journey.priority and self.instance.since <= sent.at < self.at for sent in counted)
         return reasons.LOST_PRIORITY if any(taken) else reasons.CAPPED

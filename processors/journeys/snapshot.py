@@ -13,7 +13,8 @@ from schemas.definitions.model import Channel
 
 class Snapshot(msgspec.Struct, frozen=True):
     """A person's profile. `addresses` are the identifiers the person used, by type, newest used first; `suppressed`
-    maps an address to "marketing" or "all"; `affinity` are channels the person answered in, the preferred first."""
+    maps an address to "marketing" or "all"; `affinity` are channels the person answered in, `hours`
+    those of its day in which it did, the preferred first."""
 
     traits: dict[str, Any] = {}
     segments: list[str] = []
@@ -22,6 +23,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     suppressed: dict[str, str] = {}
     timezone: str | None = None
     affinity: list[str] = []
+    hours: list[int] = []
 
     def addresses_in(self, channel: Channel) -> list[tuple[str, str]]:
         """(identifier type, address) in a channel, newest used first within a type, stronger types as listed."""

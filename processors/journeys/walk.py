@@ -20,7 +20,7 @@ from processors.journeys.happening import Happening
 from processors.journeys.late import tolerance
 from processors.journeys.model import Instance
 from processors.journeys.positions import ON_TIMEOUT, Position
-from processors.journeys.sending import Done, Later, decide
+from processors.journeys.sending import WAITS, Done, Later, decide
 from processors.journeys.working import MILLION, Working
 from schemas import reasons
 from schemas.definitions.durations import SECOND_MS, spoken
@@ -42,7 +42,7 @@ from schemas.definitions.model import (
 from schemas.definitions.templates import TemplateError
 
 #: what a send that waits tells beside the decision that made it wait: the rest is over within moments
-_TOLD = {"quiet": "for the end of quiet hours", "receipt": "for a receipt"}
+_TOLD = {"quiet": "for the end of quiet hours", "receipt": "for a receipt", "moment": "for its time of day"}
 
 
 class Walk:
@@ -295,7 +295,7 @@ class Walk:
 
     def _later(self, instance: Instance, due: int, phase: str) -> None:
         """A send goes on at `due`; what it says of the event at hand it says then as well."""
-        since = instance.since if instance.phase == phase == "quiet" else self.at
+        since = instance.since if {instance.phase, phase} <= WAITS else self.at
         event = instance.event if self.happening is None else self.happening.json
         instance = msgspec.structs.replace(instance, due=due, phase=phase, since=since, event=event)
         if phase in _TOLD:

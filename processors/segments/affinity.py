@@ -61,9 +61,9 @@ def ranked(engagements: Sequence[Engagement], now: int) -> list[str]:
     return sorted(worth, key=lambda channel: (-fsum(worth[channel]), channel))
 
 
-def best_hour(engagements: Sequence[Engagement], zone: ZoneInfo, now: int, channel: str = "") -> int | None:
-    """The hour of the local day, 0 to 23, in which the person answered most up to `now`, of a channel if one is given;
-    None when it never did, the earlier of equal ones.
+def best_hours(engagements: Sequence[Engagement], zone: ZoneInfo, now: int, channel: str = "") -> list[int]:
+    """The hours of the local day, 0 to 23, in which the person answered up to `now`, of a channel if one is given: that
+    in which it answered most first, of equal ones the earlier.
 
     An answer speaks half as much for the hours beside its own: those at 18:55 and 19:05 are of one habit. Purchases are
     no answers.
@@ -75,7 +75,12 @@ def best_hour(engagements: Sequence[Engagement], zone: ZoneInfo, now: int, chann
         worth[hour].append(faded)
         for beside in (hour - 1, hour + 1):
             worth[beside % HOURS].append(faded / 2)
-    return max(range(HOURS), key=lambda hour: (fsum(worth[hour]), -hour)) if answers else None
+    return sorted((hour for hour in range(HOURS) if worth[hour]), key=lambda hour: (-fsum(worth[hour]), hour))
+
+
+def best_hour(engagements: Sequence[Engagement], zone: ZoneInfo, now: int, channel: str = "") -> int | None:
+    """The hour in which the person answered most, None when it never did (see `best_hours`)."""
+    return next(iter(best_hours(engagements, zone, now, channel)), None)
 
 
 def coming(engagements: Iterable[Engagement], now: int) -> int | None:

@@ -230,7 +230,10 @@ def prepare(project: Project) -> Plan:
             kept["sequences", key] = Form(_rules_of(names, same))
     for by_meter in meters.values():
         kept |= {("measured", key): Form(_rules_of(one.measure.events, same)) for key, one in by_meter.items()}
-    affinity = AFFINITY in readers or any(send.choice in ("preferred", "best") for send in sends(project))
+    affinity = AFFINITY in readers or any(
+        send.choice in ("preferred", "best") or (send.moment is not None and send.moment.minute is None)
+        for send in sends(project)
+    )
     purchases = frozenset({PURCHASE, *(name for name, rule in project.events.items() if rule.revenue is not None)})
     paths = {name: rule.same for name, rule in sames.items()}
     if affinity:

@@ -7,13 +7,13 @@ from hashlib import blake2b
 
 import orjson
 
-from processors.segments.affinity import ranked
+from processors.segments.affinity import best_hours, ranked
 from processors.segments.view import View
 
 
 def profile(person_id: str, view: View, segments: Iterable[str], now: int) -> bytes:
     """The profile of a person: traits, segments, consents, addresses, suppressions, time zone, first event, channels
-    in the order in which the person prefers them."""
+    and hours of its day in the order in which the person prefers them."""
     return orjson.dumps(
         {
             "person_id": person_id,
@@ -25,6 +25,7 @@ def profile(person_id: str, view: View, segments: Iterable[str], now: int) -> by
             "timezone": view.zone,
             "first_seen": view.first_seen,
             "affinity": ranked(view.engagements, now),
+            "hours": best_hours(view.engagements, view.clock, now),
         },
         option=orjson.OPT_SORT_KEYS,
     )

@@ -21,6 +21,7 @@ from schemas.definitions.model import (
     Emit,
     Exit,
     Journey,
+    Moment,
     Repeat,
     Segment,
     Send,
@@ -256,7 +257,26 @@ class JourneyBuilder:
         used = channels or tuple(sending)
         names = self._names_at_run | {"item"}
         self._uses.append(Use(part.template, used, names, self._file, part.at("template")))
-        return Send(step_id, part.template, channels, choice, part.until, part.within, part.quiet)  # type: ignore[arg-type]
+        cascade, moment = (part.until, part.within), self._moment(part)
+        return Send(step_id, part.template, channels, choice, *cascade, part.quiet, moment)  # type: ignore[arg-type]
+
+    def _moment(self, part: written.SendOver) -> Moment | None:
+        if part.at_ is None:
+            return None
+        if part.at_ != written.BEST_HOUR:
+            if _TIME.fullmatch(part.at_):
+                return Moment(self._time(part.at_, part.at("at")))
+            hint = nearest(part.at_, [written.BEST_HOUR])
+            self._findings.add(part.at("at"), f"{part.at_!r} is no time of day", hint if hint else "")
+            return None
+        between = None
+        if part.between is not None:
+            try:
+                between = durations.day_span(part.between)
+            except ValueError as error:
+                self._findings.add(part.at("between"), str(error))
+        otherwise = None if part.otherwise is None else self._time(part.otherwise, part.at("otherwise"))
+        return Moment(None, between, otherwise)
 
     def _split(self, part: written.SplitStep, step_id: str, path: str) -> Split:
         total = sum(part.split.values())

@@ -395,6 +395,16 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """The time of day a message goes out: `minute`, or, None, the person's best hour that lies in the span `between`;
+    `otherwise` for people of whom none is known. All in minutes after local midnight."""
+
+    minute: int | None = None
+    between: tuple[int, int] | None = None
+    otherwise: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """`channels` in order, or one of cheapest, preferred, best, all as `choice`; with `until` (a receipt: opened,
     clicked, delivered) and `within` the next channel is tried when it did not come. `quiet` says what becomes of it in
@@ -407,6 +417,7 @@ class Send:
     until: str | None = None
     within: int | None = None
     quiet: Literal["wait", "skip"] | None = None
+    moment: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

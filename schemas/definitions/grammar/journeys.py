@@ -42,6 +42,7 @@ LATER_STEPS = ("call", "task")
 #: rounds of a `repeat`, those around it multiplied
 MOST_ROUNDS = 1_000
 CHOICES = ("cheapest", "preferred", "best", "all")
+BEST_HOUR = "best_hour"
 RECEIPTS = ("delivered", "opened", "clicked")
 
 
@@ -191,11 +192,20 @@ class SendOver(Part):
     quiet: Literal["wait", "skip"] | None = Field(
         None, description="In quiet hours wait for their end, or send nothing; default: as the channel says."
     )
+    at_: str | None = Field(
+        None,
+        alias="at",
+        description='The next time of day, "18:00", or the next best_hour, when the person answers most. Default: now.',
+    )
+    between: str | None = Field(None, description='Best hours in this span of the day count: "09:00-21:00".')
+    otherwise: str | None = Field(None, description="The time of day for people whose best hour is not known.")
 
     @model_validator(mode="after")
     def _cascade(self) -> SendOver:
         if (self.until is None) != (self.within is None):
             raise ValueError("until and within go together")
+        if self.at_ != BEST_HOUR and (self.between is not None or self.otherwise is not None):
+            raise ValueError(f"between and otherwise belong to at: {BEST_HOUR}")
         return self
 
 
