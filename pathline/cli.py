@@ -42,6 +42,7 @@ COMMANDS = (
     "lists",
     "keys",
     "rfm",
+    "predict",
     "paths",
     "report",
     "warehouse",

@@ -38,7 +38,7 @@ def apply(
 
     checked = load(find_project(project or folder))
     settings = current.kafka_settings()
-    checked = with_bounds(settings, checked)
+    checked = with_fitted(settings, checked)
     # a new channel needs its topics before the first journey sends over it
     apply_topics(settings, topic_channels(checked))
     rules = rules_in_force(settings)
@@ -142,16 +142,16 @@ def published_last(settings: Settings, codec: Codec) -> Definitions | None:
     return last
 
 
-def with_bounds(settings: Settings, project: Project) -> Project:
-    """The project with the bounds of scores that are in force, where it has none of its own."""
+def with_fitted(settings: Settings, project: Project) -> Project:
+    """The project with what was fitted and is in force (scores, predictions), where it has nothing of its own."""
     from schemas.definitions import parse
-    from schemas.definitions.loading import BOUNDS
+    from schemas.definitions.loading import FITTED
     from schemas.registry import codec_for
 
-    last = published_last(settings, codec_for(settings)) if BOUNDS not in project.files else None
-    if last is None or BOUNDS not in last.files:
-        return project
-    return parse({**project.files, BOUNDS: last.files[BOUNDS]})
+    missing = [name for name in FITTED if name not in project.files]
+    last = published_last(settings, codec_for(settings)) if missing else None
+    kept = {name: last.files[name] for name in missing if last is not None and name in last.files}
+    return parse({**project.files, **kept}) if kept else project
 
 
 def user() -> str:

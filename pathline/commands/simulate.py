@@ -20,11 +20,9 @@ def simulate(
 ) -> None:
     """Run the line's own steps over recorded events on a virtual clock, without Kafka, and write what happened."""
     from pathline.lists.files import of_project
-    from pathline.rfm.fitting import of_events
     from pathline.simulation import report, run
-    from schemas.definitions import load, parse
-    from schemas.definitions.loading import BOUNDS
-    from schemas.definitions.scores import BEST, unscored, written
+    from pathline.simulation.fitting import with_fitted
+    from schemas.definitions import load
 
     errors = Console(stderr=True)
     last = instant(until)
@@ -40,12 +38,7 @@ def simulate(
     if len(recorded.rejected) > SHOWN:
         errors.print(f"... and {len(recorded.rejected) - SHOWN} more lines that could not be used")
     events_ = [*listed, *recorded.events]
-    if unscored(loaded):
-        found = of_events(loaded, events_, last)
-        if len(found.last) >= BEST:
-            bounds = written(found.bounds(last), f"of {len(found.last)} people in {events.name}")
-            loaded = parse({**loaded.files, BOUNDS: bounds})
-            errors.print(f"{BOUNDS} is not there, so the scores are of these events:\n{bounds}", markup=False)
+    loaded = with_fitted(loaded, events_, last, events.name, lambda text: errors.print(text, markup=False))
     counts = report.write(run.simulate(loaded, events_, last), loaded.channels, output)
     rows = ", ".join(f"{name} {count}" for name, count in counts.items())
     errors.print(f"{len(recorded.events)} events applied, {len(recorded.rejected)} rejected -> {output}: {rows}")

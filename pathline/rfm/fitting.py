@@ -6,13 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from pathline.errors import UserError
-from pathline.simulation.run import simulate
+from pathline.simulation.views import views
 from processors.segments.gauges import end
 from processors.segments.measures import amount
-from processors.segments.model import PEOPLE
-from processors.segments.plan import prepare
-from processors.segments.view import View
-from schemas.definitions.model import AnyOf, Bounds, EventRule, Measure, Measured, Project, Segment
+from schemas.definitions.model import AnyOf, Bounds, EventRule, Measure, Measured, Project
 from schemas.definitions.scores import BEST, fitted
 from schemas.records import Event
 from sinks.clickhouse.engine import Warehouse
@@ -57,12 +54,9 @@ def of_events(project: Project, events: Iterable[Event], until: int) -> Orders:
     by = project.scoring
     count, total = Measure("count", by.events, window=by.window), Measure("sum", by.events, by.of, window=by.window)
     last = Measure("last", by.events, window=by.window)
-    asking = Segment("orders", AnyOf(tuple(Measured(measure) for measure in (count, last, total))))
-    counting = replace(project, segments={asking.name: asking}, journeys={}, exclude=None)
-    plan, found = prepare(counting), Orders()
-    for _, person in simulate(counting, events, until).states("segments", PEOPLE):
-        held = {name: slot.state for name, slot in person.slots.held.items() if slot.state is not None}
-        view = View(held, plan, {})
+    asking = AnyOf(tuple(Measured(measure) for measure in (count, last, total)))
+    found = Orders()
+    for _, view in views(project, asking, events, until):
         at, _ = amount(last, view.live(last), until, lambda gauge: end(gauge)[0])
         if at is not None:
             found.last.append(at)

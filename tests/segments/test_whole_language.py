@@ -78,6 +78,10 @@ reachable: {reachable: email}
 prefers: {prefers: email}
 prefers_not: {not: {prefers: sms}}
 rfm: {rfm: {recency: [4, 5], frequency: [2, 3, 4, 5], monetary: [3, 4]}}
+predicts: {predicts: {purchase: 1d, at_least: 0.5}}
+predicts_value: {predicts: {value: 2d, at_least: 20, at_most: 80}}
+predicts_churn: {predicts: {churn: ever, at_least: 0.3}}
+hour: {trait: t_hour, at_least: 15}
 time: {time: {from: "09:00", to: "18:00", days: [mon, wed]}}
 percent: {percent: [32, 60], of: x}
 """
@@ -94,6 +98,9 @@ last: {last: {event: Order, of: properties.total}}
 interval: {interval: {event: [View, Order]}}
 next_expected: {next_expected: {event: Order, by: properties.product_id}}
 collect: {collect: {add: Add, remove: Remove, clear: Order, keep: [total, quantity], at_most: 2}}
+predicts: {predicts: {value: 1d}}
+hour: {best: hour}
+channel: {best: channel}
 """
 FILES = {
     "project.yaml": "{name: shop, timezone: Europe/Kyiv, exclude: {trait: tester, equals: true}}",
@@ -103,6 +110,7 @@ FILES = {
     "events.yaml": "Order: {same: properties.order_id, revenue: properties.total, undo: [Refund]}",
     "rfm.yaml": "{event: Order, of: properties.total, within: 2d}",
     "rfm_bounds.yaml": "{recency: [20h, 12h, 6h, 3h], frequency: [1, 2, 3, 4], monetary: [10, 20, 40, 80]}",
+    "predict_parameters.yaml": "{purchases: {r: 1.2, alpha: 0.4, a: 0.7, b: 2}, values: {p: 4, q: 3, gamma: 9}}",
     **{
         f"segments/{one}.yaml": f"when: {text}"
         for one, text in (line.split(": ", 1) for line in CONDITIONS.split("\n") if line)
