@@ -112,6 +112,10 @@ class Line:
         self._producer.produce(EVENTS, self._codec.encode(event), event.identifiers[0].encode(), on_delivery=taken)
         self._producer.poll(0)
 
+    def flush(self) -> None:
+        """Wait until everything was accepted."""
+        self._producer.flush(60)
+
     def run(self, rate: float, seconds: float, every: int) -> tuple[range, range]:
         """A steady stream; the numbers of its events, and of those that are sent for."""
         first, began = self.numbers, time.time()
@@ -120,7 +124,7 @@ class Line:
             while (left := began + sent / rate - time.time()) > 0:
                 self._producer.poll(min(left, 0.002))
             self.publish(self.numbers % PEOPLE_COUNT, "Order Completed" if sent % every == 0 else "Product Viewed")
-        self._producer.flush(60)
+        self.flush()
         return range(first, first + total), range(first, first + total, every)
 
 
@@ -164,7 +168,7 @@ def main() -> None:
         line = Line(stack)
         for person in range(PEOPLE_COUNT):
             line.publish(person, "Product Viewed")
-        line.run(0.001, 0, 1)
+        line.flush()
         wait_quiet(lambda: stack.line)
         print(f"{os.cpu_count()} cores, {asked.partitions} partitions, load {os.getloadavg()[0]:.1f}", flush=True)
         for rate in asked.rates:

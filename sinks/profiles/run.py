@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,6 +36,8 @@ _STOP_SECONDS = 10.0
 
 def run(settings: Settings, port: int, host: str = "127.0.0.1") -> None:
     """Serve until SIGTERM or SIGINT; port 0 takes a free one."""
+    # an answer does not wait for the rest of a batch of records
+    sys.setswitchinterval(0.001)
     folder = settings.home / "state" / APP
     codec, clock = codec_for(settings), settings.make_clock()
     condition = Condition(APP, JOINING, RUNNING.__eq__)
