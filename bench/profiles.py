@@ -4,8 +4,8 @@
 
 A whole stack runs. Events of people known to it come at a steady rate; a process of its own reads random ones of them
 at a steady rate over four connections. The bound beside it is a call that answers nothing (`/health`), of the same
-process at the same time. Freshness: an identify through the collector, from its answer until a read shows the new trait,
-looked for every 5 ms. Then a new store reads all of so many events from the beginning: how fast, how large it gets.
+process at the same time. Freshness: an identify through the collector, from its answer until a read shows the new
+trait, looked for every 5 ms. Then a new store reads all of so many events from the beginning: how fast, how large.
 """
 
 from __future__ import annotations

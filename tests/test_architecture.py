@@ -20,8 +20,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "connectors": ("schemas",),
     "connectors.outbound": ("schemas", "processors.runtime", "connectors"),
     "sinks": ("schemas",),
-    # it answers from what journeys keep, read by their own types
-    "sinks.profiles": ("schemas", "processors.runtime", "processors.journeys", "sinks.metrics"),
+    # it answers from what journeys keep, read by their own types, and takes requests in as the edge does
+    "sinks.profiles": ("schemas", "processors.runtime", "processors.journeys", "connectors.inbound", "sinks.metrics"),
     "pathline": PACKAGES,
 }
 

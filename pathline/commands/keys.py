@@ -1,4 +1,4 @@
-"""`pathline keys`: who may read profiles, and what of them."""
+"""`pathline keys`: which programs may read profiles, and what of them; into which journeys they may let people."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WIDTH = 200
 
 @app.callback()
 def keys() -> None:
-    """Make and revoke the keys with which programs read profiles; each has its fields."""
+    """Make and revoke keys of programs: what each may read of people, into which journeys it may let them."""
 
 
 @app.command()
@@ -31,7 +31,8 @@ def create(
     name: Annotated[str, typer.Argument(help="What the key is for, such as call-centre.")],
     fields: Annotated[
         str, typer.Option(help="What it may read, by commas: traits, traits.city, segments ...; * is everything.")
-    ],
+    ] = "",
+    enter: Annotated[str, typer.Option(help="Journeys it may let people into, by commas; * is any.")] = "",
     by: Annotated[str, typer.Option(help="Identifier types it may ask by, person_id among them; * is any.")] = "*",
     origin: Annotated[
         list[str] | None, typer.Option(help="A site whose pages may use it, https://shop.example.", show_default=False)
@@ -43,9 +44,12 @@ def create(
     format: Format = "table",
 ) -> None:
     """Make a key. It is shown once: only its hash is kept."""
+    if not fields and not enter:
+        raise UserError("a key is for something: say --fields, --enter, or both")
     rights = {
         "fields": _several(fields),
         "by": _several(by),
+        "enter": _several(enter),
         "origins": origin or [],
         "rate": rate,
         "client_rate": client_rate,
@@ -71,12 +75,12 @@ def list_(format: Format = "table") -> None:
     if format == "json":
         typer.echo(json.dumps([_as_json(key) for key in found], indent=2))
         return
-    table = Table("id", "name", "reads", "asks by", "pages of", "a second", "made", "revoked", box=None)
+    table = Table("id", "name", "reads", "asks by", "lets into", "pages of", "a second", "made", "revoked", box=None)
     for key in found:
         rate = f"{key.rate:g}" if key.client_rate is None else f"{key.rate:g}, {key.client_rate:g} a client"
         reads, revoked = ", ".join(key.fields), f"{key.revoked_at:%Y-%m-%d}" if key.revoked_at else ""
         made, origins = f"{key.created_at:%Y-%m-%d}", ", ".join(key.origins)
-        table.add_row(key.id, key.name, reads, ", ".join(key.by), origins, rate, made, revoked)
+        table.add_row(key.id, key.name, reads, ", ".join(key.by), ", ".join(key.enter), origins, rate, made, revoked)
     # what goes into a file is not cut to the width of nobody's screen
     width = None if sys.stdout.isatty() else _WIDTH
     Console(width=width, markup=False, highlight=False).print(table)
@@ -115,4 +119,6 @@ def _as_json(key: Key) -> dict[str, Any]:
 def _told(key: Key) -> str:
     """A key in a sentence."""
     where = f" on pages of {', '.join(key.origins)}" if key.origins else ""
-    return f"{key.name} reads {', '.join(key.fields)} by {', '.join(key.by)}{where}."
+    reads = [f"reads {', '.join(key.fields)} by {', '.join(key.by)}"] if key.fields else []
+    enters = [f"lets people into {', '.join(key.enter)}"] if key.enter else []
+    return f"{key.name} {' and '.join([*reads, *enters])}{where}."

@@ -18,7 +18,7 @@ from schemas.definitions import Project, load
 from schemas.settings import Settings
 from schemas.topics import dispatch_apps
 from sinks.profiles.fields import EVERYTHING
-from sinks.profiles.keys import KeyFile, hashed, made, path_of
+from sinks.profiles.keys import ANY, KeyFile, made, path_of
 
 PROCESSORS = ("identity", "graph", "segments", "journeys")
 LANES = ("marketing", "transactional")
@@ -95,11 +95,10 @@ def prepare(plan: Plan, home: Home) -> Line:
 
 
 def _own_key(home: Home, file: Path) -> str:
-    """The key with which whoever runs this line reads all of everybody. Raises ValueError when the file of keys can't
-    be used."""
-    key, keys = home.profiles_key(made), KeyFile(file)
-    if all(known.sha256 != hashed(key) for known in keys.current()):
-        keys.add(OWN_KEY, {"fields": [EVERYTHING]}, key)
+    """The key with which whoever runs this line may do everything. Raises ValueError when the file of keys can't be
+    used."""
+    key = home.profiles_key(made)
+    KeyFile(file).add(OWN_KEY, {"fields": [EVERYTHING], "enter": [ANY]}, key)
     return key
 
 

@@ -1,33 +1,23 @@
-"""The HTTP side of profiles: one person's profile for programs of the shop, as far as their key may read it."""
+"""The HTTP side: what programs of the shop ask of the line, and may by their key."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Any
 
-import orjson
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from schemas.condition import Condition
-from schemas.definitions.expressions import iso
-from schemas.identifiers import Refused as NoIdentifier
-from schemas.identifiers import normalise, split
-from sinks.profiles.access import ACTOR, Caller, Gate, Refused, Register
-from sinks.profiles.described import ANSWERS, Problem, Profile
-from sinks.profiles.fields import Fields, NoField
+from sinks.profiles import asking, entering
+from sinks.profiles.access import ACTOR, Gate, Refused
+from sinks.profiles.described import Problem
 from sinks.profiles.metrics import ANSWER_SECONDS, REQUESTS
-from sinks.profiles.people import Nobody, People
+from sinks.profiles.parts import SCHEME, Parts
 
-PERSON_ID = "person_id"
-SCHEME = "key"
-RETRY_SECONDS = 5
 #: what pages may send and see
 _CORS = {
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
@@ -35,22 +25,6 @@ _CORS = {
     "Access-Control-Expose-Headers": "Retry-After",
     "Access-Control-Max-Age": "600",
 }
-_EVENTS = 20
-_MOST_EVENTS = 100
-_AUTH: list[dict[str, list[str]]] = [{SCHEME: []}]
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the server works with. `as_of` is the line time up to which answers are whole, `complete` whether they are
-    answers at all: all there was had been read once."""
-
-    people: People
-    gate: Gate
-    register: Register
-    condition: Condition
-    as_of: Callable[[], int]
-    complete: Callable[[], bool]
 
 
 def make_app(parts: Parts) -> FastAPI:
@@ -61,94 +35,13 @@ def make_app(parts: Parts) -> FastAPI:
         description="Authenticate with a key of `pathline keys create` as Bearer token.",
         version="1",
     )
-    app.include_router(_people(parts))
+    app.include_router(asking.router(parts))
+    app.include_router(entering.router(parts))
     app.include_router(_operations(parts))
     _answer_errors(app)
     _allow_pages(app, parts.gate)
     _describe(app)
     return app
-
-
-def _people(parts: Parts) -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["people"])
-
-    @router.get(
-        "/people/{who:path}",
-        summary="A person",
-        response_model=Profile,
-        responses=ANSWERS,
-        openapi_extra={"security": _AUTH},
-    )
-    async def person(
-        request: Request,
-        who: str,
-        fields: Annotated[
-            list[str] | None,
-            Query(description="Only these, separated by commas: `traits`, or an entry, `traits.city`."),
-        ] = None,
-        events: Annotated[int, Query(ge=0, le=_MOST_EVENTS, description="At most so many last events.")] = _EVENTS,
-    ) -> Response:
-        """`who` is an identifier as `type:value` (`email:ann@example.com`), or a person id, also one the person had
-        before it was merged."""
-        caller = parts.gate.caller(request)
-        asked_by, identifier = _meant(parts, who)
-        wanted = _wanted(caller, fields)
-        if not caller.key.asks_by(asked_by):
-            parts.register.note(caller, "refused", asked_by, wanted.names)
-            raise Refused(403, "identifier", f"the key {caller.key.name!r} may not ask by {asked_by}")
-        if beyond := wanted.beyond(caller.key.allowed):
-            parts.register.note(caller, "refused", asked_by, beyond)
-            raise Refused(403, "fields", f"the key {caller.key.name!r} may not read {', '.join(beyond)}")
-        if not parts.complete():
-            detail = parts.condition.about()["detail"]
-            raise Refused(503, "restoring", f"not all was read yet{f': {detail}' if detail else ''}", RETRY_SECONDS)
-        as_of = iso(parts.as_of())
-        by_id = asked_by == PERSON_ID
-        found = parts.people.by_id(identifier) if by_id else parts.people.by_identifier(identifier)
-        if isinstance(found, Nobody):
-            parts.register.note(caller, found.why, asked_by, [])
-            raise _nobody(found, asked_by)
-        answer = {"as_of": as_of, **wanted.answer(found, events)}
-        parts.register.note(caller, "read", asked_by, wanted.names, found.id)
-        return Response(orjson.dumps(answer), media_type="application/json", headers={"Cache-Control": "no-store"})
-
-    return router
-
-
-def _meant(parts: Parts, who: str) -> tuple[str, str]:
-    """Type and normalised form of what was asked by. Raises Refused."""
-    type, value = split(who)
-    try:
-        return PERSON_ID, str(UUID(value if type == PERSON_ID else who))
-    except ValueError:
-        if type == PERSON_ID:
-            raise Refused(400, "identifier", f"{value!r} is no person id") from None
-    if not value:
-        raise Refused(400, "identifier", f"type:value expected, for example email:{type or 'ann@example.com'}")
-    project = parts.people.project()
-    if project is None:
-        raise Refused(503, "project", "no project is published yet (pathline apply)", RETRY_SECONDS)
-    try:
-        return type, f"{type}:{normalise(project.identity, type, value)}"
-    except NoIdentifier as error:
-        there = f"; there are {', '.join(project.identity.types)}" if type not in project.identity.types else ""
-        raise Refused(400, "identifier", f"{type}: {error}{there}") from None
-
-
-def _wanted(caller: Caller, names: list[str] | None) -> Fields:
-    """The fields that are asked for: all that may be read, or those named. Raises Refused."""
-    if names is None:
-        return caller.key.allowed
-    try:
-        return Fields.of(name.strip() for given in names for name in given.split(","))
-    except NoField as error:
-        raise Refused(400, "fields", str(error)) from None
-
-
-def _nobody(found: Nobody, asked_by: str) -> Refused:
-    if found.why == "erased":
-        return Refused(410, "erased", "who this was is forgotten")
-    return Refused(404, "unknown", f"nobody is known by this {asked_by}")
 
 
 def _operations(parts: Parts) -> APIRouter:

@@ -68,12 +68,27 @@ class Profile(BaseModel):
     events: list[Happened] = Field([], description="The newest first.")
 
 
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "No identifier, or no field, of that name or form."},
-    401: {"model": Problem, "description": "No key, or none that is known and in force."},
-    403: {"model": Problem, "description": "The key may not do this."},
-    404: {"model": Problem, "description": "Nobody is known by that."},
-    410: {"model": Problem, "description": "Who it was is forgotten."},
-    429: {"model": Problem, "description": "Too many requests: try again after Retry-After seconds."},
-    503: {"model": Problem, "description": "Not all was read yet: try again after Retry-After seconds."},
+class Entered(BaseModel):
+    """The request is in the line."""
+
+    message_id: str = Field(description="A request with the same one is the same request.")
+    event_id: str
+    instance_id: str = Field(description="The run of the journey, if its rules let the person in.")
+
+
+_REASONS = {
+    400: "Not of that name or form.",
+    401: "No key, or none that is known and in force.",
+    403: "The key may not do this.",
+    404: "Nobody, or nothing, is known by that.",
+    409: "The journey is not entered by request.",
+    410: "Who it was is forgotten.",
+    413: "The body is too large.",
+    429: "Too many requests: try again after Retry-After seconds.",
+    503: "Not now: try again after Retry-After seconds.",
 }
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a call may answer beside what is asked for."""
+    return {status: {"model": Problem, "description": _REASONS[status]} for status in statuses}

@@ -38,8 +38,9 @@ class Unknown(Exception):
 class Key(BaseModel):
     """What is kept of a key.
 
-    `by` are the types of identifiers that people may be asked for with it, `person_id` among them; `origins` the sites
-    whose pages may use it; `rate` bounds its requests a second, `client_rate` those of one client address.
+    `fields` may be read with it, by identifiers of the types `by` (`person_id` among them); into the journeys `enter`
+    people may be let. `origins` are the sites whose pages may use it; `rate` bounds its requests a second,
+    `client_rate` those of one client address.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +50,7 @@ class Key(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     fields: list[str] = []
     by: list[str] = [ANY]
+    enter: list[str] = []
     origins: list[str] = []
     rate: float = Field(200.0, gt=0)
     client_rate: float | None = Field(None, gt=0)
@@ -81,6 +83,10 @@ class Key(BaseModel):
     def asks_by(self, type: str) -> bool:
         """Whether people may be asked for by this type of identifier."""
         return ANY in self.by or type in self.by
+
+    def enters(self, journey: str) -> bool:
+        """Whether people may be let into this journey."""
+        return ANY in self.enter or journey in self.enter
 
     def used_at(self, origin: str) -> bool:
         """Whether pages of this origin may use it."""
@@ -127,7 +133,8 @@ class KeyFile:
         return list(self._known().values())
 
     def add(self, name: str, rights: Mapping[str, object], given: str | None = None) -> tuple[Key, str]:
-        """A new key, and its text, which is kept nowhere; `given` is a text made before. Raises ValueError."""
+        """A new key, and its text, which is kept nowhere; with a text `given` that was made before it is that key, with
+        these rights. Raises ValueError."""
         text = given or made()
         own = {"id": text.split("_")[1], "name": name, "sha256": hashed(text), "created_at": _now()}
         try:
@@ -135,9 +142,9 @@ class KeyFile:
         except ValidationError as error:
             raise ValueError(_words(error)) from None
         keys = self.current()
-        if any(other.name == name and other.revoked_at is None for other in keys):
+        if any(other.name == name and other.id != key.id and other.revoked_at is None for other in keys):
             raise ValueError(f"there is a key {name!r} already; revoke it first, or choose another name")
-        self._write([*keys, key])
+        self._write([*(other for other in keys if other.id != key.id), key])
         return key, text
 
     def revoke(self, name_or_id: str) -> Key:

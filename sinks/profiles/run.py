@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ import uvicorn
 from confluent_kafka import KafkaError, KafkaException, Producer
 from fastapi import FastAPI
 
+from connectors.inbound.collector.publisher import Publisher, edge_producer
 from processors.runtime.exits import Exit, leave, no_room
 from processors.runtime.published import PublishedDefinitions
 from schemas.condition import JOINING, RUNNING, STOPPING, Condition
@@ -20,10 +22,11 @@ from schemas.limits import TooMany
 from schemas.registry import codec_for
 from schemas.settings import Settings
 from sinks.profiles.access import Gate, Register
-from sinks.profiles.app import Parts, make_app
+from sinks.profiles.app import make_app
 from sinks.profiles.following import APP, Follower
 from sinks.profiles.keys import KeyFile, path_of
 from sinks.profiles.outbox import Outbox
+from sinks.profiles.parts import Parts
 from sinks.profiles.people import People
 from sinks.profiles.projects import CurrentProjects
 from sinks.profiles.rates import Rates
@@ -46,6 +49,7 @@ def run(settings: Settings, port: int, host: str = "127.0.0.1") -> None:
     stopping = threading.Event()
     follower = Follower(settings, store, outbox, codec, condition, stopping)
     thread = threading.Thread(target=_follow, args=(follower,), name="follower", daemon=True)
+    publisher = Publisher(edge_producer(settings.brokers))
     projects = CurrentProjects(PublishedDefinitions(settings.brokers, codec))
     app = make_app(
         Parts(
@@ -55,6 +59,9 @@ def run(settings: Settings, port: int, host: str = "127.0.0.1") -> None:
             condition=condition,
             as_of=follower.as_of,
             complete=lambda: store.complete,
+            publisher=publisher,
+            codec=codec,
+            clock=clock,
         )
     )
 
@@ -67,6 +74,7 @@ def run(settings: Settings, port: int, host: str = "127.0.0.1") -> None:
         thread.join(_STOP_SECONDS)
         projects.close()
         outbox.close()
+        await asyncio.to_thread(publisher.close)
         store.close()
 
     app.router.lifespan_context = lifespan

@@ -133,7 +133,7 @@ def profiles(line: Line, known: str, statuses: Counter[int], examples: int) -> N
     for result in api.get_all_operations():
         operation = result.ok()
         # what takes nothing can't be asked wrongly
-        for mode in GenerationMode if operation.query else [GenerationMode.POSITIVE]:
+        for mode in GenerationMode if operation.query or operation.body else [GenerationMode.POSITIVE]:
             cases = operation.as_strategy(generation_mode=mode)
 
             @quietly(examples)
@@ -144,6 +144,18 @@ def profiles(line: Line, known: str, statuses: Counter[int], examples: int) -> N
                 statuses[answer.status_code] += 1
 
             call()
+    # into a journey that is there
+    entering = f"{line.profiles}/v1/journeys/callback/enter"
+    with httpx.Client(headers={"Authorization": f"Bearer {line.profiles_key}"}, timeout=30) as client:
+
+        @quietly(examples)
+        @given(bodies())
+        def enter(body: bytes) -> None:
+            answer = client.post(entering, content=body)
+            assert answer.status_code in (202, 400, 413), (body, answer.text)
+            statuses[answer.status_code] += 1
+
+        enter()
     with httpx.Client(base_url=line.profiles, timeout=30) as client:
         headers = {"Authorization": f"Bearer {line.profiles_key}"}
 

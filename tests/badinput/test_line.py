@@ -44,6 +44,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("badinput")
     lab = Lab(folder)
     lab.segment("buyers", "did: Order Completed")
+    lab.journey("callback", "enter: {api: true}\nsteps:\n  - wait: 1h\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATHLINE_HOME", str(folder / "home"))
         patch.setenv("PATHLINE_DEAD_LETTER_RUN", str(RUN))
@@ -122,7 +123,7 @@ def test_whatever_is_asked_of_profiles_is_answered_as_described(stack: Stack) ->
     wait_quiet(lambda: stack.line)
     profiles(stack.line, "user_id:asked", statuses, examples=60)
     print(f"\nprofiles: answered {dict(sorted(statuses.items()))}")
-    assert statuses.keys() >= {400, 401}
+    assert statuses.keys() >= {202, 400, 401}
     assert {state for *_, state in processes(stack)} == {"ready"}
 
 

@@ -137,6 +137,13 @@ def test_nothing_good_is_400_and_says_why(served: Served) -> None:
     assert served.post("batch", {"batch": []}).status_code == 400
 
 
+def test_nobody_is_let_into_a_journey_with_a_write_key(served: Served) -> None:
+    """Write keys stand in pages: who finds one must not start what is for servers to start."""
+    answer = served.post("track", track(event="Journey Entry Requested", properties={"journey": "welcome"}))
+    assert answer.status_code == 400
+    assert "is reserved, see POST /v1/journeys/NAME/enter" in answer.json()["message"]
+
+
 @pytest.mark.parametrize(
     ("call", "body", "reason"),
     [

@@ -1,50 +1,23 @@
-"""Profiles over real HTTP, as programs of a shop see them; what is told to Kafka is kept by a list."""
+"""Profiles over real HTTP, as programs of a shop see them."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
-from schemas import topics
-from schemas.condition import RUNNING, Condition
+from schemas.condition import RUNNING
 from schemas.identifiers import person_id
-from schemas.records import Access
-from sinks.profiles.access import ACTOR, Gate, Register
-from sinks.profiles.app import Parts, make_app
+from sinks.profiles.access import ACTOR
 from sinks.profiles.keys import KeyFile
-from sinks.profiles.outbox import Told
-from sinks.profiles.rates import Rates
-from tests.profiles.lab import CODEC, START, Lab
+from tests.profiles.lab import Lab
+from tests.profiles.serving import Served, serving
 
 ANN = person_id("user_id:ann")
 SHOP = "https://shop.example"
-
-
-@dataclass
-class Served:
-    url: str
-    lab: Lab
-    keys: KeyFile
-    told: list[Told]
-    state: dict[str, Any] = field(default_factory=lambda: {"complete": True, "now": 0.0})
-
-    def key(self, name: str, *fields: str, **rights: Any) -> str:
-        return self.keys.add(name, {"fields": list(fields), **rights})[1]
-
-    def get(self, who: str, key: str | None, **asked: Any) -> httpx.Response:
-        headers = asked.pop("headers", {}) | ({"Authorization": f"Bearer {key}"} if key else {})
-        return httpx.get(f"{self.url}/v1/people/{who}", headers=headers, params=asked, timeout=20)
-
-    def accesses(self) -> list[Access]:
-        return [CODEC.decode(Access, told.value) for told in self.told if told.topic == topics.ACCESSES]
 
 
 @pytest.fixture(scope="module")
@@ -63,26 +36,8 @@ def lab() -> Lab:
 
 @pytest.fixture
 def served(lab: Lab, tmp_path: Path) -> Iterator[Served]:
-    keys, told = KeyFile(tmp_path / "keys.json"), list[Told]()
-    line = Served("", lab, keys, told)
-    app = make_app(
-        Parts(
-            people=lab.people,
-            gate=Gate(keys, Rates(lambda: line.state["now"])),
-            register=Register(told.append, CODEC, lab.clock),
-            condition=Condition("profiles", RUNNING, RUNNING.__eq__),
-            as_of=lambda: START,
-            complete=lambda: line.state["complete"],
-        )
-    )
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    socket = server.config.bind_socket()
-    line.url = f"http://127.0.0.1:{socket.getsockname()[1]}"
-    thread = threading.Thread(target=server.run, args=([socket],))
-    thread.start()
-    yield line
-    server.should_exit = True
-    thread.join()
+    with serving(lab, tmp_path) as running:
+        yield running
 
 
 def test_a_key_for_everything_reads_everything(served: Served) -> None:

@@ -52,7 +52,7 @@ _EVENT: Schema = {"type": "string", "minLength": 1, "description": "Name of what
 
 
 def body_of(call: str) -> Schema:
-    """The request body of a call, `batch` or one of the types of Segment's spec."""
+    """The request body of a call: `batch`, one of the types of Segment's spec, or `enter` for a journey."""
     schema = _batch() if call == "batch" else _message(call)
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
@@ -62,6 +62,9 @@ def _message(type_: str, *, typed: bool = False) -> Schema:
     if typed:
         fields["type"] = {"const": type_}
         required.append("type")
+    if type_ == "enter":
+        # the journey says what happens
+        return {"type": "object", "properties": fields, "anyOf": [{"required": [name]} for name in naming]}
     if type_ == "track":
         fields["event"] = _EVENT
         required.append("event")

@@ -15,6 +15,7 @@ from schemas.clock import Clock
 from schemas.codec import Codec
 from schemas.dead_letters import refused_at_edge
 from schemas.definitions.model import IdentityRules
+from schemas.requests import ENTRY_REQUESTED
 from schemas.topics import DEAD_LETTERS, EVENTS
 
 APP = "collector"
@@ -67,6 +68,8 @@ class Intake:
                 if item.message is None:
                     raise Rejected(item.problem)
                 event = to_event(item.message, rules, received_at=now, source=source)
+                if event.name == ENTRY_REQUESTED:
+                    raise Rejected(f"event: {event.name} is reserved, see POST /v1/journeys/NAME/enter of profiles")
             except Rejected as error:
                 rejected.append(RejectedMessage(index=item.index, messageId=_own_id(item), reason=str(error)))
                 outgoing.append(Outgoing(DEAD_LETTERS, None, item.raw, refused_at_edge(APP, source, error, now)))

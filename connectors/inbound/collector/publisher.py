@@ -8,7 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import structlog
+from confluent_kafka import KafkaError
+from confluent_kafka import Producer as KafkaProducer
+
 from schemas.headers import Headers, sendable
+from schemas.kafka import producer_config
+
+log = structlog.get_logger()
+
+#: the client library gives up after 15 s: it must hear from us before
+DELIVERY_MS = 10_000
+LINGER_MS = 2
 
 
 class Busy(Exception):
@@ -71,7 +82,7 @@ class Publisher:
     a record is either acknowledged or given up by the time the sender hears `NotAcknowledged`.
     """
 
-    def __init__(self, producer: Producer, most: int = 50_000, timeout: float = 12.0) -> None:
+    def __init__(self, producer: Producer, most: int = 50_000, timeout: float = DELIVERY_MS / 1000 + 2) -> None:
         self._producer = producer
         self._most = most
         self._timeout = timeout
@@ -139,3 +150,13 @@ class Publisher:
     def _serve(self) -> None:
         while not self._stopping.is_set():
             self._producer.poll(0.1)
+
+
+def edge_producer(brokers: str) -> KafkaProducer:
+    """A producer for what clients wait for: it sends at once, and gives up before they do."""
+    waits = {"linger.ms": LINGER_MS, "delivery.timeout.ms": DELIVERY_MS, "error_cb": _on_error}
+    return KafkaProducer(producer_config(brokers) | waits)
+
+
+def _on_error(error: KafkaError) -> None:
+    log.warning("kafka", error=error.str())

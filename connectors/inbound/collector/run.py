@@ -8,26 +8,22 @@ from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka import Producer as KafkaProducer
+from confluent_kafka import KafkaException
 from fastapi import FastAPI
 
 from connectors.inbound.collector.app import Parts, make_app
 from connectors.inbound.collector.intake import Intake
-from connectors.inbound.collector.publisher import Publisher
+from connectors.inbound.collector.publisher import Publisher, edge_producer
 from connectors.inbound.collector.rules import PublishedRules
 from connectors.unsubscribe import secret_of
 from schemas.definitions.model import IdentityRules
-from schemas.kafka import cause_of, producer_config
+from schemas.kafka import cause_of
 from schemas.registry import codec_for
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 
 log = structlog.get_logger()
 
-#: the client library gives up after 15 s: it must hear from us before
-DELIVERY_MS = 10_000
-LINGER_MS = 2
 #: who asks whether it is ready waits no longer than a second for the answer
 ANSWER_SECONDS = 0.7
 
@@ -44,11 +40,8 @@ def run(
     `rules` fixes the identity rules; without, they are those of the project in the topic `definitions` and follow it.
     """
     codec = codec_for(settings)
-    producer = KafkaProducer(
-        producer_config(settings.brokers)
-        | {"linger.ms": LINGER_MS, "delivery.timeout.ms": DELIVERY_MS, "error_cb": _on_error}
-    )
-    publisher = Publisher(producer, timeout=DELIVERY_MS / 1000 + 2)
+    producer = edge_producer(settings.brokers)
+    publisher = Publisher(producer)
     published = None if rules is not None else PublishedRules(settings.brokers, codec)
     current: Callable[[], IdentityRules | None] = (lambda: rules) if published is None else published.current
 
@@ -73,7 +66,3 @@ def run(
     server = uvicorn.Server(uvicorn.Config(app, host, port, log_level="warning", access_log=False))
     log.info("collector", host=host, port=port, brokers=settings.brokers)
     server.run()
-
-
-def _on_error(error: KafkaError) -> None:
-    log.warning("kafka", error=error.str())
