@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 
+from connectors.links import Choice, Click, Opening, address
 from connectors.outbound.settings import SmtpSettings
-from connectors.unsubscribe import Choice, token
+from connectors.outbound.tracking import through, with_picture
 from schemas.records import SendCommand
 
 SEND_ID_HEADER = "X-Pathline-Send-Id"
@@ -24,20 +25,20 @@ def email_message(command: SendCommand, settings: SmtpSettings, secret: bytes, p
     """The message of a command: text and HTML, a Message-ID made of the send id, and for marketing the List-Unsubscribe
     headers of RFC 2369 and RFC 8058. Raises ValueError when the content can't be a message."""
     parts = _parts(command)
-    text, html = parts.get("text", ""), parts.get("html", "")
+    text, html = parts.get("text", ""), _tracked(parts.get("html", ""), command, settings, secret, public_url)
     if not text.strip() and not html.strip():
         raise ValueError("the template gave neither text nor html")
-    link = _unsubscribe_link(command, secret, public_url)
+    link = address(public_url, secret, Choice(command.send_id, command.identifier, command.channel, command.purpose))
     sender = parts.get("from") or settings.sender
-    name, address = parseaddr(sender)
-    if "@" not in address:
+    name, mailbox = parseaddr(sender)
+    if "@" not in mailbox:
         raise ValueError(f"sender {sender!r} is no e-mail address")
     message = EmailMessage(SMTP)
-    message["From"] = Address(name, addr_spec=address)
+    message["From"] = Address(name, addr_spec=mailbox)
     message["To"] = Address(addr_spec=command.to)
     message["Subject"] = " ".join(parts.get("subject", "").split())
     message["Date"] = format_datetime(datetime.fromtimestamp(command.at / 1000, UTC))
-    message["Message-ID"] = f"<{command.send_id}@{address.rpartition('@')[2]}>"
+    message["Message-ID"] = f"<{command.send_id}@{mailbox.rpartition('@')[2]}>"
     message[SEND_ID_HEADER] = command.send_id
     message["X-Pathline-Journey"] = " ".join(command.journey.split())
     if parts.get("reply_to"):
@@ -63,11 +64,16 @@ def _parts(command: SendCommand) -> dict[str, str]:
     return {name: text for name, text in parts.items() if isinstance(text, str)}
 
 
-def _unsubscribe_link(command: SendCommand, secret: bytes, public_url: str) -> str:
-    if not public_url:
-        return ""
-    asked = Choice(command.send_id, command.identifier, command.channel, command.purpose)
-    return f"{public_url.rstrip('/')}/unsubscribe/{token(secret, asked)}"
+def _tracked(html: str, command: SendCommand, settings: SmtpSettings, secret: bytes, public_url: str) -> str:
+    """The page with links that tell of clicks and a picture that tells of openings."""
+    if not public_url or not html.strip():
+        return html
+    about = (command.send_id, command.identifier, command.channel)
+    if settings.track_clicks:
+        html = through(html, lambda url: address(public_url, secret, Click(*about, "Email Link Clicked", url)))
+    if settings.track_opens:
+        html = with_picture(html, address(public_url, secret, Opening(*about, "Email Opened")))
+    return html
 
 
 def _add_list_unsubscribe(message: EmailMessage, link: str, mailto: str, send_id: str) -> None:

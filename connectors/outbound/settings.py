@@ -45,5 +45,7 @@ class SmtpSettings(BaseSettings):
 
     sender: str = Field("Pathline <no-reply@pathline.example>", description="From, unless the template has `from`.")
     unsubscribe_mailto: str = Field("", description="Address that takes unsubscribe requests by mail; empty: none.")
+    track_clicks: bool = Field(True, description="Links in HTML lead through the collector, which tells of clicks.")
+    track_opens: bool = Field(True, description="A picture in HTML tells when the message is shown.")
     timeout: float = Field(30.0, gt=0, description="Seconds an answer of the server may take.")
     connections: int = Field(10, ge=1, description="Most connections at a time.")

@@ -10,16 +10,20 @@ from schemas.definitions.build_journeys import Use
 from schemas.definitions.checking import checked
 from schemas.definitions.grammar.base import Findings
 from schemas.definitions.grammar.project import TemplateParts
+from schemas.definitions.liquid import TemplateError
 from schemas.definitions.liquid_check import check_syntax, inside, variables
+from schemas.definitions.mjml import TAGS, is_mjml, page_of, unknown_tags, without_liquid
 from schemas.definitions.model import Template
 from schemas.definitions.names import JOURNEY_NAMES, readable
 from schemas.definitions.problems import nearest
-from schemas.definitions.templates import parts_for
+from schemas.definitions.templates import button_part, parts_for
 from schemas.definitions.yaml12 import Mapping as Located
 from schemas.definitions.yaml12 import Mark
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
 _PARTS = TemplateParts.names()
+#: parts that are one text
+_TEXTS = sorted(_PARTS - {"buttons", "from"})
 
 
 class TemplateFile:
@@ -70,11 +74,29 @@ class TemplateFile:
         part = checked(TemplateParts, raw, self._findings)
         if part is None:
             return {}
-        found = {name: getattr(part, name) for name in _PARTS if getattr(part, name) is not None}
+        written = {"from": part.from_} | {name: getattr(part, name) for name in _TEXTS}
+        found = {name: source for name, source in written.items() if source is not None}
+        places = {name: raw.at(name) for name in found}
+        for number, button in enumerate(part.buttons or ()):
+            for name in ("text", "url"):
+                found[button_part(number, name)] = getattr(button, name)
+                places[button_part(number, name)] = button.at(name)
         for name, source in found.items():
-            if check_syntax(source, self._findings, raw.at(name)):
-                self.sources.append((source, raw.at(name)))
+            if check_syntax(source, self._findings, places[name]):
+                self.sources.append((source, places[name]))
+            if name == "body" and is_mjml(source):
+                self._check_mjml(source, places[name])
         return found
+
+    def _check_mjml(self, source: str, mark: Mark) -> None:
+        try:
+            unknown = unknown_tags(source)
+            page_of(without_liquid(source))
+        except TemplateError as error:
+            self._findings.add(mark, str(error))
+            return
+        for tag, index in unknown:
+            self._findings.add(inside(mark, source, index), f"there is no MJML tag <{tag}>", nearest(tag, TAGS))
 
 
 def check_uses(files: Mapping[str, TemplateFile], uses: Iterable[Use], findings: Mapping[str, Findings]) -> None:

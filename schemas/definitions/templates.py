@@ -8,17 +8,28 @@ from html import escape
 from html.parser import HTMLParser
 from typing import Any
 
+import orjson
+
 from schemas.definitions.liquid import TemplateError, rendered, values
+from schemas.definitions.mjml import is_mjml, page_of
 from schemas.definitions.model import Template
 
-__all__ = ["TemplateError", "is_html", "parts_for", "render", "render_text"]
+__all__ = ["TemplateError", "button_part", "is_html", "parts_for", "render", "render_text"]
 
 #: What mail clients show of a subject.
 LONGEST_SUBJECT = 78
 _TAG = re.compile(r"<[a-zA-Z!/][^>]*>")
-_ONE_LINE = frozenset({"subject", "title", "preheader", "url", "image", "icon"})
+_ONE_LINE = frozenset({"subject", "title", "preheader", "url", "image", "icon", "from", "reply_to"})
+_BUTTON = re.compile(r"buttons\.([0-9]+)\.(text|url)")
 _BLOCKS = frozenset({"p", "div", "tr", "table", "ul", "ol", "h1", "h2", "h3", "h4", "section", "blockquote"})
+#: tags that nothing is in, so that they need no end
+_VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
 _SILENT = frozenset({"style", "script", "head", "title"})
+
+
+def button_part(number: int, name: str) -> str:
+    """The name under which a template has the text or the url of its number-th button."""
+    return f"buttons.{number}.{name}"
 
 
 def is_html(channel: str) -> bool:
@@ -35,7 +46,11 @@ def parts_for(template: Template, channel: str, language: str = "") -> dict[str,
         keys = [channel] if prefix else []
         keys += [f"{prefix}.{name}" if prefix else name for name in languages if name]
         for key in keys:
-            parts.update(template.variants.get(key, {}))
+            other = template.variants.get(key, {})
+            if any(map(_BUTTON.fullmatch, other)):
+                # buttons are replaced together
+                parts = {name: source for name, source in parts.items() if not _BUTTON.fullmatch(name)}
+            parts.update(other)
     return parts
 
 
@@ -43,7 +58,7 @@ def render(
     template: Template, channel: str, language: str, names: Mapping[str, Any], timezone: str = ""
 ) -> dict[str, str]:
     """The parts of a message: always `text`; for e-mail `subject` (by default the first line of the text) and, if there
-    is a body, `html`; others as written.
+    is a body, `html` (of MJML the page it stands for); `buttons` as JSON, a list of {text, url}; others as written.
 
     `now` in the names is milliseconds; it is shown in `timezone`, else the person's trait of that name. Raises
     TemplateError when anything shown is undefined or a needed part comes out empty, so that never a half-empty message
@@ -52,10 +67,15 @@ def render(
     sources = parts_for(template, channel, language)
     known = values(names, timezone)
     message = {name: _line(name, source, known) for name, source in sources.items() if name in _ONE_LINE}
+    buttons = _buttons(sources, known)
+    if buttons:
+        message["buttons"] = orjson.dumps(buttons).decode()
     body, text = sources.get("body"), sources.get("text")
     if body is not None and (is_html(channel) or _TAG.search(body)):
         page = _named("body", body, known, html=True)
-        if not _TAG.search(body):
+        if is_mjml(body):
+            page = page_of(page)
+        elif not _TAG.search(body):
             paragraphs = re.split(r"\n{2,}", page.strip())
             page = "\n".join("<p>" + paragraph.replace("\n", "<br>\n") + "</p>" for paragraph in paragraphs)
         if is_html(channel):
@@ -69,6 +89,17 @@ def render(
         if not message.get(needed, "").strip():
             raise TemplateError(f"{needed} is empty")
     return message
+
+
+def _buttons(sources: Mapping[str, str], known: Mapping[str, Any]) -> list[dict[str, str]]:
+    found: dict[int, dict[str, str]] = {}
+    for name, source in sources.items():
+        if part := _BUTTON.fullmatch(name):
+            found.setdefault(int(part[1]), {})[part[2]] = _line(f"button {int(part[1]) + 1}", source, known)
+    for number, button in found.items():
+        if not all(button.values()):
+            raise TemplateError(f"button {number + 1} is empty")
+    return [button for _, button in sorted(found.items())]
 
 
 def render_text(source: str, names: Mapping[str, Any], timezone: str = "") -> str:
@@ -103,6 +134,10 @@ def _preheader(text: str) -> str:
     return f"{hidden}{escape(text)}</div>\n" if text else ""
 
 
+def _is_hidden(attrs: list[tuple[str, str | None]]) -> bool:
+    return "display:none" in (dict(attrs).get("style") or "").replace(" ", "").lower()
+
+
 class _Words(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -111,8 +146,9 @@ class _Words(HTMLParser):
         self._links: list[tuple[str, int]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _SILENT:
-            self._silent += 1
+        if self._silent or tag in _SILENT or _is_hidden(attrs):
+            # nothing in it is read: it ends where as many tags have ended as began
+            self._silent += tag not in _VOID
         elif tag == "br":
             self.words.append("\n")
         elif tag == "li":
@@ -125,8 +161,8 @@ class _Words(HTMLParser):
             self.words.append(dict(attrs).get("alt") or "")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in _SILENT:
-            self._silent = max(0, self._silent - 1)
+        if self._silent:
+            self._silent -= tag not in _VOID
         elif tag == "a" and self._links:
             address, since = self._links.pop()
             if address and address not in "".join(self.words[since:]):

@@ -19,7 +19,7 @@ from connectors.inbound.collector.app import CALLS, Parts, make_app
 from connectors.inbound.collector.intake import Intake
 from connectors.inbound.collector.payload import BATCH_BYTES
 from connectors.inbound.collector.publisher import Publisher
-from connectors.unsubscribe import Choice, token
+from connectors.links import Choice, Click, Opening, address, token
 from schemas.clock import VirtualClock
 from schemas.codec import Codec
 from schemas.definitions.model import IdentityRules
@@ -282,4 +282,64 @@ def test_a_forged_unsubscribe_link_does_nothing(served: Served) -> None:
     for text in (forged, "x", "%00", base64.urlsafe_b64encode(b"{}" * 20).decode()):
         assert httpx.get(f"{served.url}/unsubscribe/{text}").status_code == 404
         assert httpx.post(f"{served.url}/unsubscribe/{text}").status_code == 404
+    assert served.kafka.kept == []
+
+
+BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+CLICK = Click("s1", "email:ann@example.com", "email", "Email Link Clicked", "https://shop.example/p?a=1&b=2")
+OPENING = Opening("s1", "email:ann@example.com", "email", "Email Opened")
+
+
+def test_a_click_leads_on_and_is_a_receipt(served: Served) -> None:
+    answer = httpx.get(address(served.url, SECRET, CLICK), headers=BROWSER)
+    assert (answer.status_code, answer.headers["location"]) == (302, CLICK.url)
+    assert answer.headers["cache-control"].startswith("no-store")
+    (event,) = served.events()
+    assert (event.name, event.channel, event.send_id) == ("Email Link Clicked", "email", "s1")
+    assert event.identifiers == ["email:ann@example.com"]
+    assert orjson.loads(event.properties) == {
+        "send_id": "s1",
+        "channel": "email",
+        "address": "ann@example.com",
+        "url": CLICK.url,
+    }
+
+
+def test_an_opening_is_a_receipt_and_gives_a_picture(served: Served) -> None:
+    answer = httpx.get(address(served.url, SECRET, OPENING), headers=BROWSER)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/gif")
+    assert answer.content.startswith(b"GIF89a")
+    assert [(event.name, event.send_id) for event in served.events()] == [("Email Opened", "s1")]
+
+
+@pytest.mark.parametrize(
+    ("method", "agent"),
+    [
+        ("HEAD", BROWSER["User-Agent"]),
+        ("GET", "Mozilla/5.0"),
+        ("GET", ""),
+        ("GET", "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)"),
+        ("GET", "BarracudaCentral"),
+    ],
+)
+def test_what_machines_look_at_is_marked(served: Served, method: str, agent: str) -> None:
+    for link in (CLICK, OPENING):
+        answer = httpx.request(method, address(served.url, SECRET, link), headers={"User-Agent": agent})
+        assert answer.status_code in (200, 302)
+    assert [orjson.loads(event.properties)["machine"] for event in served.events()] == [True, True]
+
+
+def test_who_clicks_gets_to_the_page_also_when_kafka_is_away(served: Served) -> None:
+    served.kafka.silent = True
+    answer = httpx.get(address(served.url, SECRET, CLICK), headers=BROWSER)
+    assert (answer.status_code, answer.headers["location"]) == (302, CLICK.url)
+    assert httpx.get(address(served.url, SECRET, OPENING), headers=BROWSER).status_code == 200
+    served.kafka.silent = False
+
+
+def test_nobody_makes_the_collector_lead_to_a_page_of_their_own(served: Served) -> None:
+    forged = token(b"other", CLICK)
+    for text in (forged, token(SECRET, OPENING), "https://evil.example", "%00"):
+        assert httpx.get(f"{served.url}/l/{text}").status_code == 404
+    assert httpx.get(f"{served.url}/o/{token(SECRET, CLICK)}").status_code == 404
     assert served.kafka.kept == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import re
 from email.message import EmailMessage
 from email.policy import SMTP, default
 from typing import Any
@@ -11,11 +12,11 @@ import msgspec
 import orjson
 import pytest
 
+from connectors.links import BadToken, Choice, Click, Opening, read, token
 from connectors.outbound.email_message import email_message
 from connectors.outbound.settings import SmtpSettings, server_of
-from connectors.unsubscribe import BadToken, Choice, choice, token
 from schemas.records import SendCommand
-from tests.connectors.test_dispatch import COMMAND
+from tests.connectors.dispatching import COMMAND
 
 SECRET = b"secret"
 URL = "https://shop.example/"
@@ -39,7 +40,7 @@ def test_it_has_a_text_and_an_html_part_in_utf_8() -> None:
     assert message.get_content_type() == "multipart/alternative"
     assert message["Subject"] == "Вітаємо, Оксано! 🎉"
     assert body(message, "plain") == "Привіт\n"
-    assert body(message, "html") == "<p>Привіт</p>\n"
+    assert body(message, "html").startswith("<p>Привіт</p>")
 
 
 def test_its_id_is_the_send_and_its_date_the_decision() -> None:
@@ -57,10 +58,40 @@ def test_marketing_can_be_unsubscribed_from_with_one_click() -> None:
     link = message["List-Unsubscribe"].strip("<>")
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert link.startswith("https://shop.example/unsubscribe/")
-    asked = choice(SECRET, link.rpartition("/")[2])
+    asked = read(SECRET, link.rpartition("/")[2], Choice)
     assert asked == Choice("s1", "email:ann@example.com", "email", "promotions")
     assert link in body(message, "plain")
     assert link in body(message, "html")
+
+
+def test_links_lead_through_the_collector_and_a_picture_tells_of_the_opening() -> None:
+    page = (
+        '<html><body><a class="b" href="https://shop.example/p?a=1&amp;b=2">Look</a>'
+        "<A HREF='http://shop.example/q'>and</A> <a href='mailto:a@b.example'>write</a> <a href='#top'>up</a>"
+        '<a data-track="off" href="https://law.example/">law</a> <a href="%unsubscribe_url%">no more</a></body></html>'
+    )
+    html = body(received(html=page, text="https://shop.example/p"), "html")
+    links = re.findall(r"""(?i)<a\b[^>]*href=["']([^"']+)""", html)
+    assert links[2:5] == ["mailto:a@b.example", "#top", "https://law.example/"]
+    assert links[5].startswith("https://shop.example/unsubscribe/")
+    clicked = [read(SECRET, link.removeprefix("https://shop.example/l/"), Click) for link in links[:2]]
+    about = ("s1", "email:ann@example.com", "email", "Email Link Clicked")
+    assert clicked == [Click(*about, "https://shop.example/p?a=1&b=2"), Click(*about, "http://shop.example/q")]
+    (picture,) = re.findall(r'<img src="https://shop.example/o/([^"]+)"[^>]*></body>', html)
+    assert read(SECRET, picture, Opening) == Opening("s1", "email:ann@example.com", "email", "Email Opened")
+    # a link for one thing is none for another
+    with pytest.raises(BadToken):
+        read(SECRET, picture, Choice)
+
+
+def test_links_are_left_alone_where_that_is_wanted() -> None:
+    page = '<a href="https://shop.example/p">Look</a>'
+    assert body(received(html=page, url=""), "html").strip() == page
+    untracked = SmtpSettings(track_clicks=False, track_opens=False)
+    made = email_message(
+        msgspec.structs.replace(COMMAND, content=orjson.dumps({"html": page, "text": "x"})), untracked, SECRET, URL
+    )
+    assert body(email.message_from_bytes(made.as_bytes(policy=SMTP), policy=default), "html").strip() == page
 
 
 def test_transactional_mail_has_no_unsubscribe_header() -> None:
@@ -106,10 +137,10 @@ def test_long_lines_stay_within_what_smtp_allows() -> None:
 
 def test_a_token_is_worth_nothing_when_it_is_changed() -> None:
     good = token(SECRET, Choice("s1", "email:ann@example.com", "email", ""))
-    assert choice(SECRET, good).send_id == "s1"
+    assert read(SECRET, good, Choice).send_id == "s1"
     for bad in (good[:-2], "A" + good[1:], good + "AAAA", ""):
         with pytest.raises(BadToken):
-            choice(SECRET, bad)
+            read(SECRET, bad, Choice)
 
 
 def test_a_server_is_given_as_a_url() -> None:

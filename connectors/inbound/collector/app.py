@@ -10,19 +10,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.requests import ClientDisconnect
 
-from connectors.inbound.collector import described, payload, unsubscribing
+from connectors.inbound.collector import described, payload, tracking, unsubscribing
 from connectors.inbound.collector.auth import Unauthorized, write_key
 from connectors.inbound.collector.intake import Intake, Receipt, Refusal
 from connectors.inbound.collector.metrics import Metrics
 from connectors.inbound.collector.publisher import Busy, NotAcknowledged, Outgoing
-from connectors.unsubscribe import BadToken, choice
+from connectors.links import BadToken, Choice, Click, Opening, read
 from schemas.condition import RUNNING, WAITING_FOR_BROKER, Condition
 from schemas.definitions.model import IdentityRules
+from schemas.records import Event
 from schemas.topics import EDGE_BYTES, EVENTS
 
 #: call -> its short paths, as the browser library uses them
@@ -30,6 +32,8 @@ CALLS = {"track": "t", "identify": "i", "page": "p", "screen": "s", "group": "g"
 BATCHES = ("batch", "import", "b")
 SCHEME = "writeKey"
 BUSY_SECONDS, DOWN_SECONDS = "1", "5"
+_UNCACHED = {"Cache-Control": "no-store, max-age=0"}
+_log = structlog.get_logger("collector")
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "Nothing in it could be used; the bytes are kept as dead letters."},
@@ -172,7 +176,7 @@ def _links(parts: Parts) -> APIRouter:
     @router.get("/unsubscribe/{token}", response_class=HTMLResponse, summary="Ask before unsubscribing")
     async def ask(token: str) -> HTMLResponse:
         try:
-            return HTMLResponse(unsubscribing.asking(choice(parts.secret, token)))
+            return HTMLResponse(unsubscribing.asking(read(parts.secret, token, Choice)))
         except BadToken:
             return HTMLResponse(unsubscribing.broken(), 404)
 
@@ -184,18 +188,53 @@ def _links(parts: Parts) -> APIRouter:
     )
     async def unsubscribe(token: str) -> HTMLResponse:
         try:
-            asked = choice(parts.secret, token)
+            asked = read(parts.secret, token, Choice)
         except BadToken:
             return HTMLResponse(unsubscribing.broken(), 404)
-        event = unsubscribing.event(asked, parts.intake.clock.now())
-        record = Outgoing(EVENTS, event.identifiers[0].encode(), parts.intake.codec.encode(event))
         try:
-            await parts.intake.publisher.publish([record])
+            await _publish(parts, unsubscribing.event(asked, parts.intake.clock.now()))
         except (Busy, NotAcknowledged):
             return HTMLResponse("Please try again in a minute.", 503, {"Retry-After": DOWN_SECONDS})
         return HTMLResponse(unsubscribing.done(asked))
 
+    @router.head("/l/{token}", include_in_schema=False)
+    @router.get(
+        "/l/{token}", status_code=302, response_class=RedirectResponse, summary="A link in a message was clicked"
+    )
+    async def click(token: str, request: Request) -> Response:
+        try:
+            link = read(parts.secret, token, Click)
+        except BadToken:
+            return HTMLResponse(unsubscribing.broken(), 404)
+        await _tell(parts, link, request)
+        return RedirectResponse(link.url, 302, _UNCACHED)
+
+    @router.head("/o/{token}", include_in_schema=False)
+    @router.get("/o/{token}", response_class=Response, summary="A message was opened")
+    async def opening(token: str, request: Request) -> Response:
+        try:
+            link = read(parts.secret, token.removesuffix(".gif"), Opening)
+        except BadToken:
+            return HTMLResponse(unsubscribing.broken(), 404)
+        await _tell(parts, link, request)
+        return Response(tracking.PICTURE, media_type="image/gif", headers=_UNCACHED)
+
     return router
+
+
+async def _tell(parts: Parts, link: Click | Opening, request: Request) -> None:
+    """Publish what happened. Whoever clicks gets to the page also when Kafka is away: that is not told then, and the
+    log says so."""
+    machine = tracking.by_machine(request.method, request.headers.get("user-agent", ""))
+    try:
+        await _publish(parts, tracking.receipt(link, parts.intake.clock.now(), machine))
+    except (Busy, NotAcknowledged) as error:
+        _log.warning("a receipt is lost", receipt=link.receipt, send_id=link.send_id, error=str(error))
+
+
+async def _publish(parts: Parts, event: Event) -> None:
+    record = Outgoing(EVENTS, event.identifiers[0].encode(), parts.intake.codec.encode(event))
+    await parts.intake.publisher.publish([record])
 
 
 def _operations(parts: Parts, metrics: Metrics) -> APIRouter:

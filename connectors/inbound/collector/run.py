@@ -15,7 +15,7 @@ from connectors.inbound.collector.app import Parts, make_app
 from connectors.inbound.collector.intake import Intake
 from connectors.inbound.collector.publisher import Publisher, edge_producer
 from connectors.inbound.collector.rules import PublishedRules
-from connectors.unsubscribe import secret_of
+from connectors.links import secret_of
 from schemas.definitions.model import IdentityRules
 from schemas.kafka import cause_of
 from schemas.registry import codec_for

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 import orjson
 
 from connectors.inbound.segment import event_id
-from connectors.unsubscribe import Choice
+from connectors.links import Choice
 from schemas.identifiers import split
 from schemas.records import Event
 

@@ -174,14 +174,24 @@ class ChannelsFile(
     """channels.yaml"""
 
 
+class Button(Part):
+    """A button below a message."""
+
+    text: str
+    url: str
+
+
 class TemplateParts(Part):
     """The parts of a message, each a Liquid template."""
 
     subject: str | None = None
     preheader: str | None = Field(None, description="What mail clients show beside the subject.")
     title: str | None = None
-    body: str | None = Field(None, description="HTML in e-mail, plain text elsewhere.")
+    body: str | None = Field(None, description="HTML or MJML in e-mail, plain text elsewhere.")
     text: str | None = Field(None, description="The plain-text part; default: made from the body.")
     url: str | None = None
     image: str | None = None
     icon: str | None = None
+    buttons: list[Button] | None = Field(None, min_length=1, max_length=10, description="In messengers and push.")
+    from_: str | None = Field(None, alias="from", description="Who an e-mail is from: Shop <hello@shop.example>.")
+    reply_to: str | None = Field(None, description="Where answers to an e-mail go.")

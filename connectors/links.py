@@ -1,0 +1,106 @@
+"""Signed links: dispatch writes them into messages, the collector answers them.
+
+A token says what a link is about and proves that the line wrote it; it needs no log-in and no look-up (RFC 8058 for
+unsubscribing), and nobody can make the collector lead people to an address of their own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from typing import TypeVar
+
+import msgspec
+
+from schemas.settings import Settings
+
+_TAG_BYTES = 16
+
+
+class BadToken(ValueError):
+    """The token was not written by this line, or was cut off on the way."""
+
+
+class Choice(msgspec.Struct, frozen=True, array_like=True):
+    """What is withdrawn: messages of a purpose ("" for all) in a channel to the address of an identifier."""
+
+    send_id: str
+    identifier: str
+    channel: str
+    purpose: str
+
+
+class Click(msgspec.Struct, frozen=True, array_like=True):
+    """A link of a message and where it leads; `receipt` is the name of the event that a click on it is."""
+
+    send_id: str
+    identifier: str
+    channel: str
+    receipt: str
+    url: str
+
+
+class Opening(msgspec.Struct, frozen=True, array_like=True):
+    """A picture in a message that is fetched when it is shown; `receipt` is the name of the event that this is."""
+
+    send_id: str
+    identifier: str
+    channel: str
+    receipt: str
+
+
+Link = TypeVar("Link", Choice, Click, Opening)
+
+#: the path of each kind of link behind the address of the collector, so that one can't be taken for another
+PATHS: dict[type, str] = {Choice: "unsubscribe", Click: "l", Opening: "o"}
+
+
+def token(secret: bytes, link: Choice | Click | Opening) -> str:
+    """The text in the link."""
+    body = msgspec.json.encode(link)
+    return base64.urlsafe_b64encode(_tag(secret, type(link), body) + body).rstrip(b"=").decode()
+
+
+def address(public_url: str, secret: bytes, link: Choice | Click | Opening) -> str:
+    """The whole link; "" when nobody said how people reach the collector."""
+    return f"{public_url.rstrip('/')}/{PATHS[type(link)]}/{token(secret, link)}" if public_url else ""
+
+
+def read(secret: bytes, text: str, kind: type[Link]) -> Link:
+    """What a link of this kind is about. Raises BadToken."""
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        raise BadToken("not a token") from None
+    tag, body = data[:_TAG_BYTES], data[_TAG_BYTES:]
+    if not hmac.compare_digest(tag, _tag(secret, kind, body)):
+        raise BadToken("the signature does not fit")
+    return msgspec.json.decode(body, type=kind)
+
+
+def secret_of(settings: Settings) -> bytes:
+    """The line's own secret: from its settings, or in a file of its home that is made once."""
+    if settings.secret:
+        return settings.secret.encode()
+    home = settings.home
+    path = home / "secret"
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        draft = home / f"secret.{os.getpid()}"
+        draft.write_text(secrets.token_hex(32))
+        draft.chmod(0o600)
+        try:
+            # link fails when another process was first, so that all end up with one secret
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_bytes()
+
+
+def _tag(secret: bytes, kind: type, body: bytes) -> bytes:
+    return hmac.new(secret, f"{PATHS[kind]}:".encode() + body, hashlib.sha256).digest()[:_TAG_BYTES]
