@@ -25,6 +25,8 @@ ENDINGS = {
         ("Sent", "Bounced", "Spam", "Dropped", "Deferred", "Failed", "Rejected", "Unsubscribed", "Dismissed"), SENT
     ),
 }
+#: how receipts of inboxes begin
+INBOX_NOUN = "App Inbox"
 #: first words -> channel
 SUBJECTS = {
     "Email ": "email",
@@ -33,7 +35,7 @@ SUBJECTS = {
     "Telegram ": "telegram",
     "Viber ": "viber",
     "WhatsApp ": "whatsapp",
-    "App Inbox ": "app_inbox",
+    f"{INBOX_NOUN} ": "app_inbox",
     "Web Push ": "web_push",
     "Mobile Push ": "mobile_push",
 }
@@ -59,6 +61,11 @@ def tells(event: Mapping[str, Any], outcome: str) -> bool:
     if outcome in DEPTHS:
         return depth(event) >= DEPTHS[outcome]
     return is_receipt(event["name"]) and event["name"].rsplit(" ", 1)[-1] in OUTCOMES[outcome]
+
+
+def looked_at(event: Mapping[str, Any]) -> bool:
+    """Whether a receipt (as expressions see it) shows that the person saw the message, if only to dismiss it."""
+    return depth(event) >= OPENED or (is_receipt(event["name"]) and event["name"].endswith(" Dismissed"))
 
 
 def reached(name: str) -> int:

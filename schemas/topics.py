@@ -61,6 +61,10 @@ class Topic:
     retention_ms: int = 7 * DAY_MS
 
 
+#: commands and decisions stay as long as a message may lie in an inbox (`Channel.stays`)
+_INBOX_MS = 30 * DAY_MS
+
+
 def catalogue(channels: Iterable[str]) -> list[Topic]:
     """All topics of a line that has these channels."""
     topics = [
@@ -73,7 +77,7 @@ def catalogue(channels: Iterable[str]) -> list[Topic]:
         Topic(JOURNEYS_HANDOFF, "destination person_id", None, False, "handoff", "journey state that changes owner"),
         Topic(SEGMENTS_BACKFILL, "person_id", None, False, "backfill", "history that new definitions lacked"),
         Topic(UPDATES, "person_id", None, False, "update", "events with what they changed", 30 * DAY_MS),
-        Topic(DECISIONS, "person_id", None, False, "decision", "every decision of a journey with its reason"),
+        Topic(DECISIONS, "person_id", None, False, "decision", "decisions of journeys, with their reasons", _INBOX_MS),
         Topic(DEFINITIONS, "version", 1, True, "definitions", "the published project, a record a version"),
         Topic(LISTS, "list/identifier", 1, True, "event", "who is in static lists, by the event that says so"),
         Topic(ACCESSES, "person_id", None, False, "access", "who asked for which person's profile"),
@@ -83,8 +87,8 @@ def catalogue(channels: Iterable[str]) -> list[Topic]:
         topics.append(Topic(changelog(app), "state key", partitions, True, None, f"state of {app}"))
     for channel in channels:
         topics += [
-            Topic(outbound(channel), "person_id", None, False, "send", f"marketing by {channel}"),
-            Topic(outbound(channel, True), "person_id", None, False, "send", f"transactional by {channel}"),
+            Topic(outbound(channel), "person_id", None, False, "send", f"marketing by {channel}", _INBOX_MS),
+            Topic(outbound(channel, True), "person_id", None, False, "send", f"transactional by {channel}", _INBOX_MS),
             Topic(ledger(channel), "send_id", None, True, "ledger", f"state of each send by {channel}"),
         ]
         for app in dispatch_apps(channel):

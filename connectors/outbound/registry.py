@@ -13,8 +13,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
+from schemas.definitions.model import INBOX, INBOXES, Project
 from schemas.definitions.model import Channel as Written
-from schemas.definitions.model import Project
 from schemas.definitions.steps import sends
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ CONNECTORS = (
         channels=("email",),
         provider=("PATHLINE_SMTP",),
     ),
+    Connector(INBOX, "an inbox that people read themselves", "connectors.outbound.inbox:connect", channels=INBOXES),
 )
 
 

@@ -11,6 +11,7 @@ from processors.journeys import receipts, waits
 from processors.journeys.happening import Happening, Names
 from processors.journeys.model import Instance
 from processors.journeys.walk import Walk
+from processors.journeys.withdrawing import withdraw
 from processors.journeys.working import Working
 from schemas import reasons
 from schemas.definitions.durations import spoken
@@ -68,6 +69,7 @@ def _count_goal(
         channel=sent.channel if sent is not None else "",
         send_id=sent.send_id if sent is not None else None,
     )
+    withdraw(person, instance, walk.at, f"goal: {why[1]}")
 
 
 def _end(

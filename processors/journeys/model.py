@@ -62,7 +62,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """A send, for caps, intents and receipts. `counts`: it takes a place under caps."""
+    """A send, for caps, intents and receipts. `counts`: it takes a place under caps; `unseen`: it lies in an inbox,
+    where the person has not looked at it."""
 
     send_id: str
     instance_id: str
@@ -76,6 +77,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     visit: int = 1
     journey: str = ""
     purpose: str = ""
+    unseen: bool = False
 
 
 class Draw(msgspec.Struct, frozen=True):
@@ -169,7 +171,7 @@ def join(a: Belongings, b: Belongings) -> Belongings:
     return Belongings(
         instances=_joined(a.instances, b.instances),
         ended=_joined(a.ended, b.ended),
-        sent={**a.sent, **b.sent},
+        sent={id_: seen_by_either(a.sent.get(id_), b.sent.get(id_)) for id_ in {**a.sent, **b.sent}},
         entries={name: max(a.entries.get(name, 0), b.entries.get(name, 0)) for name in {**a.entries, **b.entries}},
         draws={name: _first(a.draws.get(name), b.draws.get(name)) for name in {**a.draws, **b.draws}},
         recent=remembered(recent.values()),
@@ -180,6 +182,11 @@ def join(a: Belongings, b: Belongings) -> Belongings:
             for name in {**a.heard, **b.heard}
         },
     )
+
+
+def seen_by_either(a: Sent | None, b: Sent | None) -> Sent:
+    """Of two states of one send the one that knows that it was seen."""
+    return min((sent for sent in (a, b) if sent is not None), key=lambda sent: sent.unseen)
 
 
 def heard_of_both(a: Heard, b: Heard) -> Heard:

@@ -241,6 +241,7 @@ class _Decision:
                 visit=self.instance.visit,
                 journey=self.journey.name,
                 purpose=self.journey.purpose,
+                unseen=channel.pull,
             ),
         )
         if self.person.plan is not None and self.person.plan.reads:

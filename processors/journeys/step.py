@@ -19,6 +19,7 @@ from processors.journeys.model import IN_FORCE, PATIENCE_MS, PERSONS, PROFILES, 
 from processors.journeys.plan import Plan, Plans
 from processors.journeys.reading import answered
 from processors.journeys.walk import Walk
+from processors.journeys.withdrawing import see
 from processors.journeys.working import Working
 from processors.runtime import slots as protocol
 from processors.runtime.contract import BadRecord, Record, Turn
@@ -169,6 +170,7 @@ class JourneysStage:
         happening = None
         if update.event is not None:
             happening = Happening.of(self._codec.decode(Event, update.event), update.repeated)
+            see(person, happening, at)
         walk = Walk(person, at, happening)
         person.joining = happening is not None and not person.holds(happening.identifiers)
         # what an absorbed person leaves ends nothing

@@ -21,6 +21,7 @@ from processors.journeys.late import tolerance
 from processors.journeys.model import Instance
 from processors.journeys.positions import ON_TIMEOUT, Position
 from processors.journeys.sending import WAITS, Done, Later, decide
+from processors.journeys.withdrawing import withdraw
 from processors.journeys.working import MILLION, Working
 from schemas import reasons
 from schemas.definitions.durations import SECOND_MS, spoken
@@ -124,6 +125,8 @@ class Walk:
 
     def exit(self, instance: Instance, why: str, reason: str = reasons.EXITED) -> None:
         """The instance ends before the end of its journey."""
+        if reason == reasons.EXITED:
+            withdraw(self.person, instance, self.at, why)
         self.person.end(instance, self.at, goal_counts=reason != reasons.MERGED)
         self._record(instance, reason, why, positions.step_at(self.person.journey(instance), instance.position))
 

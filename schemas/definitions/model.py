@@ -562,11 +562,19 @@ class Quiet:
     spread: int = 0
 
 
+#: the connector of channels that people read themselves, and the channels that have it when none is named
+INBOX = "inbox"
+INBOXES = ("app_inbox", "in_app")
+#: a message stays there for so long at most, milliseconds
+INBOX_MS = 30 * 86_400_000
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """`identifiers` are the identifier types that are addresses in this channel. `rate` is (how many, per how many
     milliseconds) of the whole channel, `rate_per_recipient` to one address; None is what the provider is known for.
-    `expires` is how long a message may wait for its hand-over, in milliseconds. All three are of the wall clock.
+    `expires` is how long a message may wait for its hand-over, in milliseconds. All three are of the wall clock. Of a
+    channel that people read themselves (an inbox) `expires` is for how long a message stays there, in line time.
     """
 
     name: str
@@ -581,6 +589,16 @@ class Channel:
     rate: tuple[int, int] | None = None
     rate_per_recipient: tuple[int, int] | None = None
     expires: int | None = None
+
+    @property
+    def pull(self) -> bool:
+        """Whether messages wait in an inbox until they are read, rather than being handed to a provider."""
+        return self.connector == INBOX or (not self.connector and self.name in INBOXES)
+
+    @property
+    def stays(self) -> int:
+        """How long a message stays in an inbox, in milliseconds."""
+        return INBOX_MS if self.expires is None else min(self.expires, INBOX_MS)
 
 
 @dataclass(frozen=True, slots=True)
