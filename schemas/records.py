@@ -221,6 +221,16 @@ class LedgerEntry(Wire, frozen=True, kw_only=True):
     lane: str = ""
 
 
+class Receipt(Wire, frozen=True, kw_only=True):
+    kind: str
+    provider_id: str
+    at: Instant
+    send_id: str = ""
+    identifier: str = ""
+    properties: bytes | None = None
+    event: bytes | None = None
+
+
 class Decision(Wire, frozen=True, kw_only=True):
     decision_id: str
     at: Instant
@@ -266,6 +276,7 @@ RECORDS: dict[str, type[Wire]] = {
     "update": Update,
     "send": SendCommand,
     "ledger": LedgerEntry,
+    "receipt": Receipt,
     "decision": Decision,
     "definitions": Definitions,
     "access": Access,

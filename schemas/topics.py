@@ -43,6 +43,11 @@ def ledger(channel: str) -> str:
     return f"{channel}.ledger"
 
 
+def receipts(channel: str) -> str:
+    """Topic of what providers tell by ids of their own."""
+    return f"{channel}.receipts"
+
+
 def changelog(app: str) -> str:
     """Topic of an app's state."""
     return f"{app}.changelog"
@@ -90,6 +95,7 @@ def catalogue(channels: Iterable[str]) -> list[Topic]:
             Topic(outbound(channel), "person_id", None, False, "send", f"marketing by {channel}", _INBOX_MS),
             Topic(outbound(channel, True), "person_id", None, False, "send", f"transactional by {channel}", _INBOX_MS),
             Topic(ledger(channel), "send_id", None, True, "ledger", f"state of each send by {channel}"),
+            Topic(receipts(channel), "provider's id", None, False, "receipt", f"provider's receipts by {channel}"),
         ]
         for app in dispatch_apps(channel):
             topics.append(Topic(changelog(app), "state key", None, True, None, f"state of {app}"))

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from connectors.outbound.channel import Channel, Listening
 from connectors.outbound.dispatch import DispatchStage
+from connectors.outbound.listening import listen
 from connectors.outbound.registry import make, usual
 from processors.runtime.definitions import DefinitionsSource
+from processors.runtime.shell import LineApp
 from processors.runtime.worker import faust_app
 from schemas.codec import Codec
 from schemas.settings import Settings
@@ -26,9 +29,10 @@ class DispatchSettings(BaseSettings):
     at_once: int = Field(20, ge=1, description="Most messages of a partition at the provider at a time.")
 
 
-def stage_factory(settings: Settings, which: DispatchSettings) -> Callable[[DefinitionsSource, Codec], DispatchStage]:
-    """Makes the stage of a channel and lane. Raises ValueError for a channel without connector."""
-    channel = make(which.connector or usual(which.channel), settings, which.channel)
+def stage_factory(
+    settings: Settings, which: DispatchSettings, channel: Channel
+) -> Callable[[DefinitionsSource, Codec], DispatchStage]:
+    """Makes the stage of a channel and lane."""
     wall_second = settings.make_clock().wall_seconds(1_000)
 
     def stage(definitions: DefinitionsSource, codec: Codec) -> DispatchStage:
@@ -45,5 +49,15 @@ def stage_factory(settings: Settings, which: DispatchSettings) -> Callable[[Defi
     return stage
 
 
-_settings = Settings()
-app = faust_app(stage_factory(_settings, DispatchSettings()), _settings)
+def _app() -> LineApp:
+    """The app of this process. Raises ValueError for a channel without connector."""
+    settings, which = Settings(), DispatchSettings()
+    channel = make(which.connector or usual(which.channel), settings, which.channel)
+    made = faust_app(stage_factory(settings, which, channel), settings)
+    if isinstance(channel, Listening):
+        # both lanes are connected, so both have to take what comes
+        made.task(lambda: listen(channel, settings))
+    return made
+
+
+app = _app()

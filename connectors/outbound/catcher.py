@@ -1,23 +1,16 @@
-"""A mailbox for development: an SMTP server that keeps everything and a page that shows it.
+"""A mailbox for development: it plays the providers that are not configured, keeps everything and shows it on a page.
 
-Each message is one .eml file in a folder, written before the sender hears 250. Recipients whose local part begins with
-`bounce` and everybody at `.invalid` are refused for good, those that begin with `defer` for now, so that both ways can
-be tried.
+Each message is one file in a folder, written before the sender hears that it was taken. E-mail: recipients whose local
+part begins with `bounce` and everybody at `.invalid` are refused for good, those that begin with `defer` for now, so
+that both ways can be tried. What the other providers refuse stands with each of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import email
 import html
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from email.header import decode_header, make_header
-from email.message import Message
-from email.policy import compat32
-from email.utils import getaddresses
-from functools import lru_cache
 from pathlib import Path
 
 import structlog
@@ -26,108 +19,15 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from pydantic import BaseModel
+
+from connectors.outbound.catcher_page import page
+from connectors.outbound.caught import Caught, Mailbox
+from connectors.outbound.smsc import MessageCentre
 
 log = structlog.get_logger()
 
 DEAD = "550 5.1.1 no such mailbox here"
 LATER = "450 4.2.1 try again later"
-
-
-class Caught(BaseModel):
-    """One message that came in."""
-
-    id: str
-    sender: str
-    to: list[str]
-    subject: str
-    date: str
-    send_id: str
-    headers: dict[str, str]
-    text: str
-    html: str
-
-
-class Mailbox:
-    """Messages in a folder, numbered in the order in which they came."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self._last = max((int(path.stem) for path in folder.glob("*.eml") if path.stem.isdigit()), default=0)
-
-    def keep(self, data: bytes) -> str:
-        """Store a message; its id."""
-        self._last += 1
-        name = f"{self._last:08d}"
-        draft = self._folder / f"{name}.part"
-        draft.write_bytes(data)
-        os.replace(draft, self._folder / f"{name}.eml")
-        return name
-
-    def ids(self) -> list[str]:
-        """All ids, oldest first."""
-        return sorted(path.stem for path in self._folder.glob("*.eml"))
-
-    def raw(self, id: str) -> bytes:
-        """The message as it came. Raises KeyError."""
-        if id not in self.ids():
-            raise KeyError(id)
-        return (self._folder / f"{id}.eml").read_bytes()
-
-    def show(self, id: str) -> Caught:
-        """The message, taken apart. Raises KeyError."""
-        return _parsed(self._folder, id)
-
-    def clear(self) -> None:
-        """Throw everything away."""
-        for path in self._folder.glob("*.eml"):
-            path.unlink()
-        _parsed.cache_clear()
-
-
-@lru_cache(maxsize=20_000)
-def _parsed(folder: Path, id: str) -> Caught:
-    # a list of thousands is asked for at once, and email's modern policy takes 25 times as long as the old one
-    try:
-        message = email.message_from_bytes((folder / f"{id}.eml").read_bytes(), policy=compat32)
-    except FileNotFoundError:
-        raise KeyError(id) from None
-    headers = {name: _decoded(value) for name, value in message.items()}
-    return Caught(
-        id=id,
-        sender=headers.get("From", ""),
-        to=[address for _, address in getaddresses([_decoded(value) for value in message.get_all("To", [])])],
-        subject=headers.get("Subject", ""),
-        date=headers.get("Date", ""),
-        send_id=headers.get("X-Pathline-Send-Id", ""),
-        headers=headers,
-        text=_body(message, "text/plain"),
-        html=_body(message, "text/html"),
-    )
-
-
-def _decoded(value: str) -> str:
-    """A header as people read it: unfolded, encoded words decoded."""
-    unfolded = " ".join(str(value).split())
-    try:
-        return str(make_header(decode_header(unfolded)))
-    except (LookupError, ValueError):
-        return unfolded
-
-
-def _body(message: Message, kind: str) -> str:
-    """The first part of this type that is no attachment."""
-    for part in message.walk():
-        if part.get_content_type() == kind and part.get_content_disposition() != "attachment":
-            data = part.get_payload(decode=True)
-            assert isinstance(data, bytes)
-            try:
-                text = data.decode(part.get_content_charset("utf-8"), "replace")
-            except LookupError:
-                text = data.decode("utf-8", "replace")
-            return text.replace("\r\n", "\n")
-    return ""
 
 
 class Receiver:
@@ -156,12 +56,12 @@ class Receiver:
 
 def make_app(mailbox: Mailbox) -> FastAPI:
     """The page and its JSON."""
-    app = FastAPI(title="Pathline mailbox", summary="E-mail caught for development.")
+    app = FastAPI(title="Pathline mailbox", summary="Messages caught for development.")
 
     @app.get("/", summary="The list: a page for browsers, JSON for programs")
-    async def start(request: Request) -> Response:
+    async def start(request: Request, channel: str = "") -> Response:
         if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(_page(mailbox))
+            return HTMLResponse(await run_in_threadpool(lambda: page(_all(mailbox), channel)))
         return await run_in_threadpool(_listed, mailbox)
 
     @app.get("/messages", response_model=list[Caught], summary="All messages, oldest first")
@@ -177,10 +77,9 @@ def make_app(mailbox: Mailbox) -> FastAPI:
 
     @app.get("/messages/{id}/raw", response_class=PlainTextResponse, summary="The message as it came")
     async def raw(id: str) -> Response:
-        try:
-            return Response(mailbox.raw(id), media_type="message/rfc822")
-        except KeyError:
-            raise HTTPException(404, f"no message {id}") from None
+        caught = await message(id)
+        media = "message/rfc822" if caught.channel == "email" else "application/json"
+        return Response(mailbox.raw(id), media_type=media)
 
     @app.get("/messages/{id}/html", response_class=HTMLResponse, summary="Its HTML part")
     async def shown(id: str) -> HTMLResponse:
@@ -202,19 +101,26 @@ def make_app(mailbox: Mailbox) -> FastAPI:
     return app
 
 
-def run(folder: Path, smtp_port: int, web_port: int, host: str = "127.0.0.1") -> None:
-    """Serve SMTP and HTTP until SIGTERM or SIGINT; messages are kept in `folder`."""
+def run(folder: Path, smtp_port: int, web_port: int, smpp_port: int, host: str = "127.0.0.1") -> None:
+    """Serve SMTP, SMPP and HTTP until SIGTERM or SIGINT; messages are kept in `folder`."""
     mailbox = Mailbox(folder)
     app = make_app(mailbox)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        server = await listen(mailbox, host, smtp_port)
+        servers = [await listen(mailbox, host, smtp_port), await centre(mailbox).listen(host, smpp_port)]
         yield
-        server.close()
+        for server in servers:
+            server.close()
 
     app.router.lifespan_context = lifespan
-    log.info("mailbox", smtp=f"{host}:{smtp_port}", page=f"http://{host}:{web_port}", folder=str(folder))
+    log.info(
+        "mailbox",
+        smtp=f"{host}:{smtp_port}",
+        smpp=f"{host}:{smpp_port}",
+        page=f"http://{host}:{web_port}",
+        folder=str(folder),
+    )
     uvicorn.Server(uvicorn.Config(app, host, web_port, log_level="warning", access_log=False)).run()
 
 
@@ -228,25 +134,18 @@ async def listen(mailbox: Mailbox, host: str, port: int) -> asyncio.Server:
     )
 
 
+def centre(mailbox: Mailbox) -> MessageCentre:
+    """The message centre that puts SMS into a mailbox."""
+
+    def keep(sender: str, to: str, text: str, segments: int) -> str:
+        return mailbox.keep_message("sms", to, text, sender=sender, parts={"segments": segments})
+
+    return MessageCentre(keep)
+
+
+def _all(mailbox: Mailbox) -> list[Caught]:
+    return [mailbox.show(id) for id in mailbox.ids()]
+
+
 def _listed(mailbox: Mailbox) -> Response:
-    return JSONResponse([mailbox.show(id).model_dump() for id in mailbox.ids()])
-
-
-def _page(mailbox: Mailbox, newest: int = 500) -> str:
-    ids = mailbox.ids()
-    rows = "".join(_row(mailbox.show(id)) for id in reversed(ids[-newest:]))
-    return (
-        '<!doctype html><meta charset="utf-8"><title>Mailbox</title>'
-        "<style>body{font:15px/1.4 sans-serif;margin:2em}td,th{padding:.3em .8em;text-align:left;"
-        "border-bottom:1px solid #ddd}</style>"
-        f"<h1>{len(ids)} messages</h1><table><tr><th>Date<th>To<th>Subject<th>{rows}</table>"
-    )
-
-
-def _row(caught: Caught) -> str:
-    cells = "".join(f"<td>{html.escape(text)}" for text in (caught.date, ", ".join(caught.to), caught.subject))
-    links = "".join(f' <a href="/messages/{caught.id}{path}">{name}</a>' for name, path in _LINKS)
-    return f"<tr>{cells}<td>{links}"
-
-
-_LINKS = (("view", "/html"), ("parts", ""), ("source", "/raw"))
+    return JSONResponse([caught.model_dump() for caught in _all(mailbox)])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+from connectors.receipts import Incoming
 from schemas.records import SendCommand
 
 Kind = Literal["accepted", "refused", "temporary", "away", "ambiguous", "failed"]
@@ -42,11 +44,27 @@ class Traits:
     `doubt` is what a message in doubt calls for: `idempotent`, the provider knows its send id and takes it once, so it
     is handed over again; `echo`, receipts name its send id, so they are waited for; `policy`, nothing helps, marketing
     is not repeated and transactional is. `rate` and `rate_per_recipient` are what the provider is known to allow.
+    `handles`: its receipts know a message by the provider's id only.
     """
 
     doubt: Doubt = "policy"
     rate: Rate | None = None
     rate_per_recipient: Rate | None = None
+    handles: bool = False
+
+
+#: returns when it is kept; raises when it could not be kept, so that it is told again
+Take = Callable[[Incoming], Awaitable[None]]
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """A channel whose provider tells things over a connection of the channel's own."""
+
+    name: str
+
+    async def listen(self, take: Take) -> None:
+        """Stay connected and hand over what comes; runs until it is cancelled."""
 
 
 class Channel(Protocol):

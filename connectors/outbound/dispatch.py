@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from connectors.outbound import health, metrics
 from connectors.outbound.channel import Channel, Outcome
 from connectors.outbound.erasure import erased, follow, remember
+from connectors.outbound.handles import HANDLE, ORPHAN, Handles
 from connectors.outbound.ledger import EXPIRE, Ledger, is_receipt
 from connectors.outbound.permission import forbidden, learn
 from connectors.outbound.receipts import receipt
@@ -59,8 +60,10 @@ class DispatchStage:
         self._lane = "transactional" if transactional else "marketing"
         self._ledger = Ledger(channel.name, self._lane, codec)
         self.inputs: tuple[str, ...] = (topics.outbound(channel.name, transactional), topics.UPDATES)
+        self._handles = Handles(channel.name, codec, pace) if channel.traits.handles else None
         if not transactional:
-            self.inputs += (self._ledger.topic,)
+            # one of the two lanes has to: what they share
+            self.inputs += (self._ledger.topic,) + ((self._handles.topic,) if self._handles else ())
         self._codec = codec
         self._channel = channel
         self._repeat = transactional or channel.traits.doubt == "idempotent"
@@ -80,23 +83,28 @@ class DispatchStage:
     def on_record(self, record: Record, turn: Turn) -> None:
         if record.topic == topics.UPDATES:
             self._follow(self._codec.decode(Update, record.value), turn)
+        elif self._handles is not None and record.topic == self._handles.topic:
+            self._handles.on_record(record, turn)
         elif record.topic == self._ledger.topic:
             self._leave_room(record, turn)
         else:
             self._take(self._codec.decode(SendCommand, record.value), record.value or b"", turn)
 
     def on_wake(self, key: str, due: int, turn: Turn) -> None:
-        kind, name = key[: key.find(":") + 1] or key, key.rpartition(":")[2]
+        kind = key[: key.find(":") + 1] or key
+        name = key.removeprefix(kind)
         if kind == EXPIRE:
             self._ledger.forget(turn, name, due)
+        elif kind in (HANDLE, ORPHAN):
+            if self._handles is not None:
+                self._handles.on_wake(kind, name, due, turn)
         elif kind == _FREE:
-            address = key.removeprefix(_FREE)
-            if (turn.get(RECIPIENT, address) or 0) <= due * 1000:
-                turn.put(RECIPIENT, address, None)
+            if (turn.get(RECIPIENT, name) or 0) <= due * 1000:
+                turn.put(RECIPIENT, name, None)
         elif kind == _FILL:
             self._fill(turn)
         else:
-            self._wait_is_over(kind, name, turn)
+            self._wait_is_over(kind, name.rpartition(":")[2], turn)
 
     async def perform(self, request: Any) -> Outcome:
         command: SendCommand = request
@@ -213,6 +221,8 @@ class DispatchStage:
         else:
             state = "unknown" if outcome.kind == "ambiguous" else outcome.kind
             self._ledger.finish(turn, command, state, outcome.detail, send.attempts, outcome.provider_id)
+            if self._handles is not None and outcome.provider_id:
+                self._handles.given(turn, command, outcome.provider_id)
             if outcome.kind == "accepted" or outcome.bounce:
                 self._report(turn, command, "Sent" if outcome.kind == "accepted" else "Bounced", outcome)
 
@@ -262,7 +272,7 @@ class DispatchStage:
 
     def _follow(self, update: Update, turn: Turn) -> None:
         if update.erasure is not None:
-            follow(turn, update.person_id, update.erasure, self._ledger.topic)
+            follow(turn, update.person_id, update.erasure, self._ledger.topic, self._handles)
             self._fill(turn)
             return
         learn(turn, update)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import msgspec
 
+from connectors.outbound.handles import Handles
 from connectors.outbound.state import ALLOWED, DONE, ERASED, LINE, OF, OPEN, Erased, Line
 from processors.runtime.contract import Turn
 from schemas.erasure import mark
 from schemas.records import Erasure, SendCommand
 
 
-def follow(turn: Turn, person: str, erasure: Erasure, ledger: str) -> None:
+def follow(turn: Turn, person: str, erasure: Erasure, ledger: str, handles: Handles | None = None) -> None:
     """Forget the person, or, when the person goes on, what was sent to identifiers that were erased."""
     whole = person in erasure.persons
     known = turn.get(ERASED, person) or Erased(erasure.at, whole)
@@ -23,7 +24,7 @@ def follow(turn: Turn, person: str, erasure: Erasure, ledger: str) -> None:
         turn.put(ALLOWED, person, None)
     for key, identifier in list(turn.scan(OF, f"{person}\0")):
         if whole or identifier in identifiers:
-            _forget(turn, key.partition("\0")[2], ledger)
+            _forget(turn, key.partition("\0")[2], ledger, handles)
             turn.put(OF, key, None)
 
 
@@ -40,7 +41,10 @@ def remember(turn: Turn, command: SendCommand) -> None:
     turn.put(OF, f"{command.person_id}\0{command.send_id}", mark(command.identifier))
 
 
-def _forget(turn: Turn, send_id: str, ledger: str) -> None:
+def _forget(turn: Turn, send_id: str, ledger: str, handles: Handles | None) -> None:
+    done = turn.get(DONE, send_id)
+    if handles is not None and done is not None and done.provider_id:
+        handles.forget(turn, done.provider_id)
     send = turn.get(OPEN, send_id)
     if send is not None and send.phase == "handed":
         line = turn.get(LINE, "") or Line()

@@ -17,10 +17,9 @@ from schemas.records import Event, SendCommand
 _NAMESPACE = uuid5(NAMESPACE_URL, "pathline:receipt")
 
 
-def receipt(name: str, command: SendCommand, outcome: Outcome, at: int) -> Event:
-    """The receipt at line time `at`; keyed by the identifier the command went to."""
-    message_id = f"{command.send_id}:{name.rpartition(' ')[2].lower()}"
-    properties = {
+def about(command: SendCommand) -> dict[str, str]:
+    """What every receipt of a send says about it."""
+    return {
         "send_id": command.send_id,
         "channel": command.channel,
         "address": command.to,
@@ -28,6 +27,12 @@ def receipt(name: str, command: SendCommand, outcome: Outcome, at: int) -> Event
         "step": command.step,
         "template": command.template,
     }
+
+
+def receipt(name: str, command: SendCommand, outcome: Outcome, at: int) -> Event:
+    """The receipt at line time `at`; keyed by the identifier the command went to."""
+    message_id = f"{command.send_id}:{name.rpartition(' ')[2].lower()}"
+    properties = about(command)
     if outcome.bounce:
         properties |= {"bounce_type": outcome.bounce}
     if outcome.kind != "accepted":

@@ -56,6 +56,13 @@ CONNECTORS = (
         provider=("PATHLINE_SMTP",),
     ),
     Connector(INBOX, "an inbox that people read themselves", "connectors.outbound.inbox:connect", channels=INBOXES),
+    Connector(
+        "smpp",
+        "SMS by a message centre, over SMPP 3.4",
+        "connectors.outbound.sms:connect",
+        channels=("sms",),
+        provider=("PATHLINE_SMPP_URL",),
+    ),
 )
 
 

@@ -37,6 +37,15 @@ class Done(msgspec.Struct, frozen=True):
     attempts: int = 1
 
 
+class Handle(msgspec.Struct, frozen=True):
+    """Which send a provider's id is of, until `expires`; `properties` (JSON) is what its receipts say about it."""
+
+    send_id: str
+    identifier: str
+    properties: bytes
+    expires: int
+
+
 class Allowed(msgspec.Struct, frozen=True):
     """The part of a person's profile that decides whether a message may go: see `schemas.consent`."""
 
@@ -77,6 +86,9 @@ class Erased(msgspec.Struct, frozen=True):
 
 OPEN = Table("open", Open)
 DONE = Table("done", Done)
+HANDLES = Table("handle", Handle)
+#: by `provider's id\0event id`, receipts whose send is not known yet
+ORPHANS = Table("orphan", bytes)
 ALLOWED = Table("allowed", Allowed)
 LINE = Table("line", Line)
 PLACE = Table("place", str)

@@ -29,10 +29,11 @@ def up(
     collector_port: Annotated[int, typer.Option(help="Port of the collector.")] = 0,
     warehouse_port: Annotated[int, typer.Option(help="Port of the warehouse's HTTP interface.")] = 0,
     profiles_port: Annotated[int, typer.Option(help="Port of profiles over HTTP.")] = 0,
-    mailbox_port: Annotated[int, typer.Option(help="Port of the page with the e-mails caught.")] = 0,
+    mailbox_port: Annotated[int, typer.Option(help="Port of the page with the messages caught.")] = 0,
     smtp_port: Annotated[int, typer.Option(help="Port of the SMTP catcher.")] = 0,
+    smpp_port: Annotated[int, typer.Option(help="Port of the SMPP catcher.")] = 0,
 ) -> None:
-    """Start Kafka, collector, processors, sink, dispatch and an SMTP catcher, and keep them running.
+    """Start Kafka, collector, processors, sink, dispatch and a mailbox for what is sent, and keep them running.
 
     It stays in the foreground until Ctrl-C, or with --detach until `pathline down`. Ports that are not given are
     those of last time, or free ones.
@@ -52,7 +53,7 @@ def up(
     if detach:
         _detach(home)
         return
-    ports = Ports(kafka_port, collector_port, warehouse_port, profiles_port, mailbox_port, smtp_port)
+    ports = Ports(kafka_port, collector_port, warehouse_port, profiles_port, mailbox_port, smtp_port, smpp_port)
     _stay(home, folder, partitions, dict.fromkeys(("identity", "segments", "journeys"), workers), ports)
 
 
@@ -63,7 +64,7 @@ def summary(line: Line) -> str:
         ("collector", f"{line.collector}  (write key {line.write_key}, API at {line.collector}/docs)"),
         ("profiles", f"{line.profiles}  (key {line.profiles_key})" if line.profiles_key else line.profiles),
         ("warehouse", line.warehouse),
-        ("mailbox", line.mailbox or "none: e-mail goes to the server of PATHLINE_SMTP"),
+        ("mailbox", line.mailbox or "none: all channels have providers"),
         ("kafka", line.broker),
         ("home", line.home),
     ]

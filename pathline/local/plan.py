@@ -37,6 +37,7 @@ class Ports:
     profiles: int = 0
     mailbox: int = 0
     smtp: int = 0
+    smpp: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def prepare(plan: Plan, home: Home) -> Line:
         "public_url": base.public_url or collector,
         "smtp": base.smtp or f"smtp://{HOST}:{chosen['smtp']}",
         "api_keys": base.api_keys or home.path / "api_keys.json",
+        "catcher": f"http://{HOST}:{chosen['mailbox']}",
+        "smpp_catcher": f"smpp://mailbox@{HOST}:{chosen['smpp']}",
         **keys,
     }
     if plan.clock is not None:
@@ -137,8 +140,9 @@ def services(plan: Plan, line: Line, home: Home) -> list[PythonService]:
         )
 
     if line.mailbox:
-        smtp, web = line.ports["smtp"], line.ports["mailbox"]
-        add("mailbox", "mailbox", "--smtp-port", str(smtp), "--port", str(web), port=web)
+        smtp, smpp, web = (line.ports[name] for name in ("smtp", "smpp", "mailbox"))
+        listens = ("--smtp-port", str(smtp), "--smpp-port", str(smpp), "--port", str(web))
+        add("mailbox", "mailbox", *listens, port=web)
     collector, warehouse = line.ports["collector"], line.ports["warehouse"]
     add("collector", "collect", "--port", str(collector), port=collector)
     for processor in PROCESSORS:

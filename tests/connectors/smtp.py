@@ -6,7 +6,8 @@ import asyncio
 import threading
 from dataclasses import dataclass, field
 
-from connectors.outbound.catcher import Caught, Mailbox, listen
+from connectors.outbound.catcher import listen
+from connectors.outbound.caught import Caught, Mailbox
 
 
 @dataclass

@@ -11,7 +11,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from connectors.outbound.catcher import Mailbox, listen, make_app
+from connectors.outbound.catcher import centre, listen, make_app
+from connectors.outbound.caught import Mailbox
+from connectors.outbound.sms import Centre, SmppSettings, Sms
+from tests.connectors.dispatching import command
 
 
 def deliver(mailbox: Mailbox, *to: str) -> list[str]:
@@ -84,3 +87,28 @@ def test_it_can_be_emptied(tmp_path: Path) -> None:
     app = make_app(Mailbox(tmp_path))
     assert ask(app, "/messages", "DELETE").status_code == 204
     assert ask(app, "/messages").json() == []
+
+
+def test_messages_of_all_channels_are_on_one_page(tmp_path: Path) -> None:
+    mailbox = Mailbox(tmp_path)
+    deliver(mailbox, "a@example.com")
+
+    async def text() -> None:
+        server = await centre(mailbox).listen("127.0.0.1", 0)
+        to = Sms(Centre("127.0.0.1", server.sockets[0].getsockname()[1]), SmppSettings(sender="Shop"))
+        message = command(to="+380501234567", channel="sms", content=b'{"text": "Your order is <ready>"}')
+        assert (await to.hand_over(message)).kind == "accepted"
+        await to.close()
+        server.close()
+
+    asyncio.run(text())
+    email, sms = ask(make_app(Mailbox(tmp_path)), "/messages").json()
+    assert (email["channel"], sms["channel"]) == ("email", "sms")
+    assert (sms["to"], sms["sender"], sms["text"]) == (["+380501234567"], "Shop", "Your order is <ready>")
+    whole = ask(make_app(mailbox), "/", accept="text/html").text
+    assert "For a@example.com" in whole
+    assert "Your order is &lt;ready&gt;" in whole
+    only = ask(make_app(mailbox), "/?channel=sms", accept="text/html").text
+    assert "For a@example.com" not in only
+    assert "&lt;ready&gt;" in ask(make_app(mailbox), f"/messages/{sms['id']}/html").text
+    assert ask(make_app(mailbox), f"/messages/{sms['id']}/raw").headers["content-type"] == "application/json"

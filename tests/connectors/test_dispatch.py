@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from connectors.outbound import email as email_channel
-from connectors.outbound.catcher import Mailbox
+from connectors.outbound.caught import Mailbox
 from connectors.outbound.dispatch import BACK_OFF
 from connectors.outbound.email import Email, bounce_of
 from connectors.outbound.settings import Server, SmtpSettings

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from connectors.outbound.catcher import Mailbox
+from connectors.outbound.caught import Mailbox
 from schemas import topics
 from schemas.codec import Codec
 from schemas.kafka import producer_config
