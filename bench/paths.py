@@ -30,7 +30,6 @@ from sinks.clickhouse.paths.cohorts import Cohorts
 from sinks.clickhouse.paths.costs import Prices
 from sinks.clickhouse.paths.dropoff import dropoff
 from sinks.clickhouse.paths.filters import Filters
-from sinks.clickhouse.paths.flows import Question as Anchors
 from sinks.clickhouse.paths.flows import flows
 from sinks.clickhouse.paths.funnel import funnel
 from sinks.clickhouse.paths.ltv import ltv
@@ -39,6 +38,7 @@ from sinks.clickhouse.paths.orders import Asked
 from sinks.clickhouse.paths.retention import retention
 from sinks.clickhouse.paths.touches import Nodes, TouchRules
 from sinks.clickhouse.paths.transitions import transitions
+from sinks.clickhouse.paths.walks import Question as Anchors
 
 DAY = 86_400_000
 STEPS = ("Product Viewed", "Product Added", "Order Completed")

@@ -23,7 +23,6 @@ from sinks.clickhouse.paths.drawings import heat_map, returns
 from sinks.clickhouse.paths.dropoff import dropoff
 from sinks.clickhouse.paths.experiment import Arm, experiment, question_of
 from sinks.clickhouse.paths.filters import BadQuestion, Filters
-from sinks.clickhouse.paths.flows import Question as Anchors
 from sinks.clickhouse.paths.flows import flows
 from sinks.clickhouse.paths.funnel import funnel
 from sinks.clickhouse.paths.models import MODELS
@@ -31,6 +30,7 @@ from sinks.clickhouse.paths.page import asked, colour, heading, note, page, tile
 from sinks.clickhouse.paths.pictures import bars, funnel_bars, models_side_by_side, sankey
 from sinks.clickhouse.paths.retention import retention
 from sinks.clickhouse.paths.touches import Nodes, TouchRules
+from sinks.clickhouse.paths.walks import Question as Anchors
 from sinks.clickhouse.paths.weekly import DAY_MS, Span
 
 if TYPE_CHECKING:

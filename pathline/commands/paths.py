@@ -66,9 +66,10 @@ def flows(
     """Step by step: what people do after something, before something, or from the beginning."""
     from pathline.tables import show
     from schemas.definitions.expressions import iso
-    from sinks.clickhouse.paths.flows import Question, followers
     from sinks.clickhouse.paths.flows import flows as found
+    from sinks.clickhouse.paths.flows import followers
     from sinks.clickhouse.paths.pictures import sankey
+    from sinks.clickhouse.paths.walks import Question
 
     anchored = Question(
         start,

@@ -12,7 +12,7 @@ from schemas.definitions.expressions import iso
 from schemas.reasons import GOAL
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths.filters import Filters
-from sinks.clickhouse.paths.touches import Nodes, TouchRules, nodes
+from sinks.clickhouse.paths.touches import Nodes, TouchRules, nodes, once
 
 Row = dict[str, Any]
 _JSON = ("properties", "traits", "context", "profile")
@@ -37,7 +37,7 @@ def rows_of(warehouse: Warehouse, person: UUID, ids: list[UUID], rules: TouchRul
         send["states"] = [state for state in states if state["send_id"] == send["send_id"]]
         send["receipts"] = [event for event in events if event["send_id"] == send["send_id"]]
     decisions = rows("SELECT * FROM pathline.decisions WHERE person_id IN {ids:Array(UUID)} ORDER BY at, offset")
-    source = nodes(warehouse, Nodes(rules=rules), Filters())
+    source = once(nodes(warehouse, Nodes(rules=rules), Filters()))
     touches = warehouse.rows(
         f"SELECT at, node AS channel FROM {source.sql} WHERE person_id = {{id:UUID}} ORDER BY at, id",
         source.parameters | {"id": person},

@@ -22,7 +22,7 @@ from sinks.clickhouse.paths.costs import UNSENT
 from sinks.clickhouse.paths.filters import Filters, quoted
 from sinks.clickhouse.paths.receipts import IS_RECEIPT, LAST_WORD
 from sinks.clickhouse.paths.sources import source_of
-from sinks.clickhouse.paths.touches import ALL, Source, TouchRules, keyed, touches, visits
+from sinks.clickhouse.paths.touches import ALL, Source, TouchRules, keyed, once, touches
 from sinks.clickhouse.tables import arrow
 
 log = structlog.get_logger("sink")
@@ -59,8 +59,8 @@ def definitions(warehouse: Warehouse, project: Project | None) -> dict[str, str]
     converted = orders.conversions(warehouse, orders.asked_of(project), Filters())
     return {
         "sends": _SENDS,
-        "touches": _TOUCHES.format(touches=_literal(touched)),
-        "sessions": _SESSIONS.format(visits=_literal(visits(warehouse, ALL, Filters(), rules))),
+        "touches": _TOUCHES.format(touches=_literal(once(touched))),
+        "sessions": _SESSIONS.format(visits=_literal(once(touched, "visit != ''"))),
         "conversions": _CONVERSIONS.format(conversions=_literal(converted)),
     }
 

@@ -14,9 +14,9 @@ from schemas.records import Event, SendCommand
 from sinks.clickhouse.paths.attempts import Question
 from sinks.clickhouse.paths.attribution import Question as AttributionQuestion
 from sinks.clickhouse.paths.flows import MORE, Flow
-from sinks.clickhouse.paths.flows import Question as FlowsQuestion
 from sinks.clickhouse.paths.touches import END, OTHER, START, TouchRules
 from sinks.clickhouse.paths.transitions import Transition
+from sinks.clickhouse.paths.walks import Question as FlowsQuestion
 
 SHOWS = {
     "Email Sent": 0,

@@ -10,8 +10,9 @@ from schemas.definitions.expressions import compile as cel
 from schemas.identifiers import person_id
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths.filters import BadQuestion, Filters
-from sinks.clickhouse.paths.flows import Flow, Follower, Question, flows, followers
+from sinks.clickhouse.paths.flows import Flow, Follower, flows, followers
 from sinks.clickhouse.paths.touches import Nodes, TouchRules
+from sinks.clickhouse.paths.walks import Question
 from tests.sinks import slow
 from tests.sinks.made import DAY, HOUR, MINUTE, T0, event, fill, update
 
@@ -56,7 +57,7 @@ def test_people_are_read_in_several_goes(warehouse: Warehouse, monkeypatch: pyte
     fill(warehouse, [update(event(name, T0 + n, who=f"user_id:u{n % 7}")) for n, name in enumerate("ABCABDABE" * 3)])
     at_once = flows(warehouse, Nodes("event"), Question("A", depth=3, top=2), Filters())
     behind = followers(warehouse, Nodes("event"), Question("A", depth=3), Filters(), 1, "A", "B")
-    monkeypatch.setattr("sinks.clickhouse.paths.arrays.MOST_ROWS", 5)
+    monkeypatch.setattr("sinks.clickhouse.paths.reading.MOST_ROWS", 5)
     assert flows(warehouse, Nodes("event"), Question("A", depth=3, top=2), Filters()) == at_once
     assert followers(warehouse, Nodes("event"), Question("A", depth=3), Filters(), 1, "A", "B") == behind != []
 

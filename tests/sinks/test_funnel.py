@@ -28,7 +28,8 @@ def asked_at_once(question: Question, people: list[list[slow.Hit]]) -> list[list
     span = 5
     keys = [person * span + hit.at for person, hits in enumerate(people) for hit in hits]
     names = [question.names.index(hit.name) + 1 if hit.name in question.names else 0 for hits in people for hit in hits]
-    rows = Rows(np.array(keys), span, {"step": np.array(names)})
+    key = np.array(keys)
+    rows = Rows(key, span, 0, key < 0, np.empty((len(people), 2), np.uint64), {"step": np.array(names)})
     first = np.cumsum([0, *map(len, people)])
     found: list[list[int] | None] = [None] * len(people)
     for attempt in attempts(question, rows):
@@ -220,7 +221,7 @@ def test_people_are_read_in_several_goes(warehouse: Warehouse, monkeypatch: pyte
     fill(warehouse, map(update, [*far, *made]))
     asked = Question(("A", "B"), DAY)
     at_once = funnel(warehouse, asked, Filters(), Breakdown("channel"), drops=True)
-    monkeypatch.setattr("sinks.clickhouse.paths.arrays.MOST_ROWS", 20)
+    monkeypatch.setattr("sinks.clickhouse.paths.reading.MOST_ROWS", 20)
     monkeypatch.setattr("sinks.clickhouse.paths.arrays._LARGEST_KEY", 3 * 60 * 365 * DAY)
     assert funnel(warehouse, asked, Filters(), Breakdown("channel"), drops=True) == at_once
 

@@ -15,6 +15,7 @@ from schemas.records import Event, LedgerEntry, SendCommand
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths import receipts
 from sinks.clickhouse.paths.filters import BadQuestion, Filters
+from sinks.clickhouse.paths.reading import Names, read
 from sinks.clickhouse.paths.touches import Nodes, TouchRules, nodes
 from sinks.clickhouse.paths.transitions import Transition, transitions
 from tests.sinks import slow
@@ -209,10 +210,9 @@ def test_nodes_are_campaigns_sources_or_properties(warehouse: Warehouse) -> None
     )
 
     def line(asked: Nodes) -> list[str]:
-        source = nodes(warehouse, asked, Filters())
-        return [
-            row["node"] for row in warehouse.rows(f"SELECT node FROM {source.sql} ORDER BY at, id", source.parameters)
-        ]
+        names = Names(asked.named)
+        [rows] = read(warehouse, nodes(warehouse, asked, Filters()), ("node",), names)
+        return [list(names.known)[node] for node in rows.columns["node"]]
 
     assert line(Nodes("campaign", WEB)) == ["welcome", "spring", "(none)", "(none)"]
     assert line(Nodes("source", WEB)) == ["email", "direct", "direct", "call_centre"]
@@ -220,6 +220,7 @@ def test_nodes_are_campaigns_sources_or_properties(warehouse: Warehouse) -> None
     assert line(Nodes("source", named)) == ["email", "letter", "direct", "call_centre"]
     assert line(Nodes("property:path")) == ["/p/7", "/p/12"]
     assert line(Nodes("property:path", clean=(("[0-9]$", "n"), ("1n", "many")))) == ["/p/n", "/p/many"]
+    assert line(Nodes("property:path", clean=(("^/p/7$", ""),))) == ["/p/12"]
     assert line(Nodes("event", exclude=frozenset({"Page Viewed"}))) == ["Email Link Clicked", "Called"]
 
 
@@ -228,9 +229,20 @@ def test_a_long_list_of_passing_events_is_no_problem(warehouse: Warehouse) -> No
     assert edges(warehouse, WEB, Filters(where=cel("event.channel == 'app'")))[("app", "app")] == 19_991
 
 
-def test_other_nodes_are_refused(warehouse: Warehouse) -> None:
-    with pytest.raises(BadQuestion, match="property:NAME"):
-        transitions(warehouse, Nodes("mood"), Filters())
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (Nodes("mood"), "property:NAME"),
+        (Nodes("property:"), "property:NAME"),
+        # what Python's regular expressions can and these can't
+        (Nodes("event", clean=(("(?=P)", "x"),)), "--clean"),
+        (Nodes("event", clean=(("Page", "\\9"),)), "--clean"),
+    ],
+)
+def test_other_nodes_are_refused(warehouse: Warehouse, asked: Nodes, told: str) -> None:
+    fill(warehouse, [update(event("Page Viewed", T0))])
+    with pytest.raises(BadQuestion, match=told):
+        transitions(warehouse, asked, Filters())
 
 
 @pytest.mark.parametrize(

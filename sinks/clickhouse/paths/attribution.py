@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sinks.clickhouse.engine import Warehouse
-from sinks.clickhouse.paths.arrays import Names, Numbers, Rows, read
+from sinks.clickhouse.paths.arrays import Floats, Numbers, Rows
 from sinks.clickhouse.paths.costs import Prices, spent
 from sinks.clickhouse.paths.filters import BadQuestion, Filters
 from sinks.clickhouse.paths.models import (
@@ -27,13 +27,13 @@ from sinks.clickhouse.paths.models import (
     NULL,
     WEEK_MS,
     Edges,
-    Floats,
     Paths,
     edges,
     removal_shares,
     weights,
 )
 from sinks.clickhouse.paths.orders import Asked, conversions
+from sinks.clickhouse.paths.reading import Names, read
 from sinks.clickhouse.paths.touches import NONE, Nodes, Source, nodes
 
 #: touches of paths that are held at once
@@ -93,33 +93,37 @@ def owed(
         raise BadQuestion("--lookback and --half-life are longer than nothing, for example 30d")
     if question.steps is not None and question.steps < 1:
         raise BadQuestion("--lookback-steps is at least 1")
-    ledger = _Ledger(models, question)
+    ledger = _Ledger(models, question, filters.since)
     source = _source(warehouse, asked, converting, question, filters)
-    wanted = "1" if question.nulls and MARKOV in models else "converted"
-    names = Names()
-    for rows in read(warehouse, source, ("node", "direct", "converted", "revenue", "early"), names, wanted):
+    wanted = "" if question.nulls and MARKOV in models else "apart"
+    names = Names(asked.named)
+    for rows in read(warehouse, source, ("node", "direct", "apart", "revenue"), names, wanted):
         ledger.add(rows)
     return {model: ledger.told(model, list(names.known)) for model in models}
 
 
 def _source(warehouse: Warehouse, asked: Nodes, converting: Asked, question: Question, filters: Filters) -> Source:
+    """Nodes, and conversions as rows apart."""
     since = None if filters.since is None else filters.since - question.lookback
     touched = nodes(warehouse, asked, dataclasses.replace(filters, since=since), direct=True)
     converted = conversions(warehouse, converting, filters)
-    # at one instant and of one event the conversion comes before the touch
-    return Source(
-        f"(SELECT person_id, at, (id, 1) AS id, node, toUInt8(direct) AS direct, toUInt8(0) AS converted,"
-        f" toFloat64(0) AS revenue, toUInt8(at < {{early:Int64}}) AS early FROM {touched.sql}"
-        f" UNION ALL SELECT person_id, at, (id, 0), '', 0, 1, ifNull(revenue, 0), 0 FROM {converted.sql})",
-        touched.parameters | converted.parameters | {"early": -(2**62) if filters.since is None else filters.since},
+    visit = ("visit, ", "toLowCardinality(''), ") if touched.gap is not None else ("", "")
+    return dataclasses.replace(
+        touched,
+        sql=(
+            f"(SELECT person_id, at, id, node, {visit[0]}direct, false AS apart, toFloat64(0) AS revenue"
+            f" FROM {touched.sql}"
+            f" UNION ALL SELECT person_id, at, id, '', {visit[1]}false, true, ifNull(revenue, 0) FROM {converted.sql})"
+        ),
+        parameters=touched.parameters | converted.parameters,
     )
 
 
 class _Ledger:
     """Credit by node number, as people are read."""
 
-    def __init__(self, models: Sequence[str], question: Question) -> None:
-        self._question = question
+    def __init__(self, models: Sequence[str], question: Question, since: int | None) -> None:
+        self._question, self._since = question, since
         self._credit = {model: (np.zeros(0), np.zeros(0)) for model in models if model != MARKOV}
         self._chain: Edges | None = Edges() if MARKOV in models else None
         self._touched = np.zeros(0)
@@ -127,7 +131,7 @@ class _Ledger:
 
     def add(self, rows: Rows) -> None:
         """Count the paths of these people."""
-        converts = rows.columns["converted"] > 0
+        converts = rows.columns["apart"]
         there, came = np.flatnonzero(~converts), np.flatnonzero(converts)
         key, person = rows.key[there], rows.person
         high = np.searchsorted(there, came)
@@ -157,7 +161,9 @@ class _Ledger:
 
     def _add_nulls(self, rows: Rows, there: Numbers, converted: Numbers) -> None:
         assert self._chain is not None
-        mine = there[(rows.columns["early"][there] == 0) & ~np.isin(rows.person[there], converted)]
+        mine = there[~np.isin(rows.person[there], converted)]
+        if self._since is not None:
+            mine = mine[rows.at[mine] >= self._since]
         _, low, number = np.unique(rows.person[mine], return_index=True, return_counts=True)
         for paths, _ in _expanded(rows, mine, low, low + number):
             self._touched = _sum(self._touched, np.bincount(paths.node))
@@ -192,7 +198,7 @@ def _expanded(rows: Rows, there: Numbers, low: Numbers, high: Numbers) -> Iterat
         path = np.repeat(np.arange(end - start), length)
         place = np.arange(len(path)) - np.repeat(np.cumsum(length) - length, length)
         row = there[low[start:end][path] + place]
-        node, direct = rows.columns["node"][row], rows.columns["direct"][row] > 0
+        node, direct = rows.columns["node"][row], rows.columns["direct"][row]
         yield Paths(path, place, length, node, direct, rows.key[row]), slice(start, end)
         start = end
 

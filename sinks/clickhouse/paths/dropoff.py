@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.paths.arrays import changes, distinct, medians
 from sinks.clickhouse.paths.filters import BadQuestion, Filters
-from sinks.clickhouse.paths.touches import RANK, Nodes, nodes
+from sinks.clickhouse.paths.reading import Names, read
+from sinks.clickhouse.paths.touches import Nodes, nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,38 +35,30 @@ def dropoff(warehouse: Warehouse, asked: Nodes, silence: int, filters: Filters) 
     if until is None:
         [newest] = warehouse.rows("SELECT toUnixTimestamp64Milli(max(occurred_at)) AS at FROM pathline.events_raw")
         until = newest["at"]
-    source = nodes(warehouse, asked, filters)
-    rows = warehouse.rows(
-        _SQL.format(source=source.sql, rank=RANK), source.parameters | {"now": until, "silence": silence}
-    )
-    silent = sum(row["silent"] for row in rows)
-    return [
+    names = Names(asked.named)
+    here, where, since = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for rows in read(warehouse, nodes(warehouse, asked, filters), ("node",), names):
+        node, person = rows.columns["node"], rows.person
+        here.append(distinct(person * len(names.known) + node) % len(names.known))
+        last = np.flatnonzero(np.append(changes(person)[1:], True))
+        silent = until - rows.at[last]
+        gone = silent >= silence
+        where.append(node[last][gone])
+        since.append(silent[gone])
+    texts = list(names.known)
+    people = np.bincount(np.concatenate(here), minlength=len(texts))
+    last_at, long = np.concatenate(where), np.concatenate(since)
+    number, median = np.bincount(last_at, minlength=len(texts)), medians(last_at, long, len(texts)) / 1000
+    found = [
         Silence(
-            last=row["node"],
-            silent=row["silent"],
-            people=row["people"],
-            share=row["silent"] / silent if silent else 0.0,
-            rate=row["silent"] / row["people"],
-            median_seconds=row["median"] if row["silent"] else None,
+            last=text,
+            silent=int(number[node]),
+            people=int(people[node]),
+            share=int(number[node]) / len(long) if len(long) else 0.0,
+            rate=int(number[node]) / int(people[node]),
+            median_seconds=float(median[node]) if number[node] else None,
         )
-        for row in rows
+        for node, text in enumerate(texts)
+        if people[node]
     ]
-
-
-_SQL = """
-SELECT node, countIf(gone) AS silent, count() AS people,
-       quantileExactInclusiveIf(0.5)(({{now:Int64}} - last_at) / 1000, gone) AS median
-FROM
-(
-    SELECT person_id, last_at, arrayJoin(places) AS node,
-           node = last AND last_at <= {{now:Int64}} - {{silence:Int64}} AS gone
-    FROM
-    (
-        SELECT person_id, groupUniqArray(node) AS places, argMax(node, rank) AS last, max(at) AS last_at
-        FROM (SELECT person_id, at, node, {rank} AS rank FROM {source})
-        GROUP BY person_id
-    )
-)
-GROUP BY node
-ORDER BY silent DESC, people DESC, node
-"""
+    return sorted(found, key=lambda row: (-row.silent, -row.people, row.last.encode()))

@@ -20,9 +20,10 @@ from itertools import pairwise
 import numpy as np
 
 from sinks.clickhouse.engine import Warehouse
-from sinks.clickhouse.paths.arrays import Flags, Names, Numbers, Rows, read
+from sinks.clickhouse.paths.arrays import Flags, Numbers, Rows
 from sinks.clickhouse.paths.attempts import ORDERS, Question, attempts, reached
 from sinks.clickhouse.paths.filters import BadQuestion, Filters, on_events, quoted
+from sinks.clickhouse.paths.reading import Names, read
 from sinks.clickhouse.paths.touches import END, KEY, NONE, Source, TouchRules, of_event
 
 #: borders of the distribution of times, in seconds
@@ -152,7 +153,7 @@ def _source(
     value = f", {of_event(breakdown.by, breakdown.rules)} AS value" if breakdown.by else ""
     relevant = "1" if everything else f"has({names}, name)"
     return Source(
-        f"(SELECT {KEY}, toUInt8(indexOf({names}, name)) AS step, toString(name) AS event{value}"
+        f"(SELECT {KEY}, toUInt8(indexOf({names}, name)) AS step, name AS event{value}"
         f" FROM pathline.events WHERE {events.sql} AND {relevant})",
         events.parameters,
     )

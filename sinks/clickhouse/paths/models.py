@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sinks.clickhouse.paths.arrays import Flags, Numbers
+from sinks.clickhouse.paths.arrays import Flags, Floats, Numbers
 from sinks.clickhouse.paths.filters import BadQuestion
 
 MARKOV = "markov"
@@ -28,7 +28,6 @@ WEEK_MS = 7 * 86_400_000
 MOST_NODES = 2_000
 START, CONVERSION, NULL = -1, -2, -3
 
-Floats = NDArray[np.float64]
 Edges = Counter[tuple[int, int]]
 
 

@@ -11,7 +11,10 @@ or screen, else the channel.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.receipts import CLICKED, REACH_MS
 from sinks.clickhouse.engine import Warehouse
@@ -48,39 +51,40 @@ class Nodes:
     clean: tuple[tuple[str, str], ...] = ()
     exclude: frozenset[str] = frozenset()
 
+    def named(self, texts: pa.Array) -> pa.Array:
+        """What stands for nodes, null for those left out. Raises BadQuestion."""
+        for pattern, alias in self.clean:
+            try:
+                texts = pc.replace_substring_regex(texts, pattern, alias)
+            except pa.ArrowInvalid as error:
+                raise BadQuestion(f"--clean {pattern}=>{alias}: {error}") from error
+        left_out = pc.is_in(texts, pa.array(["", *self.exclude], texts.type))
+        return pc.if_else(left_out, pa.scalar(None, texts.type), texts)
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A subquery with the columns person_id, at (milliseconds), id (to break ties), node and, where it was asked for,
-    direct; and its parameters."""
+    """A subquery with the columns person_id, at (milliseconds), id (to break ties) and others, and its parameters.
+
+    With a `gap` (milliseconds) rows with a `visit`, the name of its channel, are no nodes but for the first of a visit,
+    which ends after that silence.
+    """
 
     sql: str
     parameters: Parameters
+    gap: int | None = None
 
 
 def nodes(warehouse: Warehouse, asked: Nodes, filters: Filters, direct: bool = False) -> Source:
-    """The nodes of everyone's path; `direct`: with the column direct, whether the source of the touch is.
-
-    Raises BadQuestion.
-    """
+    """Everyone's nodes (column node), by names that `asked` still has to clean; `direct`: with the column direct, which
+    says whether the source of the touch is. Raises BadQuestion."""
     if asked.by in _NODE:
-        source = touches(warehouse, asked.by, filters, asked.rules, direct)
-    elif asked.by == "event":
-        source = _events(warehouse, "toString(name)", filters)
-    elif asked.by.startswith("property:") and asked.by != "property:":
-        source = _events(warehouse, property_of(asked.by.removeprefix("property:")), filters)
-    else:
-        raise BadQuestion(f"--by is {BY}, not {asked.by}")
-    node, parameters = "node", source.parameters | {"excluded": sorted(asked.exclude)}
-    for number, (pattern, alias) in enumerate(asked.clean):
-        node = f"replaceRegexpAll({node}, {{clean{number}:String}}, {{alias{number}:String}})"
-        parameters |= {f"clean{number}": pattern, f"alias{number}": alias}
-    columns = f"person_id, at, id, {node} AS clean{', direct' if direct else ''}"
-    return Source(
-        f"(SELECT * EXCEPT (clean), clean AS node FROM (SELECT {columns} FROM {source.sql})"
-        " WHERE clean != '' AND NOT has({excluded:Array(String)}, clean))",
-        parameters,
-    )
+        return touches(warehouse, asked.by, filters, asked.rules, direct)
+    if asked.by == "event":
+        return _events(warehouse, "name", filters)
+    if asked.by.startswith("property:") and asked.by != "property:":
+        return _events(warehouse, property_of(asked.by.removeprefix("property:")), filters, "node != ''")
+    raise BadQuestion(f"--by is {BY}, not {asked.by}")
 
 
 def property_of(name: str) -> str:
@@ -121,7 +125,7 @@ class _Node:
 
 
 _NODE = {
-    "channel": _Node("toString(channel)", "toString(channel)", receipts.CHANNEL, "toString(s.channel)"),
+    "channel": _Node("channel", "channel", receipts.CHANNEL, "s.channel"),
     "campaign": _Node(_CAMPAIGN, _CAMPAIGN, _CAMPAIGN, "toString(s.journey)"),
     "source": _Node(
         "<source>",
@@ -142,70 +146,68 @@ _NODE[PAIR] = _Node(
 )
 _NODE[ALL] = _Node(
     *(
-        f"({', '.join(of)})"
+        f"({', '.join(f'toString({sql})' for sql in of)})"
         for of in zip(*(astuple(_NODE[name]) for name in ("channel", "campaign", "source")), strict=True)
     )
 )
 
 
-def _events(warehouse: Warehouse, node: str, filters: Filters) -> Source:
+def _events(warehouse: Warehouse, node: str, filters: Filters, where: str = "1") -> Source:
     events = on_events(warehouse, filters)
-    sql = f"(SELECT {KEY}, {node} AS node, false AS direct FROM pathline.events WHERE {events.sql})"
-    return Source(sql, events.parameters)
+    return Source(
+        f"(SELECT {KEY}, {node} AS node, false AS direct FROM pathline.events WHERE {events.sql} AND {where})",
+        events.parameters,
+    )
 
 
 def touches(warehouse: Warehouse, by: str, filters: Filters, rules: TouchRules, direct: bool = False) -> Source:
     """Everyone's touches, each a node of a kind in `_NODE`. Raises BadQuestion."""
     events = on_events(warehouse, filters)
-    parameters = events.parameters | {"sessions": sorted(rules.sessions), "gap": rules.gap, "depth": rules.depth}
-    node, source = _NODE[by], _NODE["source"]
-    visits, others = ((of.replace("<source>", rules.source)) for of in (node.visit, node.event))
-    visit_is, other_is = (
-        f"({of.replace('<source>', rules.source)}) = '{DIRECT}'" if direct else "false"
-        for of in (source.visit, source.event)
-    )
-    parts = [_others(events.sql, others, other_is), _visits(events.sql, visits, visit_is)]
+    parameters = events.parameters | {"sessions": sorted(rules.sessions), "depth": rules.depth}
+    parts = [_events_on_channels(events.sql, by, rules, direct)]
     if rules.depth == 0:
         sends = on_sends(warehouse, filters)
         parameters |= sends.parameters
-        parts += [_sends(sends.sql, node.send), _receipts_of_unknown(events.sql, node.receipt)]
+        parts += [_sends(sends.sql, by), _receipts_of_unknown(events.sql, by)]
     else:
-        parts.append(_receipts(events.sql, node.receipt, node.send))
-    return Source(f"({' UNION ALL '.join(parts)})", parameters)
+        parts.append(_receipts(events.sql, by))
+    return Source(f"({' UNION ALL '.join(parts)})", parameters, rules.gap)
 
 
-def visits(warehouse: Warehouse, by: str, filters: Filters, rules: TouchRules) -> Source:
-    """The visits among the touches. Raises BadQuestion."""
-    events = on_events(warehouse, filters)
-    node = _NODE[by].visit.replace("<source>", rules.source)
-    parameters = events.parameters | {"sessions": sorted(rules.sessions), "gap": rules.gap}
-    return Source(f"({_visits(events.sql, node, 'false')})", parameters)
-
-
-def _others(events: str, node: str, direct: str) -> str:
-    return f"""
-SELECT {KEY}, {node} AS node, {direct} AS direct
-FROM pathline.events
-WHERE {events} AND channel != '' AND NOT has({{sessions:Array(String)}}, channel) AND NOT {receipts.IS_RECEIPT}
-"""
-
-
-def _visits(events: str, node: str, direct: str) -> str:
-    return f"""
-SELECT person_id, at, id, node, direct
-FROM
+def once(source: Source, where: str = "1") -> Source:
+    """The same in SQL alone: rows for which `where` holds, of each visit the first."""
+    sql = f"""
 (
-    SELECT person_id, at, id, node, direct, lagInFrame(toNullable(at)) OVER path AS before
-    FROM
+    SELECT * FROM
     (
-        SELECT {KEY}, channel AS on, {node} AS node, {direct} AS direct
-        FROM pathline.events
-        WHERE {events} AND has({{sessions:Array(String)}}, channel) AND NOT {receipts.IS_RECEIPT}
+        SELECT *, lagInFrame(toNullable(at)) OVER path AS before FROM {source.sql} WHERE {where}
+        WINDOW path AS (PARTITION BY person_id, visit ORDER BY at, id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
     )
-    WINDOW path AS (PARTITION BY person_id, on ORDER BY at, id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
+    WHERE visit = '' OR before IS NULL OR at - before >= {{gap:Int64}}
 )
-WHERE before IS NULL OR at - before >= {{gap:Int64}}
 """
+    return replace(source, sql=sql, parameters=source.parameters | {"gap": source.gap}, gap=None)
+
+
+def _events_on_channels(events: str, by: str, rules: TouchRules, direct: bool) -> str:
+    """Visits and other events with a channel, without receipts."""
+    is_visit = "has({sessions:Array(String)}, channel)"
+
+    def of(by: str) -> str:
+        visit, event = (sql.replace("<source>", rules.source) for sql in (_NODE[by].visit, _NODE[by].event))
+        return visit if visit == event else f"if({is_visit}, {visit}, {event})"
+
+    direct_is = f"({of('source')}) = '{DIRECT}'" if direct else "false"
+    return f"""
+SELECT {KEY}, {_few(by, of(by))} AS node, {direct_is} AS direct, toLowCardinality(if({is_visit}, channel, '')) AS visit
+FROM pathline.events
+WHERE {events} AND channel != '' AND NOT {receipts.IS_RECEIPT}
+"""
+
+
+def _few(by: str, node: str) -> str:
+    """A node as one of few texts, which travel as numbers then."""
+    return node if by == ALL else f"toLowCardinality({node})"
 
 
 _SENT = """
@@ -244,14 +246,16 @@ LEFT JOIN
 """
 
 
-def _receipts(events: str, node: str, send: str) -> str:
+def _receipts(events: str, by: str) -> str:
+    node = f"if(s.channel != '', {_NODE[by].send}, first.5)"
     return f"""
 SELECT
-    first.1 AS person_id, first.2 AS at, first.3 AS id, if(s.channel != '', {send}, first.5) AS node, false AS direct
+    first.1 AS person_id, first.2 AS at, first.3 AS id, {_few(by, node)} AS node, false AS direct,
+    toLowCardinality('') AS visit
 FROM
 (
     SELECT key, argMin((person_id, at, id, channel, node), {RANK}) AS first
-    FROM ({keyed(events, node)})
+    FROM ({keyed(events, _NODE[by].receipt)})
     WHERE depth >= {{depth:UInt8}}
     GROUP BY key
 ) AS k
@@ -260,11 +264,11 @@ WHERE s.channel != '' OR first.4 != ''
 """
 
 
-def _sends(sends: str, node: str) -> str:
+def _sends(sends: str, by: str) -> str:
     return f"""
 SELECT
-    person_id, toUnixTimestamp64Milli(s.at) AS at, toUInt128(toUUIDOrZero(send_id)) AS id, {node} AS node,
-    false AS direct
+    person_id, toUnixTimestamp64Milli(s.at) AS at, toUInt128(toUUIDOrZero(send_id)) AS id,
+    {_few(by, _NODE[by].send)} AS node, false AS direct, toLowCardinality('') AS visit
 FROM (SELECT * FROM pathline.sends_placed WHERE {sends}) AS s
 WHERE send_id NOT IN
 (
@@ -274,13 +278,14 @@ WHERE send_id NOT IN
 """
 
 
-def _receipts_of_unknown(events: str, node: str) -> str:
+def _receipts_of_unknown(events: str, by: str) -> str:
     return f"""
-SELECT first.1 AS person_id, first.2 AS at, first.3 AS id, first.5 AS node, false AS direct
+SELECT first.1 AS person_id, first.2 AS at, first.3 AS id, {_few(by, "first.5")} AS node, false AS direct,
+       toLowCardinality('') AS visit
 FROM
 (
     SELECT key, argMin((person_id, at, id, channel, node), {RANK}) AS first
-    FROM ({keyed(events, node)})
+    FROM ({keyed(events, _NODE[by].receipt)})
     WHERE send NOT IN (SELECT send_id FROM pathline.sends_placed)
     GROUP BY key
 )

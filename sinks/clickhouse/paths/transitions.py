@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from sinks.clickhouse.engine import Warehouse
-from sinks.clickhouse.paths.filters import Filters
-from sinks.clickhouse.paths.touches import END, START, Nodes, nodes
+import numpy as np
 
-_SQL = """
-SELECT edge.1 AS origin, edge.2 AS target, count() AS count, uniqExact(person_id) AS people,
-       quantileExactInclusive(0.5)(edge.3) AS median
-FROM
-(
-    SELECT
-        person_id, arraySort(groupArray((at, id, node))) AS path, path.3 AS nodes, path.1 AS times,
-        arrayZip(arrayPushFront(nodes, {{start:String}}), arrayPushBack(nodes, {{end:String}}),
-                 arrayPushBack(arrayMap((since, place) -> if(place = 1, NULL, since / 1000),
-                                        arrayDifference(times), arrayEnumerate(times)), NULL)) AS edges
-    FROM {source}
-    GROUP BY person_id
-)
-ARRAY JOIN edges AS edge
-GROUP BY origin, target
-ORDER BY count DESC, origin, target
-"""
+from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.paths.arrays import Rows, changes
+from sinks.clickhouse.paths.filters import Filters
+from sinks.clickhouse.paths.reading import Names, read
+from sinks.clickhouse.paths.tally import UNTIMED, Tally
+from sinks.clickhouse.paths.touches import END, START, Nodes, nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +30,28 @@ def transitions(warehouse: Warehouse, asked: Nodes, filters: Filters) -> list[Tr
 
     Raises BadQuestion.
     """
-    source = nodes(warehouse, asked, filters)
-    rows = warehouse.rows(_SQL.format(source=source.sql), source.parameters | {"start": START, "end": END})
-    return [
-        Transition(row["origin"], row["target"], row["count"], row["people"], number(row["median"])) for row in rows
+    names, tally = Names(asked.named), Tally()
+    start, end = names.number(START), names.number(END)
+    for rows in read(warehouse, nodes(warehouse, asked, filters), ("node",), names):
+        _count(tally, rows, start, end)
+    texts = list(names.known)
+    found = [
+        Transition(texts[origin], texts[target], count, people, median)
+        for _, origin, target, count, people, median in tally.told()
     ]
+    return sorted(found, key=lambda row: (-row.count, row.origin.encode(), row.target.encode()))
 
 
-def number(value: float | None) -> float | None:
-    """A result of SQL; NaN is the median of nothing."""
-    return None if value is None or math.isnan(value) else value
+def _count(tally: Tally, rows: Rows, start: int, end: int) -> None:
+    """A step to each row, and one from the last row of each person."""
+    node, person = rows.columns["node"], rows.person
+    first = changes(person)
+    last = np.flatnonzero(np.append(first[1:], True))
+    took = np.where(first, UNTIMED, np.diff(rows.key, prepend=0))
+    tally.add(
+        0,
+        np.concatenate([np.where(first, start, np.roll(node, 1)), node[last]]),
+        np.concatenate([node, np.full(len(last), end)]),
+        np.concatenate([person, person[last]]),
+        np.concatenate([took, np.full(len(last), UNTIMED)]),
+    )
