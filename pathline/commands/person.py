@@ -60,7 +60,7 @@ def _print(found: Story) -> None:
         ("person", [found.person_id]),
         ("earlier ids", found.earlier_ids),
         ("identifiers", found.identifiers),
-        ("traits", [f"{name}: {_text(value)}" for name, value in sorted(found.traits.items())]),
+        ("traits", [_trait(name, value, found.sources) for name, value in sorted(found.traits.items())]),
         ("consents", [_consent(consent) for consent in found.consents]),
         ("segments", [f"{row['segment']} since {row['since']}" for row in found.memberships]),
         ("journeys", [_journey(row) for row in found.journeys]),
@@ -77,6 +77,11 @@ def _print(found: Story) -> None:
         timeline.add_row(row["at"], row["kind"], row["channel"], row["what"], detail)
     console.print()
     console.print(timeline)
+
+
+def _trait(name: str, value: Any, sources: dict[str, str]) -> str:
+    told = f" (from {sources[name]})" if name in sources else ""
+    return f"{name}: {_text(value)}{told}"
 
 
 def _consent(consent: dict[str, Any]) -> str:

@@ -140,6 +140,8 @@ class Fold:
             if self._others or before is None or type(before.value) is not type(value) or before.value != value:
                 self.keys |= {f"trait:{name}", ZONE} if name == "timezone" else {f"trait:{name}"}
                 self.profile = True
+            elif before.source != self._event.source:
+                self.profile = True
         self._new.update(traits=traits, history=history)
 
     def _zone(self, of: Literal["zone", "place"], zone: str | None) -> None:

@@ -12,12 +12,13 @@ from processors.segments.view import View
 
 
 def profile(person_id: str, view: View, segments: Iterable[str], now: int) -> bytes:
-    """The profile of a person: traits, segments, consents, addresses, suppressions, time zone, first event, channels
-    and hours of its day in the order in which the person prefers them."""
+    """The profile of a person: traits and where they were told, segments, consents, addresses, suppressions, time zone,
+    first event, channels and hours of its day in the order in which the person prefers them."""
     return orjson.dumps(
         {
             "person_id": person_id,
             "traits": view.values,
+            "sources": view.sources,
             "segments": sorted(segments),
             "consents": view.consents,
             "addresses": view.addresses,

@@ -88,6 +88,11 @@ class View:
         }
 
     @property
+    def sources(self) -> dict[str, str]:
+        """Where the value of each trait was told, as far as it was said."""
+        return {name: source for name in self.told if (source := self.traits[name].source)}
+
+    @property
     def values(self) -> dict[str, Any]:
         """Values of the traits that there are."""
         return {**self.told, **self._computed}

@@ -27,6 +27,7 @@ class Story:
     earlier_ids: list[str]
     identifiers: list[str]
     traits: Row
+    sources: dict[str, str]
     consents: list[Row]
     segments: list[str]
     memberships: list[Row]
@@ -56,6 +57,7 @@ def story(
         earlier_ids=sorted(str(earlier) for earlier in ids if earlier != current),
         identifiers=identifiers,
         traits=profile.get("traits", {}) if known else _traits(warehouse, current, homes),
+        sources=profile.get("sources", {}),
         consents=profile.get("consents", []),
         segments=[row["segment"] for row in memberships],
         memberships=[{"segment": row["segment"], "since": _iso(row["since"])} for row in memberships],

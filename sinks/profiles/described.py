@@ -57,6 +57,7 @@ class Profile(BaseModel):
     identifiers: dict[str, list[str]] = Field({}, description="By type, the one used last first.")
     traits: dict[str, Any] = {}
     computed_traits: dict[str, Any] = {}
+    sources: dict[str, str] = Field({}, description="Where each trait was told.")
     segments: list[str] = []
     consents: list[Consent] = []
     suppressed: dict[str, str] = Field({}, description="Addresses that get nothing: marketing or all.")

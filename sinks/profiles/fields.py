@@ -20,6 +20,7 @@ FIELDS: Mapping[str, Callable[[Person], Any]] = {
     "identifiers": Person.identifiers,
     "traits": Person.traits,
     "computed_traits": Person.computed_traits,
+    "sources": Person.sources,
     "segments": Person.segments,
     "consents": Person.consents,
     "suppressed": Person.suppressed,

@@ -15,6 +15,7 @@ class Profile(msgspec.Struct, frozen=True):
     who was absorbed by another person has none left."""
 
     traits: dict[str, Any] = {}
+    sources: dict[str, str] = {}
     segments: list[str] = []
     consents: list[Choice] = []
     addresses: dict[str, list[str]] = {}

@@ -200,6 +200,9 @@ class Person:
     def traits(self) -> Row:
         return {name: value for name, value in self._known.traits.items() if name not in self._computed}
 
+    def sources(self) -> dict[str, str]:
+        return self._known.sources
+
     def computed_traits(self) -> Row:
         return {name: value for name, value in self._known.traits.items() if name in self._computed}
 

@@ -45,8 +45,8 @@ def test_a_key_for_everything_reads_everything(served: Served) -> None:
     assert answer.status_code == 200
     told = answer.json()
     assert list(told) == [
-        "as_of", "person_id", "earlier_ids", "identifiers", "traits", "computed_traits", "segments", "consents",
-        "suppressed", "reachable", "preferred_channels", "timezone", "first_seen", "journeys", "events",
+        "as_of", "person_id", "earlier_ids", "identifiers", "traits", "computed_traits", "sources", "segments",
+        "consents", "suppressed", "reachable", "preferred_channels", "timezone", "first_seen", "journeys", "events",
     ]  # fmt: skip
     assert (told["as_of"], told["person_id"], told["segments"]) == ("2026-03-01T00:00:00.000Z", ANN, ["buyers"])
     assert answer.headers["cache-control"] == "no-store"

@@ -29,6 +29,19 @@ def test_a_trait_is_the_latest_by_event_time_and_null_takes_it_back() -> None:
     assert line.profile()["traits"] == {"age": 40, "name": "Olha"}
 
 
+def test_the_profile_says_where_each_trait_was_told_last_by_event_time() -> None:
+    line = Line(project({}))
+    line.happen(identify(T, traits={"city": "Kyiv", "age": 40}, source="crm"))
+    line.happen(identify(T + 2, traits={"city": "Kyiv"}, source="app"))
+    assert line.profile()["sources"] == {"city": "app", "age": "crm"}
+    line.happen(identify(T + 1, received_at=T + 3, traits={"city": "Lviv"}, source="import"))
+    line.happen(identify(T + 4, traits={"city": "Kyiv"}, source="app"))
+    assert line.profile()["sources"] == {"city": "app", "age": "crm"}
+    assert len([update for update in line.updates if update.profile is not None]) == 2, "said again it is no news"
+    line.happen(identify(T + 5, traits={"city": None, "age": 41}, source="app"))
+    assert line.profile()["sources"] == {"age": "app"}
+
+
 def test_of_two_traits_at_one_instant_the_later_line_counts() -> None:
     line = Line(project({}))
     line.happen(identify(T, traits={"city": "Odesa"}), identify(T, traits={"city": "Lviv"}))
