@@ -29,18 +29,18 @@ def zone_of(*names: str | None) -> ZoneInfo:
 
 def local_date(at: int, zone: ZoneInfo) -> date:
     """The local day an instant lies in."""
-    return _local(at, zone).date()
+    return local_of(at, zone).date()
 
 
 def minute_of_day(at: int, zone: ZoneInfo) -> int:
     """Minutes after local midnight, whole ones."""
-    local = _local(at, zone)
+    local = local_of(at, zone)
     return local.hour * 60 + local.minute
 
 
 def time_text(at: int, zone: ZoneInfo) -> str:
     """Weekday and time of day, as people read them: `Mon 09:00`."""
-    return _local(at, zone).strftime("%a %H:%M")
+    return local_of(at, zone).strftime("%a %H:%M")
 
 
 def inside(at: int, span: tuple[int, int], zone: ZoneInfo) -> bool:
@@ -95,14 +95,14 @@ def anniversary(day: date, year: int) -> date:
 def instant_of(local: datetime, zone: ZoneInfo) -> int:
     """The instant of a local date and time (without a zone of its own)."""
     first = _to_ms(local.replace(tzinfo=zone, fold=0))
-    if _local(first, zone).replace(tzinfo=None) == local:
+    if local_of(first, zone).replace(tzinfo=None) == local:
         return first
     # skipped: before the change fold 1 puts it, after it fold 0; between them lies the end of the gap
     low, high = _to_ms(local.replace(tzinfo=zone, fold=1)), first
-    offset = _local(high, zone).utcoffset()
+    offset = local_of(high, zone).utcoffset()
     while low + 1 < high:
         middle = (low + high) // 2
-        if _local(middle, zone).utcoffset() == offset:
+        if local_of(middle, zone).utcoffset() == offset:
             high = middle
         else:
             low = middle
@@ -129,7 +129,8 @@ def _at(day: date, minute: int) -> datetime:
     return datetime.combine(day, time(minute // 60, minute % 60))
 
 
-def _local(at: int, zone: ZoneInfo) -> datetime:
+def local_of(at: int, zone: ZoneInfo) -> datetime:
+    """What the clock of a zone shows at an instant."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)).astimezone(zone)
 
 

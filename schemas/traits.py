@@ -78,7 +78,7 @@ def _edges(text: str, zone: ZoneInfo) -> tuple[int, int]:
 
 
 def _anniversary(actual: Any | None, wanted: tuple[int, int], zone: ZoneInfo, now: int) -> Span | None:
-    day = _day(actual)
+    day = day_of(actual)
     if day is None:
         return None
     ahead, past = wanted
@@ -94,7 +94,7 @@ def _anniversary(actual: Any | None, wanted: tuple[int, int], zone: ZoneInfo, no
     return None
 
 
-def _day(value: Any | None) -> date | None:
+def day_of(value: Any | None) -> date | None:
     """The day a date names, as it is written: a birthday is no instant, so no zone moves it. `--05-14` and `05-14` are
     days of every year."""
     if not isinstance(value, str):

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 
-from pathline.journeys.words import told, trigger
+from pathline.journeys.words import entrance, told, trigger
 from schemas.definitions.expressions import iso
 from schemas.definitions.model import Entry, Journey, Project, Trigger
 from schemas.definitions.steps import all_steps
@@ -107,7 +107,7 @@ def _way_in(warehouse: Warehouse, entry: Entry, person: UUID) -> Iterator[str]:
         case Trigger(events=names):
             yield f"enters by {trigger(entry.trigger)}: {_events(warehouse, entry.trigger, names, person)}"
         case _:
-            yield "enters by something else than what people do"
+            yield f"enters by {entrance(entry)}"
 
 
 def _membership(warehouse: Warehouse, segment: str, change: str, person: UUID) -> str:

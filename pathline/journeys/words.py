@@ -25,8 +25,10 @@ from schemas.definitions.model import (
     InSegment,
     Journey,
     Not,
+    OnDate,
     Repeat,
     Requested,
+    Schedule,
     Segment,
     Send,
     Split,
@@ -123,8 +125,23 @@ def trigger(found: Trigger) -> str:
     return " or ".join(found.events) + where
 
 
+def entrance(entry: Entry) -> str:
+    """What opens a way into a journey."""
+    match entry.trigger:
+        case Requested():
+            return "a request of a program"
+        case Schedule(rule=rule, zone=zone, segment=segment):
+            return f"{rule} of {segment}" + (f" in {zone}" if zone is not None else "")
+        case OnDate(trait=trait, every=every, offset=offset, at=at):
+            again = "" if every == "once" else f" every {spoken(every) if isinstance(every, int) else every}"
+            shift = f"{spoken(abs(offset))} {'after' if offset > 0 else 'before'} " if offset else ""
+            return f"{shift}the date {trait}{again}" + (f" at {at // 60:02}:{at % 60:02}" if at is not None else "")
+        case Trigger():
+            return trigger(entry.trigger)
+
+
 def _entry(entry: Entry) -> str:
-    what = "a request of a program" if isinstance(entry.trigger, Requested) else trigger(entry.trigger)
+    what = entrance(entry)
     limits = ["once"] if entry.once else []
     limits += [f"at most every {spoken(entry.at_most_every)}"] if entry.at_most_every is not None else []
     limits += [f"one for each {entry.key}"] if entry.key is not None else []

@@ -42,7 +42,7 @@ def act(person: Working, walk: Walk, changes: Sequence[Change], concerned: Conce
 def follow_profile(person: Working, walk: Walk) -> None:
     """Move the ends of waits that hang on traits or on the time zone to where the profile puts them now."""
     for instance in person.instances():
-        step = walk.step(instance)
+        step = walk.step(instance) if instance.begun else None
         if not isinstance(step, Wait) or not (waits.follows_traits(step) or waits.follows_zone(step)):
             continue
         if instance.missed is None:  # else it has a turn already
@@ -85,7 +85,7 @@ def _end(
 def _satisfy(
     person: Working, walk: Walk, instance: Instance, happening: Happening | None, changes: Sequence[Change]
 ) -> None:
-    match walk.step(instance):
+    match walk.step(instance) if instance.begun else None:
         case WaitFor(triggers=triggers) as step:
             why = _met(triggers, walk, instance, person, happening, changes)
             if why is not None and (not why[0].events or _own_receipt(person, walk, instance, happening)):

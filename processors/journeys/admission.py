@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A journey that something could start; `cause` names it for the id of the instance, `why` for people. `happening`
-    is the event that does, `entry` (JSON) the entry event where it is another."""
+    is the event that does, `entry` (JSON) the entry event where it is another. The first step is taken at `begin_at`,
+    by default at once. `occasion` is the date or the occurrence that time has brought."""
 
     entrance: Entrance
     cause: str
@@ -34,10 +35,29 @@ class Candidate:
     happening: Happening | None = None
     entry: bytes = b"{}"
     chain: Chain = NO_CHAIN
+    begin_at: int | None = None
+    occasion: str = ""
 
     @property
     def journey(self) -> Journey:
         return self.entrance.journey
+
+
+def admit_all(person: Working, plan: Plan, walk: Walk, candidates: list[Candidate]) -> None:
+    """Start what may start of these, the highest priority first, and make the sends that follow.
+
+    A journey whose running instance has a send to make at this instant waits for it: the instance may end by it.
+    """
+    candidates = sorted(candidates, key=lambda candidate: (-candidate.journey.priority, candidate.journey.name))
+    busy = walk.pending() & {candidate.journey.name for candidate in candidates}
+    for candidate in candidates:
+        if candidate.journey.name not in busy:
+            admit(person, plan, walk, candidate)
+    walk.flush(busy)
+    for candidate in candidates:
+        if candidate.journey.name in busy:
+            admit(person, plan, walk, candidate)
+    walk.flush()
 
 
 def admit(person: Working, plan: Plan, walk: Walk, candidate: Candidate) -> None:
@@ -67,12 +87,16 @@ def admit(person: Working, plan: Plan, walk: Walk, candidate: Candidate) -> None
         acted=walk.happening.event_id if walk.happening is not None else "",
         hops=candidate.chain.hops,
         chained_at=candidate.chain.since,
+        occasion=candidate.occasion,
     )
     person.start(instance, candidate.slot)
     person.decide(at, reasons.ENTERED, candidate.why, journey=journey.name, instance=instance)
     if person.held_out(plan.project, journey, at):
         person.decide(at, reasons.ARM, reasons.HELD_OUT, journey=journey.name, instance=instance)
-    walk.begin(instance)
+    if candidate.begin_at is not None and candidate.begin_at > at:
+        walk.queue(instance, candidate.begin_at)
+    else:
+        walk.begin(instance)
 
 
 def start(person: Working, walk: Walk, instance: Instance, step: Start, names: Names) -> None:

@@ -8,4 +8,4 @@ from schemas.settings import Settings
 
 settings = Settings()
 speed = settings.clock_speed if settings.clock == "scaled" else 1.0
-app = faust_app(lambda source, codec: JourneysStage(source, codec, speed), settings)
+app = faust_app(lambda source, codec: JourneysStage(source, codec, speed, settings.partitions), settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from processors.journeys.admission import Candidate, admit, refuse
+from processors.journeys.admission import Candidate, admit_all, refuse
 from processors.journeys.happening import NO_CHAIN, Happening
 from processors.journeys.plan import Plan
 from processors.journeys.walk import Walk
@@ -29,8 +29,7 @@ def enter(
 ) -> None:
     """Start the journeys that the event at hand (filed under `slot`) and the segment changes start.
 
-    A journey whose running instance has a send to make at this instant waits for it: the instance may end by it. What
-    came of history starts nothing.
+    What came of history starts nothing.
     """
     if happening is not None and happening.historical:
         return
@@ -40,18 +39,8 @@ def enter(
     leading = person.leading_slot() if changes else None
     if leading is not None:
         candidates += _by_segment(person, plan, changes, leading, walk.at, happening)
-    if not candidates:
-        return
-    candidates.sort(key=lambda candidate: (-candidate.journey.priority, candidate.journey.name))
-    busy = walk.pending() & {candidate.journey.name for candidate in candidates}
-    for candidate in candidates:
-        if candidate.journey.name not in busy:
-            admit(person, plan, walk, candidate)
-    walk.flush(busy)
-    for candidate in candidates:
-        if candidate.journey.name in busy:
-            admit(person, plan, walk, candidate)
-    walk.flush()
+    if candidates:
+        admit_all(person, plan, walk, candidates)
 
 
 def _by_event(person: Working, plan: Plan, happening: Happening, slot: str, at: int) -> list[Candidate]:

@@ -33,7 +33,7 @@ class Lateness:
         late = [i for i in person.instances() if self._is_late(person, i)]
         if not any(i.due is not None and i.due < before for i in late):
             return
-        turn = self._release(person)
+        turn = self.turn_for(person)
         for instance in late:
             person.keep(instance := msgspec.structs.replace(instance, due=turn, missed=instance.due))
             person.wake(instance)
@@ -42,15 +42,19 @@ class Lateness:
         """When timers that fire happen: when they were due, or now if they are late although they were released: to put
         such off again could go on for ever."""
         released = any(timer.missed is not None for timer in timers)
-        late = self._turn.now - due > _rules(person).late_after * self._speed
-        return self._turn.now if released and late else due
+        return self._turn.now if released and self.is_late(person, due) else due
+
+    def is_late(self, person: Working, due: int) -> bool:
+        """Whether what was due then, and is no wait with rules of its own, comes too late."""
+        return self._turn.now - due > _rules(person).late_after * self._speed
 
     def _is_late(self, person: Working, instance: Instance) -> bool:
         if instance.due is None or instance.missed is not None:
             return False
         return self._turn.now - instance.due > tolerance(person, instance) * self._speed
 
-    def _release(self, person: Working) -> int:
+    def turn_for(self, person: Working) -> int:
+        """When the person is released, if it is now given its turn behind all others that are late."""
         rules = _rules(person)
         known = self._turn.get(RELEASES, "")
         first = self._turn.now * 1_000

@@ -26,17 +26,22 @@ RECENT_MS = 86_400_000
 BEGUN = 8
 
 
+#: phases of an instance that has not begun its step: until its turn comes, or while its journey is paused
+QUEUED, PAUSED = "queued", "paused"
+
+
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one person through one journey, on the definition it entered with.
 
     `position` leads to the current step: its index, then for each nested list the arm and the index in it. It began at
     `since`, time ends it at `due`. `phase` is what a send waits for: "" nothing, "turn" what else happens at its
     instant, "joining" what the other identifiers of its event bring, "moment" its time of day, "quiet" the end of quiet
-    hours, "receipt" a receipt of the cascade; `tried` are the channels it is done with. `entry`, `caught` and `event`
-    are JSON documents of events, `event` is the one that led to the step at hand, b"" if none did. `acted` is the last
-    event that acted on the instance, which can't act on it again. A timer that fired too late is `due` when it is
-    released, and was to fire at `missed`. `entrance` is the way by which it came in, by its place. `hops` journeys in a
-    row, the first at `chained_at`, have led to it.
+    hours, "receipt" a receipt of the cascade; or that a step has not begun. `tried` are the channels a send is done
+    with. `entry`, `caught` and `event` are JSON documents of events, `event` is the one that led to the step at hand,
+    b"" if none did. `acted` is the last event that acted on the instance, which can't act on it again. A timer that
+    fired too late is `due` when it is released, and was to fire at `missed`. `entrance` is the way by which it came in,
+    by its place. `hops` journeys in a row, the first at `chained_at`, have led to it; or a date or occurrence, the
+    `occasion`.
     """
 
     id: str
@@ -59,6 +64,12 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     entrance: int = 0
     hops: int = 0
     chained_at: int = 0
+    occasion: str = ""
+
+    @property
+    def begun(self) -> bool:
+        """Whether the step at hand has begun."""
+        return self.phase not in (QUEUED, PAUSED)
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,10 +115,22 @@ class Heard(msgspec.Struct, frozen=True):
     answered: int = 0
 
 
+class Dated(msgspec.Struct, frozen=True, kw_only=True):
+    """The next time a date entry lets its person in: the trait's value (JSON), known `since`, on the clock of `zone`;
+    `due` and the occasion's `name` are empty when nothing comes."""
+
+    value: bytes
+    zone: str
+    since: int
+    due: int | None = None
+    name: str = ""
+
+
 class Belongings(msgspec.Struct, frozen=True, kw_only=True):
     """What belongs to one slot. `ended` are instances that run no more and whose goal still counts. `entries` is the
-    newest entry per journey, `begun` are the instances started last, and when. `heard` is by channel. `was_in` is set
-    on the way from one person to another only: the segments its person was in when it left."""
+    newest entry per journey, `begun` are the instances started last, and when. `heard` is by channel. `occasions` are
+    the newest date or occurrence of a schedule that has let its person in, by entry. `was_in` is set on the way from
+    one person to another only: the segments its person was in when it left."""
 
     instances: dict[str, Instance] = {}
     ended: dict[str, Instance] = {}
@@ -118,6 +141,7 @@ class Belongings(msgspec.Struct, frozen=True, kw_only=True):
     was_in: tuple[str, ...] = ()
     begun: dict[str, int] = {}
     heard: dict[str, Heard] = {}
+    occasions: dict[str, str] = {}
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +151,9 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     state is on its way, since `held_since`. `expected` are slots (with their versions) that have arrived here and not
     in the profile yet, since `expected_since`; `unmet` are those of them whose instances have not been shown yet what
     they missed here. `inherited` are the segments that absorbed persons were in and the profile does not show. `erased`
-    are the marks of slots that were erased here: what still comes of them is dropped.
+    are the marks of slots that were erased here: what still comes of them is dropped. `version` of the definitions is
+    the one the person has followed; `dates` are its dates by entry, `considered` the occurrences of schedules it was
+    looked at for while others still are, `owed` those it will be when its state is whole.
     """
 
     slots: Slots[Belongings] = Slots()
@@ -139,6 +165,10 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     unmet: tuple[str, ...] = ()
     inherited: tuple[str, ...] = ()
     erased: tuple[str, ...] = ()
+    version: str = ""
+    dates: dict[str, Dated] = {}
+    considered: dict[str, int] = {}
+    owed: dict[str, int] = {}
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -148,9 +178,33 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 class InForce(msgspec.Struct, frozen=True):
-    """The version of the definitions in force in a partition, from its last marker."""
+    """The version of the definitions in force in a partition, from its last marker, at that instant; `agenda`: there is
+    one for it."""
 
     version: str
+    at: int = 0
+    agenda: bool = False
+
+
+class Occurrence(msgspec.Struct, frozen=True, kw_only=True):
+    """The next occurrence of a schedule, or, while `open`, the one that people are let in by: those with keys up to
+    `after` were looked at. `places` were given so far. The one behind it is at `following`."""
+
+    at: int
+    following: int | None = None
+    open: bool = False
+    after: str = ""
+    places: int = 0
+
+
+class Agenda(msgspec.Struct, frozen=True, kw_only=True):
+    """What time brings in a partition under the definitions in force since `since`: schedules by entry. While people
+    follow the version, those with keys up to `swept` have."""
+
+    version: str
+    since: int
+    swept: str | None = None
+    schedules: dict[str, Occurrence] = {}
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -162,6 +216,7 @@ class Release(msgspec.Struct, frozen=True):
 PERSONS = Table("person", Person)
 PROFILES = Table("profile", Profile)
 IN_FORCE = Table("version", InForce)
+AGENDA = Table("agenda", Agenda)
 RELEASES = Table("release", Release)
 
 
@@ -180,6 +235,9 @@ def join(a: Belongings, b: Belongings) -> Belongings:
         heard={
             name: heard_of_both(a.heard.get(name, Heard()), b.heard.get(name, Heard()))
             for name in {**a.heard, **b.heard}
+        },
+        occasions={
+            name: max(a.occasions.get(name, ""), b.occasions.get(name, "")) for name in {**a.occasions, **b.occasions}
         },
     )
 

@@ -127,7 +127,7 @@ def settle(person: Working, walk: Walk) -> None:
     ]
     act(person, walk, left)
     for instance in person.instances():
-        step = walk.step(instance)
+        step = walk.step(instance) if instance.begun else None
         if instance.phase == "joining":
             walk.timed_out(instance)
         elif isinstance(step, WaitFor) and (inside := walk.already(step)) is not None:

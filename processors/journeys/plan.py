@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from processors.journeys.allowance import contended, horizon, said_for
 from processors.runtime.definitions import DefinitionsSource
-from schemas.definitions.model import Entry, Journey, Project, Requested, Send, Trigger, Wait, WaitFor
+from schemas.definitions.model import Entry, Journey, OnDate, Project, Requested, Schedule, Send, Trigger, Wait, WaitFor
 from schemas.definitions.steps import all_steps, sends
 from schemas.receipts import is_receipt
 
@@ -26,12 +26,17 @@ class Entrance:
     def entry(self) -> Entry:
         return self.journey.entries[self.number]
 
+    @property
+    def name(self) -> str:
+        """Its name in what is remembered of it."""
+        return f"{self.journey.name}/{self.number}"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`by_event`, `by_segment` (name, change) and `by_request` (journey) are the ways in that these may open, by
-    priority; `awaited` are the events that can act on a running instance, and receipts if `receipts`; `highest` is the
-    highest priority of a marketing journey.
+    priority, `by_schedule` and `by_date` those that time opens, by their names. `awaited` are the events that can act
+    on a running instance, and receipts if `receipts`; `highest` is the highest priority of a marketing journey.
 
     A send matters for caps and receipts for `keeps` milliseconds, for intents for `says` (None: for ever); `contended`
     is whether one can take the place of another, `reads` whether it matters who reads what.
@@ -41,6 +46,8 @@ class Plan:
     by_event: dict[str, tuple[Entrance, ...]]
     by_segment: dict[tuple[str, str], tuple[Entrance, ...]]
     by_request: dict[str, tuple[Entrance, ...]]
+    by_schedule: dict[str, Entrance]
+    by_date: dict[str, Entrance]
     awaited: frozenset[str]
     receipts: bool
     highest: int
@@ -48,6 +55,11 @@ class Plan:
     says: int | None
     contended: bool
     reads: bool
+
+    @property
+    def timed(self) -> bool:
+        """Whether time opens a way in."""
+        return bool(self.by_schedule or self.by_date)
 
     def awaits(self, name: str) -> bool:
         """Whether an event of this name can act on a running instance."""
@@ -84,12 +96,18 @@ def _plan(project: Project) -> Plan:
     by_event: dict[str, list[Entrance]] = defaultdict(list)
     by_segment: dict[tuple[str, str], list[Entrance]] = defaultdict(list)
     by_request: dict[str, list[Entrance]] = defaultdict(list)
+    by_schedule: dict[str, Entrance] = {}
+    by_date: dict[str, Entrance] = {}
     for journey in sorted(project.journeys.values(), key=lambda j: (-j.priority, j.name)):
         for number, entry in enumerate(journey.entries):
             entrance = Entrance(journey, number)
             match entry.trigger:
                 case Requested():
                     by_request[journey.name].append(entrance)
+                case Schedule():
+                    by_schedule[entrance.name] = entrance
+                case OnDate():
+                    by_date[entrance.name] = entrance
                 case Trigger(events=names, segment=None):
                     for name in names:
                         by_event[name].append(entrance)
@@ -101,6 +119,8 @@ def _plan(project: Project) -> Plan:
         by_event={name: tuple(entrances) for name, entrances in by_event.items()},
         by_segment={change: tuple(entrances) for change, entrances in by_segment.items()},
         by_request={name: tuple(entrances) for name, entrances in by_request.items()},
+        by_schedule=by_schedule,
+        by_date=by_date,
         awaited=frozenset(name for journey in journeys for name in _awaited(journey)),
         receipts=any(_awaits_receipts(journey) for journey in journeys),
         highest=max((journey.priority for journey in journeys if journey.category == "marketing"), default=0),

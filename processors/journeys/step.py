@@ -11,11 +11,25 @@ import msgspec
 
 from processors.journeys import moving, snapshot
 from processors.journeys.acting import act, follow_profile
+from processors.journeys.agenda import KEY as AGENDA_KEY
+from processors.journeys.agenda import Agendas
+from processors.journeys.coming import Coming, follow_dates
 from processors.journeys.entering import enter
 from processors.journeys.erasure import alive, erase
 from processors.journeys.happening import Happening
 from processors.journeys.late import Lateness
-from processors.journeys.model import IN_FORCE, PATIENCE_MS, PERSONS, PROFILES, InForce, Person, Profile, Recent
+from processors.journeys.model import (
+    AGENDA,
+    IN_FORCE,
+    PATIENCE_MS,
+    PERSONS,
+    PROFILES,
+    Agenda,
+    InForce,
+    Person,
+    Profile,
+    Recent,
+)
 from processors.journeys.plan import Plan, Plans
 from processors.journeys.reading import answered
 from processors.journeys.walk import Walk
@@ -29,6 +43,8 @@ from schemas.codec import Codec
 from schemas.definitions.expressions import document
 from schemas.records import Change, Event, Handoff, Marker, SlotVersion, Update
 
+#: an occurrence of a schedule begins so long after its instant (wall time): what happened up to it has arrived then
+SETTLE_MS = 1_000
 #: wakes of higher priorities come first at one instant
 _RANK_OF_NO_PRIORITY = 32_768
 
@@ -39,11 +55,14 @@ class JourneysStage:
     app = "journeys"
     inputs: tuple[str, ...] = (topics.UPDATES, topics.JOURNEYS_HANDOFF)
 
-    def __init__(self, rules_source: DefinitionsSource, codec: Codec, speed: float = 1.0) -> None:
-        """`speed` is line milliseconds a wall millisecond: what is late is so by the wall clock."""
+    def __init__(self, rules_source: DefinitionsSource, codec: Codec, speed: float = 1.0, partitions: int = 1) -> None:
+        """`speed` is line milliseconds a wall millisecond: what is late is so by the wall clock. `partitions` share the
+        rate of a schedule."""
         self._plans = Plans(rules_source)
         self._codec = codec
         self._speed = speed
+        self._settle_ms = round(SETTLE_MS * speed)
+        self._lanes = partitions
 
     def on_record(self, record: Record, turn: Turn) -> None:
         if record.topic == topics.JOURNEYS_HANDOFF:
@@ -75,12 +94,18 @@ class JourneysStage:
     def _mark(self, marker: Marker, turn: Turn) -> None:
         """From here on this version is in force in the partition."""
         try:
-            self._plans.of(marker.version)
+            plan = self._plans.of(marker.version)
         except LookupError as error:
             raise BadRecord(f"no project can be used under version {marker.version!r}") from error
-        turn.put(IN_FORCE, "", InForce(marker.version))
+        known = turn.get(AGENDA, "")
+        before = None if known is None else self._plans.of(known.version)
+        agenda = Agendas(turn, self._settle_ms).adopt(plan, marker.at, before)
+        turn.put(IN_FORCE, "", InForce(marker.version, marker.at, agenda is not None))
 
     def on_wake(self, key: str, due: int, turn: Turn) -> None:
+        if key == AGENDA_KEY:
+            self._go_on(turn)
+            return
         person = self._open(key, turn)
         self._release(person, turn)
         if person.person.expected and _over(person.person.expected_since, turn):
@@ -90,6 +115,24 @@ class JourneysStage:
         if not person.person.held and not person.person.expected:
             self._fire(person, due + 1, turn)
         self._close(person, turn)
+
+    def _go_on(self, turn: Turn) -> None:
+        """Take the next people of the partition along to what time brings."""
+        plan = self._plan(turn)
+
+        def follow(key: str) -> None:
+            self._close(self._open(key, turn), turn)
+
+        def look_at(key: str, entry: str, at: int) -> None:
+            person = self._open(key, turn)
+            if person.person.held or person.person.expected:
+                person.change(owed={**person.person.owed, entry: at})
+            else:
+                self._fire(person, at + 1, turn)
+            self._close(person, turn)
+
+        if plan is not None:
+            Agendas(turn, self._settle_ms).go_on(plan, follow, look_at)
 
     def on_assigned(self, turn: Turn) -> None:
         """Nothing to find again: instances and timers are state."""
@@ -179,6 +222,7 @@ class JourneysStage:
         act(person, walk, changes)
         if update.profile is not None:
             follow_profile(person, walk)
+            follow_dates(person, at)
         if person.plan is not None:
             slot = update.slot if update.kind == "event" else None
             enter(person, person.plan, walk, slot, _new(person, changes), happening)
@@ -203,17 +247,21 @@ class JourneysStage:
         are late get their turn later."""
         lateness = Lateness(turn, self._speed)
         lateness.postpone(person, before)
+        coming = Coming(turn, lateness, self._settle_ms, self._lanes)
         while True:
             timers = [i for i in person.instances() if i.due is not None and i.due < before]
-            if not timers:
+            arrivals = coming.due(person, before)
+            due = min((*(t.due for t in timers if t.due is not None), *(a.due for a in arrivals)), default=None)
+            if due is None:
                 return
-            due = min(instance.due for instance in timers if instance.due is not None)
             timers = [timer for timer in timers if timer.due == due]
             at = max(lateness.at(person, due, timers), person.person.last)
             person.change(last=at)
             walk = Walk(person, at, of_timers=True)
             for timer in timers:
                 walk.timed_out(timer)
+            if person.plan is not None:
+                coming.let_in(person, person.plan, walk, [arrival for arrival in arrivals if arrival.due == due])
             walk.flush()
 
     # --- state that arrives -------------------------------------------------------------------------------------
@@ -242,11 +290,33 @@ class JourneysStage:
     def _open(self, id_: str, turn: Turn) -> Working:
         known = turn.get(PROFILES, id_)
         profile = snapshot.read(known.json) if known is not None else snapshot.EMPTY
-        return Working(id_, turn.get(PERSONS, id_) or Person(), profile, self._plans, self._plan(turn))
+        person = Working(id_, turn.get(PERSONS, id_) or Person(), profile, self._plans, self._plan(turn))
+        agenda = self._agenda(turn, person.plan)
+        if agenda is not None and person.person.version != agenda.version:
+            self._follow(person, agenda)
+        return person
+
+    def _follow(self, person: Working, agenda: Agenda) -> None:
+        """The person goes over to the definitions in force, at the instant since when they are."""
+        follow_dates(person, max(agenda.since, person.person.last), anew=True)
+        person.change(version=agenda.version)
 
     def _plan(self, turn: Turn) -> Plan | None:
         in_force = turn.get(IN_FORCE, "")
         return self._plans.latest() if in_force is None else self._plans.of(in_force.version)
+
+    def _agenda(self, turn: Turn, plan: Plan | None) -> Agenda | None:
+        """What time brings here, None if nothing does."""
+        in_force = turn.get(IN_FORCE, "")
+        if plan is None or (in_force is not None and not in_force.agenda):
+            return None
+        if in_force is None and plan.timed:
+            # no marker has said since when: since now
+            known = turn.get(AGENDA, "")
+            if known is None or known.version != plan.project.version:
+                before = None if known is None else self._plans.of(known.version)
+                return Agendas(turn, self._settle_ms).adopt(plan, turn.now, before)
+        return turn.get(AGENDA, "")
 
     def _close(self, person: Working, turn: Turn) -> None:
         """Let what the turn did take effect."""

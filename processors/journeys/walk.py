@@ -18,7 +18,7 @@ from processors.journeys import admission, effects, positions, waits
 from processors.journeys.conditions import holds
 from processors.journeys.happening import Happening
 from processors.journeys.late import tolerance
-from processors.journeys.model import Instance
+from processors.journeys.model import QUEUED, Instance
 from processors.journeys.positions import ON_TIMEOUT, Position
 from processors.journeys.sending import WAITS, Done, Later, decide
 from processors.journeys.withdrawing import withdraw
@@ -81,8 +81,18 @@ class Walk:
         assert step is not None
         return step
 
+    def queue(self, instance: Instance, due: int) -> None:
+        """The instance begins its step when it is its turn."""
+        self.stay(msgspec.structs.replace(instance, phase=QUEUED, due=due), "for its turn to begin")
+
     def timed_out(self, instance: Instance) -> None:
         """The instance is due."""
+        if instance.phase == QUEUED and self.person.came_twice(instance):
+            self.exit(instance, "came twice, as two persons who are one", reasons.MERGED)
+            return
+        if not instance.begun:
+            self.begin(instance)
+            return
         match self.step(instance):
             case WaitFor():
                 self.onward(instance, positions.into(instance.position, ON_TIMEOUT))
@@ -127,6 +137,8 @@ class Walk:
         """The instance ends before the end of its journey."""
         if reason == reasons.EXITED:
             withdraw(self.person, instance, self.at, why)
+        if reason == reasons.MERGED:
+            self.person.forget_occasion(instance)
         self.person.end(instance, self.at, goal_counts=reason != reasons.MERGED)
         self._record(instance, reason, why, positions.step_at(self.person.journey(instance), instance.position))
 

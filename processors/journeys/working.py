@@ -159,6 +159,27 @@ class Working:
         if instance.due is not None:
             self.wakes.append((instance.due, self.journey(instance).priority))
 
+    def newest_occasion(self, entrance: str) -> str:
+        """The newest date or occurrence of a schedule that has let the person in this way, "" if none has."""
+        return max((own.occasions.get(entrance, "") for _, own in self.belongings()), default="")
+
+    def came_twice(self, instance: Instance) -> bool:
+        """Whether what has let an instance in has let in another person, too, who is this one by now."""
+        own, name = self.slot_of(instance), f"{instance.journey}/{instance.entrance}"
+        others = (belongings.occasions.get(name, "") for slot, belongings in self.belongings() if slot != own)
+        return bool(instance.occasion) and instance.occasion in others
+
+    def forget_occasion(self, instance: Instance) -> None:
+        """What has let an instance in goes on in another."""
+        slot, name = self.slot_of(instance), f"{instance.journey}/{instance.entrance}"
+        occasions = self.own(slot).occasions
+        if instance.occasion and occasions.get(name) == instance.occasion:
+            self.note(slot, occasions={entry: one for entry, one in occasions.items() if entry != name})
+
+    def note_occasion(self, entrance: str, name: str, slot: str) -> None:
+        """Remember that one has."""
+        self.note(slot, occasions={**self.own(slot).occasions, entrance: name})
+
     def last_entry(self, journey: str) -> int | None:
         """When the person last entered a journey, None if never."""
         return max((own.entries[journey] for _, own in self.belongings() if journey in own.entries), default=None)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from schemas.definitions.durations import UNITS, time_of_day
 from schemas.definitions.expressions import Expression
 from schemas.definitions.grammar import entries as written
 from schemas.definitions.grammar.base import Findings, Part
 from schemas.definitions.grammar.journeys import Goal as WrittenGoal
-from schemas.definitions.model import Entry, Goal, Requested, Trigger
+from schemas.definitions.model import Entry, Goal, OnDate, Requested, Schedule, Trigger
 from schemas.definitions.names import Names, event_path, expression, refer
 from schemas.definitions.yaml12 import Mark
+from schemas.recurrence import recurrence
 
 
 class TriggerBuilder:
@@ -52,8 +54,12 @@ class TriggerBuilder:
         assert isinstance(part, written.Limits)
         key = max_age = None
         existing = False
-        trigger: Trigger | Requested
-        if isinstance(part, written.Keyed):
+        trigger: Trigger | Requested | Schedule | OnDate
+        if isinstance(part, written.ScheduleEntry):
+            trigger = self._schedule(part)
+        elif isinstance(part, written.DateEntry):
+            trigger = self._date(part)
+        elif isinstance(part, written.Keyed):
             where = self._where(part, part.where)
             trigger = Trigger(tuple(part.event), where) if isinstance(part, written.EventEntry) else Requested(where)
             key, max_age = part.key, part.max_age
@@ -64,6 +70,38 @@ class TriggerBuilder:
             existing = part.existing
             trigger = self._segment(part)
         return Entry(trigger, existing, key, part.at_most_every, part.once, part.on_repeat, max_age)
+
+    def _schedule(self, part: written.ScheduleEntry) -> Schedule:
+        refer("segment", part.of, self._names.segments, self._findings, part.at("of"))
+        try:
+            recurrence(part.schedule, part.timezone, self._names.timezone)
+        except ValueError as error:
+            mark = part.at("timezone") if "zone" in str(error) and part.timezone is not None else part.at("schedule")
+            self._findings.add(mark, str(error))
+        return Schedule(part.schedule, part.timezone, part.of, part.rate)
+
+    def _date(self, part: written.DateEntry) -> OnDate:
+        if isinstance(part.date, str):
+            return OnDate(self._dated(part.date, part.at("date")), "year")
+        long = part.date
+        every = long.every
+        if isinstance(every, int) and every < UNITS["d"]:
+            self._findings.add(long.at("every"), "a date comes again after a day at the earliest")
+        at = None
+        if long.at_ is not None:
+            try:
+                at = time_of_day(long.at_)
+            except ValueError as error:
+                self._findings.add(long.at("at"), str(error))
+        offset = (long.after or 0) - (long.before or 0)
+        return OnDate(self._dated(long.trait, long.at("trait")), every, offset, at)
+
+    def _dated(self, path: str, mark: Mark) -> str:
+        """The trait that a path names, with or without what stands before it elsewhere."""
+        name = path.removeprefix("person.").removeprefix("traits.")
+        if not all(name.split(".")) or name in ("traits", "person") or path.startswith(("entry.", "properties.")):
+            self._findings.add(mark, f"{path!r} is no trait of the person", "write for example traits.birthday")
+        return name
 
     def _segment(self, part: Part) -> Trigger:
         left = isinstance(part, written.LeftTrigger | written.LeftEntry)

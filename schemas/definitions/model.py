@@ -333,10 +333,32 @@ class Requested:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """Whoever is in a segment when a rule (`schemas.recurrence`) on the clock of `zone`, else the project's, says so;
+    (how many, in how many milliseconds) at most, None all at once."""
+
+    rule: str
+    zone: str | None
+    segment: str
+    rate: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OnDate:
+    """The date in a trait (dotted), `offset` milliseconds later or, when negative, earlier; at `at` minutes of that
+    local day if that is said. `every` repeats it: each year, month or week, or each time after so many milliseconds."""
+
+    trait: str
+    every: Literal["once", "year", "month", "week"] | int = "once"
+    offset: int = 0
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that starts a journey, and what limits it; `key` is a path into its event."""
 
-    trigger: Trigger | Requested
+    trigger: Trigger | Requested | Schedule | OnDate
     existing: bool = False
     key: str | None = None  # path into the event, for example properties.cart_id
     at_most_every: int | None = None

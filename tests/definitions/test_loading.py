@@ -31,10 +31,13 @@ from schemas.definitions.model import (
     InOrder,
     InSegment,
     Not,
+    OnDate,
     Prefers,
     Quiet,
     Reachable,
     Repeat,
+    Requested,
+    Schedule,
     Send,
     Split,
     Start,
@@ -196,6 +199,26 @@ def test_entering_by_segment() -> None:
     assert (made.entries[0].trigger, made.entries[0].existing) == (Trigger(segment="vip"), True)
     made = project(journeys__j=journey("- wait: 1h", "{left: vip}")).journeys["j"]
     assert made.entries[0].trigger == Trigger(segment="vip", change="left")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{schedule: FREQ=DAILY, of: vip}", Schedule("FREQ=DAILY", None, "vip")),
+        (
+            "{schedule: 'FREQ=DAILY;BYHOUR=9,18', of: vip, rate: 50000/h, timezone: Asia/Tokyo}",
+            Schedule("FREQ=DAILY;BYHOUR=9,18", "Asia/Tokyo", "vip", (50_000, HOUR)),
+        ),
+        ("{date: traits.birthday}", OnDate("birthday", "year")),
+        ("{date: {trait: birthday}}", OnDate("birthday")),
+        ("{date: {trait: birthday, every: year, before: 7d, at: 10:00}}", OnDate("birthday", "year", -7 * DAY, 600)),
+        ("{date: {trait: person.traits.car.bought, after: 30d}}", OnDate("car.bought", "once", 30 * DAY)),
+        ("{date: {trait: last_order, every: 40d}}", OnDate("last_order", 40 * DAY)),
+        ("{api: true}", Requested()),
+    ],
+)
+def test_entering_by_time_and_by_request(text: str, expected: object) -> None:
+    assert project(journeys__j=journey("- wait: 1h", text)).journeys["j"].entries[0].trigger == expected
 
 
 # --- questions about history in journeys ---------------------------------------------------------------------------

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from schemas.definitions.grammar.base import Cel, EventNames, EventPath, Name, Part, Span, by_key, by_shape
+from schemas.definitions import durations
+from schemas.definitions.grammar.base import (
+    Cel,
+    Duration,
+    EventNames,
+    EventPath,
+    Name,
+    Part,
+    Rate,
+    Span,
+    by_key,
+    by_shape,
+)
 
 TRIGGERS = ("event", "segment", "left", "receipt")
 A_TRIGGER = "an event or a segment, or a list of them, is expected"
@@ -90,12 +102,59 @@ class ApiEntry(Keyed):
     api: Literal[True]
 
 
+class ScheduleEntry(Limits):
+    """The journey starts at the times of a rule for everybody who is in a segment then: a broadcast."""
+
+    schedule: str = Field(
+        min_length=1,
+        description="A recurrence rule (RFC 5545): FREQ=WEEKLY;BYDAY=MO;BYHOUR=10.",
+        json_schema_extra={"examples": ["FREQ=WEEKLY;BYDAY=MO;BYHOUR=10", "FREQ=MONTHLY;BYMONTHDAY=1;BYHOUR=9"]},
+    )
+    of: Name = Field(description="The segment.")
+    rate: Rate | None = Field(None, description="How many enter: 50000/h. Default: all at once.")
+    timezone: str | None = Field(None, description="On whose clock; default: the project's.")
+
+
+def _period(value: Any) -> str:
+    return "<text>" if durations.is_duration(value) else "<word>"
+
+
+class DateOf(Part):
+    """A date of the person, and when around it the journey starts."""
+
+    trait: str = Field(min_length=1, description="A trait, also a computed one: birthday.")
+    every: Annotated[
+        Annotated[Literal["once", "year", "month", "week"], Tag("<word>")] | Annotated[Span, Tag("<text>")],
+        Discriminator(_period),
+    ] = Field("once", description="Each year, month or week again, or each time so long after it: 40d.")
+    before: Duration | None = Field(None, description="So much earlier; days are counted on the calendar.")
+    after: Duration | None = Field(None, description="So much later.")
+    at_: str | None = Field(None, alias="at", description='The time of that day in the person\'s zone: "10:00".')
+
+    @model_validator(mode="after")
+    def _one(self) -> DateOf:
+        if self.before is not None and self.after is not None:
+            raise ValueError("before or after, not both")
+        return self
+
+
+class DateEntry(Limits):
+    """The journey starts on a date of the person; `traits.NAME` alone is each anniversary, at midnight."""
+
+    date: Annotated[
+        Annotated[str, Tag("<text>")] | Annotated[DateOf, Tag("<mapping>")],
+        by_shape("traits.NAME or {trait: NAME, ...} is expected", "text", "mapping"),
+    ]
+
+
 Entry = Annotated[
     Annotated[EventEntry, Tag("<event>")]
     | Annotated[SegmentEntry, Tag("<segment>")]
     | Annotated[LeftEntry, Tag("<left>")]
+    | Annotated[ScheduleEntry, Tag("<schedule>")]
+    | Annotated[DateEntry, Tag("<date>")]
     | Annotated[ApiEntry, Tag("<api>")],
-    by_key("what starts the journey is expected", ("event", "segment", "left", "api"), ("schedule", "date")),
+    by_key("what starts the journey is expected", ("event", "segment", "left", "schedule", "date", "api")),
 ]
 Enter = Annotated[
     Annotated[list[Entry], Tag("<list>"), Field(min_length=1)] | Annotated[Entry, Tag("<mapping>")],
