@@ -33,6 +33,7 @@ COMMANDS = (
     "load",
     "segments",
     "journeys",
+    "template",
     "person",
     "why",
     "next",

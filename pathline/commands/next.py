@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from pathline.commands.journeys import Format, found_person, in_force
+from pathline.commands.in_force import Folder, Format, Who, found_person, in_force
 
 
 def next(
-    identifier: Annotated[str, typer.Argument(help="type:value such as email:ann@example.com, or a person id.")],
-    project: Annotated[Path | None, typer.Option(help="Folder of the project.", show_default=False)] = None,
+    identifier: Who,
+    project: Folder = None,
     format: Format = "table",
 ) -> None:
     """List where a person waits in journeys, until when, and what comes then."""

@@ -107,7 +107,7 @@ def reach(
 ) -> None:
     """Tell whom of a segment a marketing message would reach right now, channel by channel, and what is in its way."""
     from pathline.commands.asking import answering
-    from pathline.commands.journeys import in_force
+    from pathline.commands.in_force import in_force
     from pathline.errors import UserError
     from pathline.journeys.reaching import reach as found
     from pathline.local import current

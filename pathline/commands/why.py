@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from pathline.commands.journeys import Format, Journey, found_person, in_force
+from pathline.commands.in_force import Folder, Format, Journey, Who, found_person, in_force
 
 
 def why(
-    identifier: Annotated[str, typer.Argument(help="type:value such as email:ann@example.com, or a person id.")],
+    identifier: Who,
     journey: Journey,
-    project: Annotated[Path | None, typer.Option(help="Folder of the project.", show_default=False)] = None,
+    project: Folder = None,
     format: Format = "table",
 ) -> None:
     """Explain from the decisions why a person entered a journey or not, what was sent, what was not, and why."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-import orjson
-
+from pathline.journeys.known import events_of
 from pathline.journeys.words import entrance, told, trigger
-from schemas.definitions.expressions import iso
+from schemas.definitions.expressions import document, iso
 from schemas.definitions.model import Entry, Journey, Project, Trigger
 from schemas.definitions.steps import all_steps
 from schemas.reasons import GOAL, NOT_ENTERED
+from schemas.records import Event
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.journeys import ENDS
 
@@ -124,38 +123,28 @@ def _membership(warehouse: Warehouse, segment: str, change: str, person: UUID) -
 
 
 def _events(warehouse: Warehouse, asked: Trigger, names: tuple[str, ...], person: UUID) -> str:
-    rows = warehouse.rows(_EVENTS, {"person": person, "names": list(names), "most": _LOOKED_AT})
-    if not rows:
+    found = events_of(warehouse, person, list(names), _LOOKED_AT)
+    if not found:
         return "never happened"
     if asked.where is None or asked.where.roots - {"event"}:
-        return f"happened {_times(len(rows))}, last {_iso(rows[0]['at'])}{_historical(rows[0])}"
-    fitting = [row for row in rows if asked.where.holds({"event": _document(row)})]
+        return f"happened {_times(len(found))}, last {iso(found[0].occurred_at)}{_historical(found[0])}"
+    where = asked.where
+    fitting = [event for event in found if where.holds({"event": document(event)})]
     if not fitting:
-        return f"happened {_times(len(rows))}, last {_iso(rows[0]['at'])}, never so that {asked.where.source}"
-    return f"happened so {_times(len(fitting))}, last {_iso(fitting[0]['at'])}{_historical(fitting[0])}"
+        return f"happened {_times(len(found))}, last {iso(found[0].occurred_at)}, never so that {where.source}"
+    return f"happened so {_times(len(fitting))}, last {iso(fitting[0].occurred_at)}{_historical(fitting[0])}"
 
 
-def _historical(row: dict[str, Any]) -> str:
-    return ", loaded as history, which starts nothing" if row["historical"] else ""
-
-
-def _document(row: dict[str, Any]) -> dict[str, Any]:
-    """An event as CEL sees it."""
-    json = {name: orjson.loads(row[name] or "{}") for name in ("properties", "traits", "context")}
-    times = {"occurred_at": _ms(row["at"]), "received_at": _ms(row["received_at"]), "timestamp": _iso(row["at"])}
-    return {name: row[name] for name in ("type", "name", "channel", "source")} | json | times
+def _historical(event: Event) -> str:
+    return ", loaded as history, which starts nothing" if event.historical else ""
 
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
-
-
 def _iso(at: datetime) -> str:
-    return iso(_ms(at))
+    return iso(round(at.timestamp() * 1000))
 
 
 _DECISIONS = """
@@ -168,10 +157,4 @@ SELECT count() > 0 AS known, min(published_at) AS at FROM pathline.definitions W
 _INTERVALS = """
 SELECT entered_at, left_at, entered_cause, left_cause FROM pathline.membership_intervals
 WHERE person_id = {person:UUID} AND segment = {segment:String} ORDER BY entered_at
-"""
-_EVENTS = """
-SELECT occurred_at AS at, received_at, toString(type) AS type, toString(name) AS name, toString(channel) AS channel,
-    toString(source) AS source, properties, traits, context, historical
-FROM pathline.events WHERE person_id = {person:UUID} AND name IN {names:Array(String)}
-ORDER BY occurred_at DESC, event_id DESC LIMIT {most:UInt32}
 """

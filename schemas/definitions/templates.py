@@ -20,6 +20,10 @@ __all__ = ["TemplateError", "button_part", "is_html", "parts_for", "render", "re
 LONGEST_SUBJECT = 78
 _TAG = re.compile(r"<[a-zA-Z!/][^>]*>")
 _ONE_LINE = frozenset({"subject", "title", "preheader", "url", "image", "icon", "from", "reply_to"})
+#: what a message of these channels has no place for: it may be undefined there
+_NOT_SHOWN = dict.fromkeys(
+    ("sms", "telegram", "viber", "whatsapp"), frozenset({"subject", "preheader", "from", "reply_to"})
+)
 _BUTTON = re.compile(r"buttons\.([0-9]+)\.(text|url)")
 _BLOCKS = frozenset({"p", "div", "tr", "table", "ul", "ol", "h1", "h2", "h3", "h4", "section", "blockquote"})
 #: tags that nothing is in, so that they need no end
@@ -66,7 +70,8 @@ def render(
     """
     sources = parts_for(template, channel, language)
     known = values(names, timezone)
-    message = {name: _line(name, source, known) for name, source in sources.items() if name in _ONE_LINE}
+    lines = _ONE_LINE - _NOT_SHOWN.get(channel.partition("_")[0], frozenset())
+    message = {name: _line(name, source, known) for name, source in sources.items() if name in lines}
     buttons = _buttons(sources, known)
     if buttons:
         message["buttons"] = orjson.dumps(buttons).decode()

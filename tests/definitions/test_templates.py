@@ -29,6 +29,13 @@ def test_an_e_mail_has_a_subject_a_page_and_plain_text() -> None:
     assert made["text"] == ("Dear Ann <b>\n\nYour cart (https://a.b/c?d=1&e=2):\n\n- Lamp 12.5\n- Chair & table 40")
 
 
+def test_what_a_channel_does_not_show_may_be_undefined_there() -> None:
+    offer = template("For {{ person.traits.last_name }}", "Come in")
+    assert render(offer, "sms", "", NAMES) == {"text": "Come in"}
+    with pytest.raises(TemplateError, match="last_name"):
+        render(offer, "email", "", NAMES)
+
+
 @pytest.mark.parametrize(
     "source",
     [

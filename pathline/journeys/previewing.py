@@ -1,0 +1,93 @@
+"""A template as a person would get it, channel by channel."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import orjson
+
+from processors.journeys.snapshot import Snapshot
+from schemas.definitions.expressions import document
+from schemas.definitions.model import Project, Send
+from schemas.definitions.steps import all_steps
+from schemas.definitions.templates import TemplateError, render
+from schemas.localtime import zone_of
+from schemas.records import Event
+
+#: parts in the order in which people read them
+_ORDER = ("from", "reply_to", "subject", "preheader", "title", "text", "buttons", "url", "image", "icon", "html")
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A message in a channel: its parts, or the error for which it would not be sent. `facts` are figures about it."""
+
+    channel: str
+    parts: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def told(self) -> str:
+        """The message for the terminal."""
+        facts = ", ".join(f"{value} {name}" for name, value in self.facts.items())
+        lines = [f"--- {self.channel}" + (f" ({facts})" if facts else "")]
+        if self.error:
+            return "\n".join([*lines, f"would not be sent: {self.error}", ""])
+        for name in (name for name in _ORDER if name in self.parts):
+            value = self.parts[name]
+            if name == "html":
+                lines.append(f"html: {len(value):,} characters (--output FILE writes the page)")
+            elif name == "text":
+                lines += ["", value, ""]
+            else:
+                lines.append(f"{name}: {value}")
+        return "\n".join([*lines, ""])
+
+
+def previews(
+    project: Project,
+    name: str,
+    profile: Mapping[str, Any],
+    event: Event | None,
+    at: int,
+    language: str = "",
+    channels: Collection[str] = (),
+) -> list[Preview]:
+    """The template in these channels, else in those that journeys send it by, else in e-mail, at an instant
+    (milliseconds UTC)."""
+    snapshot = msgspec.convert({key: value for key, value in profile.items() if value is not None}, Snapshot)
+    shown = document(event) if event is not None else {}
+    names = {"entry": shown, "event": shown, "person": {"id": "", "traits": snapshot.traits}, "now": at}
+    zone = zone_of(snapshot.timezone, project.timezone).key
+    return [
+        _preview(project, name, channel, language or snapshot.language(), names, zone)
+        for channel in (channels or _used(project, name) or ["email"])
+    ]
+
+
+def _preview(project: Project, name: str, channel: str, language: str, names: Mapping[str, Any], zone: str) -> Preview:
+    try:
+        parts = render(project.templates[name], channel, language, names, zone)
+    except TemplateError as error:
+        return Preview(channel, error=str(error))
+    return Preview(channel, parts, facts=_facts(channel, parts))
+
+
+def _facts(channel: str, parts: Mapping[str, str]) -> dict[str, Any]:
+    if "html" in parts:
+        return {"bytes": len(orjson.dumps(parts))}
+    return {"characters": len(parts.get("text", ""))}
+
+
+def _used(project: Project, name: str) -> list[str]:
+    """Channels that journeys send the template by, in order of the project."""
+    sending = [channel.name for channel in project.channels.values() if channel.kind == "send"]
+    wanted: set[str] = set()
+    for journey in project.journeys.values():
+        for step in all_steps(journey.steps):
+            if isinstance(step, Send) and step.template == name:
+                wanted.update(step.channels or sending)
+    return [channel for channel in sending if channel in wanted]
