@@ -13,9 +13,10 @@ from processors.journeys.snapshot import Snapshot
 from schemas.definitions.expressions import document
 from schemas.definitions.model import Project, Send
 from schemas.definitions.steps import all_steps
-from schemas.definitions.templates import TemplateError, render
+from schemas.definitions.templates import TemplateError, is_sms, render
 from schemas.localtime import zone_of
 from schemas.records import Event
+from schemas.sms import split
 
 #: parts in the order in which people read them
 _ORDER = ("from", "reply_to", "subject", "preheader", "title", "text", "buttons", "url", "image", "icon", "html")
@@ -32,7 +33,7 @@ class Preview:
 
     def told(self) -> str:
         """The message for the terminal."""
-        facts = ", ".join(f"{value} {name}" for name, value in self.facts.items())
+        facts = ", ".join(f"{name} {value}" for name, value in self.facts.items())
         lines = [f"--- {self.channel}" + (f" ({facts})" if facts else "")]
         if self.error:
             return "\n".join([*lines, f"would not be sent: {self.error}", ""])
@@ -77,9 +78,17 @@ def _preview(project: Project, name: str, channel: str, language: str, names: Ma
 
 
 def _facts(channel: str, parts: Mapping[str, str]) -> dict[str, Any]:
+    text = parts.get("text", "")
     if "html" in parts:
         return {"bytes": len(orjson.dumps(parts))}
-    return {"characters": len(parts.get("text", ""))}
+    if not is_sms(channel):
+        return {"characters": len(text)}
+    message = split(text)
+    return {
+        "segments": len(message.segments),
+        "characters": message.units,
+        "encoding": message.encoding + (f" for {message.odd}" if message.odd else ""),
+    }
 
 
 def _used(project: Project, name: str) -> list[str]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from schemas.definitions.model import Project
+from schemas.definitions.liquid import plain
+from schemas.definitions.model import Project, Template
 from schemas.definitions.predictions import unfitted
 from schemas.definitions.scores import unscored
 from schemas.definitions.steps import sends
-from schemas.definitions.templates import parts_for
+from schemas.definitions.templates import is_sms, parts_for
+from schemas.sms import split
+
+#: so few characters beyond the GSM alphabet were probably not meant: a dash, a curly quote
+_FEW = 3
 
 
 def advice(project: Project) -> list[str]:
@@ -36,4 +41,28 @@ def advice(project: Project) -> list[str]:
     for name in sorted(by_mail & project.templates.keys()):
         if "subject" not in parts_for(project.templates[name], "email"):
             notes.append(f"template {name} has no subject: e-mails show the first line of their text")
-    return notes
+    for send in sent:
+        for over in send.channels or sorted(sending):
+            if is_sms(over) and send.template in project.templates:
+                notes += _costly(project.templates[send.template], over)
+    return list(dict.fromkeys(notes))
+
+
+def _costly(template: Template, channel: str) -> list[str]:
+    """What makes an SMS longer than it looks: without what its Liquid inserts."""
+    sources = parts_for(template, channel)
+    written = plain(sources.get("text") or sources.get("body") or "")
+    message = split(written)
+    if len(message.segments) == 1:
+        return []
+    if message.odd and len(message.odd) <= _FEW and len(split(_without(written, message.odd)).segments) == 1:
+        return [
+            f"template {template.name} is {len(message.segments)} SMS because of {message.odd}:"
+            " without it a segment holds 160 characters instead of 70"
+        ]
+    return [f"template {template.name} is at least {len(message.segments)} SMS ({message.encoding})"]
+
+
+def _without(text: str, characters: str) -> str:
+    """A text with other characters in the place of these."""
+    return "".join("x" if character in characters else character for character in text)

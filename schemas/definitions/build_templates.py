@@ -10,9 +10,9 @@ from schemas.definitions.build_journeys import Use
 from schemas.definitions.checking import checked
 from schemas.definitions.grammar.base import Findings
 from schemas.definitions.grammar.project import TemplateParts
-from schemas.definitions.liquid import TemplateError
+from schemas.definitions.liquid import TemplateError, plain
 from schemas.definitions.liquid_check import check_syntax, inside, variables
-from schemas.definitions.mjml import TAGS, is_mjml, page_of, unknown_tags, without_liquid
+from schemas.definitions.mjml import TAGS, is_mjml, page_of, unknown_tags
 from schemas.definitions.model import Template
 from schemas.definitions.names import JOURNEY_NAMES, readable
 from schemas.definitions.problems import nearest
@@ -91,7 +91,7 @@ class TemplateFile:
     def _check_mjml(self, source: str, mark: Mark) -> None:
         try:
             unknown = unknown_tags(source)
-            page_of(without_liquid(source))
+            page_of(plain(source))
         except TemplateError as error:
             self._findings.add(mark, str(error))
             return

@@ -5,6 +5,7 @@ A missing first name must not become "Hello ," so an undefined variable in an ou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -28,6 +29,8 @@ class _Environment(liquid.Environment):  # type: ignore[misc]
     output_stream_limit = MAX_CHARACTERS
 
 
+_OUTPUT = re.compile(r"\{\{.*?\}\}", re.S)
+_TAG = re.compile(r"\{%.*?%\}", re.S)
 _PLAIN = _Environment(undefined=liquid.FalsyStrictUndefined)
 _HTML = _Environment(undefined=liquid.FalsyStrictUndefined, autoescape=True)
 
@@ -49,6 +52,11 @@ def rendered(source: str, names: Mapping[str, Any], html: bool = False) -> str:
         raise
     except (LiquidError, RecursionError, ArithmeticError, TypeError, ValueError) as error:
         raise TemplateError(first_line(error)) from error
+
+
+def plain(source: str) -> str:
+    """A source as it looks when each output has given one letter and all else nothing."""
+    return _TAG.sub("", _OUTPUT.sub("x", source))
 
 
 def values(names: Mapping[str, Any], timezone: str = "") -> dict[str, Any]:

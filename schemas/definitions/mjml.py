@@ -55,8 +55,6 @@ TAGS = frozenset(
 )
 _BEGIN = re.compile(r"\s*(<!--.*?-->\s*)*<mjml[\s>]", re.S)
 _TAG = re.compile(r"<(mj[a-z-]*)[\s/>]")
-_OUTPUT = re.compile(r"\{\{.*?\}\}", re.S)
-_LIQUID = re.compile(r"\{%.*?%\}", re.S)
 
 
 def is_mjml(body: str) -> bool:
@@ -70,11 +68,6 @@ def page_of(source: str) -> str:
         return str(mjml2html(source))
     except ValueError as error:
         raise TemplateError(f"the MJML can't be understood: {error}") from error
-
-
-def without_liquid(source: str) -> str:
-    """MJML as it looks when all its Liquid has given some text or nothing."""
-    return _LIQUID.sub("", _OUTPUT.sub("x", source))
 
 
 def unknown_tags(source: str) -> Iterator[tuple[str, int]]:

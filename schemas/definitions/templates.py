@@ -14,7 +14,7 @@ from schemas.definitions.liquid import TemplateError, rendered, values
 from schemas.definitions.mjml import is_mjml, page_of
 from schemas.definitions.model import Template
 
-__all__ = ["TemplateError", "button_part", "is_html", "parts_for", "render", "render_text"]
+__all__ = ["TemplateError", "button_part", "is_html", "is_sms", "parts_for", "render", "render_text"]
 
 #: What mail clients show of a subject.
 LONGEST_SUBJECT = 78
@@ -39,6 +39,11 @@ def button_part(number: int, name: str) -> str:
 def is_html(channel: str) -> bool:
     """Whether a channel's body is HTML: `email` and channels named `email_...`."""
     return channel == "email" or channel.startswith("email_")
+
+
+def is_sms(channel: str) -> bool:
+    """Whether a channel's text is sent as SMS: `sms` and channels named `sms_...`."""
+    return channel == "sms" or channel.startswith("sms_")
 
 
 def parts_for(template: Template, channel: str, language: str = "") -> dict[str, str]:

@@ -169,6 +169,7 @@ class TestTemplate:
         assert "--- email" in told.stdout
         assert "subject: Ann, Lamp is waiting" in told.stdout
         assert "--- sms" in told.stdout
+        assert "--- sms (segments 1, characters 15, encoding GSM-7)" in told.stdout
         assert "Lamp is waiting" in told.stdout.partition("--- sms")[2]
         assert page.read_text().startswith("<p>Lamp for")
 
