@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     api_keys: Path | None = Field(None, description="File of the keys that read profiles; empty: home/api_keys.json.")
     profile_events: int = Field(20, ge=0, le=255, description="Last events kept for profiles, of each identifier.")
     smtp: str = Field("", description="Server for e-mail, smtp://[user:password@]host:port; empty: the mail catcher.")
-    catcher: str = Field("", description="Page of the development mailbox, which plays providers without settings.")
+    catcher: str = Field("http://127.0.0.1:8025", description="Development mailbox: plays providers without settings.")
     smpp_catcher: str = Field("smpp://mailbox@127.0.0.1:2775", description="Its message centre.")
     warehouse_password: str = Field("", description="Password (any user) of the embedded warehouse's HTTP endpoint.")
     warehouse_parts: int = Field(300, ge=1, description="The sink waits while a month of a table has more parts.")

@@ -22,6 +22,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 
 from connectors.outbound.catcher_page import page
 from connectors.outbound.caught import Caught, Mailbox
+from connectors.outbound.played import played
 from connectors.outbound.smsc import MessageCentre
 
 log = structlog.get_logger()
@@ -92,6 +93,8 @@ def make_app(mailbox: Mailbox) -> FastAPI:
     @app.delete("/messages", status_code=204, summary="Throw everything away")
     async def clear() -> None:
         mailbox.clear()
+
+    app.include_router(played(mailbox))
 
     @app.get("/health")
     @app.get("/ready")

@@ -63,6 +63,27 @@ CONNECTORS = (
         channels=("sms",),
         provider=("PATHLINE_SMPP_URL",),
     ),
+    Connector(
+        "telegram",
+        "messages of a Telegram bot",
+        "connectors.outbound.telegram:connect",
+        channels=("telegram",),
+        provider=("PATHLINE_TELEGRAM_TOKEN",),
+    ),
+    Connector(
+        "webpush",
+        "notifications in browsers, by Web Push",
+        "connectors.outbound.webpush:connect",
+        channels=("web_push",),
+        provider=("PATHLINE_WEBPUSH_SUBJECT",),
+    ),
+    Connector(
+        "webhook",
+        "signed webhooks to a service of one's own",
+        "connectors.outbound.webhook:connect",
+        channels=("webhook",),
+        provider=("PATHLINE_WEBHOOK_URL",),
+    ),
 )
 
 

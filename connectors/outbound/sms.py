@@ -20,8 +20,8 @@ from smpplib import consts
 
 from connectors.outbound import smpp
 from connectors.outbound.channel import Outcome, Take, Traits
-from connectors.outbound.settings import ConnectorSettings
 from connectors.outbound.sms_inbound import incoming
+from connectors.settings import ConnectorSettings
 from schemas.records import SendCommand
 from schemas.settings import Settings
 from schemas.sms import encode, split

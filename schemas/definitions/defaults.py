@@ -36,6 +36,7 @@ _ADDRESSES = {
     "push": ("push_token", "device_token"),
     "mobile_push": ("push_token", "device_token"),
     "web_push": ("push_token", "device_token"),
+    "webhook": ("user_id", "loyalty_card", "email", "phone"),
     "app_inbox": ("user_id",),
     "in_app": ("user_id",),
 }

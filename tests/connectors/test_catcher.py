@@ -9,11 +9,14 @@ from pathlib import Path
 import aiosmtplib
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 
 from connectors.outbound.catcher import centre, listen, make_app
 from connectors.outbound.caught import Mailbox
+from connectors.outbound.registry import make, usual
 from connectors.outbound.sms import Centre, SmppSettings, Sms
+from schemas.settings import Settings
 from tests.connectors.dispatching import command
 
 
@@ -112,3 +115,29 @@ def test_messages_of_all_channels_are_on_one_page(tmp_path: Path) -> None:
     assert "For a@example.com" not in only
     assert "&lt;ready&gt;" in ask(make_app(mailbox), f"/messages/{sms['id']}/html").text
     assert ask(make_app(mailbox), f"/messages/{sms['id']}/raw").headers["content-type"] == "application/json"
+
+
+def test_it_plays_providers_that_are_spoken_to_over_http(tmp_path: Path) -> None:
+    mailbox = Mailbox(tmp_path)
+
+    async def talk() -> list[str]:
+        config = uvicorn.Config(make_app(mailbox), "127.0.0.1", 0, log_level="error")
+        server = uvicorn.Server(config)
+        serving = asyncio.ensure_future(server.serve())
+        while not server.started:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        catcher = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        outcomes = []
+        for name, to in [("telegram", "7"), ("telegram", "70001"), ("webhook", "u1"), ("web_push", "tok-bounce")]:
+            content = b'{"text": "Hi", "buttons": [{"text": "Go", "url": "https://shop.example"}]}'
+            channel = make(usual(name), Settings(catcher=catcher, home=tmp_path), name)
+            outcomes.append((await channel.hand_over(command(to=to, channel=name, content=content))).kind)
+        server.should_exit = True
+        await serving
+        return outcomes
+
+    assert asyncio.run(talk()) == ["accepted", "refused", "accepted", "refused"]
+    telegram, webhook = ask(make_app(mailbox), "/messages").json()
+    assert (telegram["channel"], telegram["to"], telegram["text"]) == ("telegram", ["7"], "Hi")
+    assert (webhook["channel"], webhook["to"], webhook["send_id"]) == ("webhook", ["u1"], "s1")
+    assert "Go</span>" in ask(make_app(mailbox), "/", accept="text/html").text

@@ -57,7 +57,7 @@ def served() -> Iterator[Served]:
     async def ready() -> str | None:
         return None
 
-    app = make_app(Parts(intake, [KEY, "another"], lambda: line.rules, ready, SECRET))
+    app = make_app(Parts(intake, [KEY, "another"], lambda: line.rules, ready, SECRET, lambda: "BKey"))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     socket = server.config.bind_socket()
     line.url = f"http://127.0.0.1:{socket.getsockname()[1]}"
@@ -343,3 +343,10 @@ def test_nobody_makes_the_collector_lead_to_a_page_of_their_own(served: Served) 
         assert httpx.get(f"{served.url}/l/{text}").status_code == 404
     assert httpx.get(f"{served.url}/o/{token(SECRET, CLICK)}").status_code == 404
     assert served.kafka.kept == []
+
+
+def test_a_site_gets_the_worker_and_the_key_of_web_push(served: Served) -> None:
+    worker = httpx.get(f"{served.url}/webpush.js")
+    assert worker.headers["content-type"].startswith("text/javascript")
+    assert "showNotification" in worker.text
+    assert httpx.get(f"{served.url}/webpush/key").text == "BKey"

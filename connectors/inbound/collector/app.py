@@ -21,6 +21,7 @@ from connectors.inbound.collector.auth import Unauthorized, write_key
 from connectors.inbound.collector.intake import Intake, Receipt, Refusal
 from connectors.inbound.collector.metrics import Metrics
 from connectors.inbound.collector.publisher import Busy, NotAcknowledged, Outgoing
+from connectors.inbound.collector.webpush import webpush
 from connectors.links import BadToken, Choice, Click, Opening, read
 from schemas.condition import RUNNING, WAITING_FOR_BROKER, Condition
 from schemas.definitions.model import IdentityRules
@@ -48,13 +49,14 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the collector works with. `rules` gives the identity rules in force, None before a project is published;
-    `ready` says why it is not ready, None when it is."""
+    `ready` says why it is not ready, None when it is; `webpush_key` is the public key of web push."""
 
     intake: Intake
     write_keys: Sequence[str]
     rules: Callable[[], IdentityRules | None]
     ready: Callable[[], Awaitable[str | None]]
     secret: bytes
+    webpush_key: Callable[[], str] = str
 
 
 class _NotYet(Exception):
@@ -75,6 +77,7 @@ def make_app(parts: Parts) -> FastAPI:
     metrics = Metrics(parts.intake.publisher)
     app.include_router(_calls(parts, metrics))
     app.include_router(_links(parts))
+    app.include_router(webpush(parts.webpush_key))
     app.include_router(_operations(parts, metrics))
     _declare_write_key(app)
     return app

@@ -16,6 +16,7 @@ from connectors.inbound.collector.intake import Intake
 from connectors.inbound.collector.publisher import Publisher, edge_producer
 from connectors.inbound.collector.rules import PublishedRules
 from connectors.links import secret_of
+from connectors.vapid import WebPushSettings, key_of, public_key
 from schemas.definitions.model import IdentityRules
 from schemas.kafka import cause_of
 from schemas.registry import codec_for
@@ -52,7 +53,11 @@ def run(
             return f"Kafka at {settings.brokers} does not answer: {cause_of(error).str()}"
         return None if topic.error is None else f"topic {EVENTS}: {topic.error}"
 
-    parts = Parts(Intake(publisher, codec, settings.make_clock()), write_keys, current, ready, secret_of(settings))
+    def webpush_key() -> str:
+        return public_key(key_of(WebPushSettings(), settings.home))
+
+    intake = Intake(publisher, codec, settings.make_clock())
+    parts = Parts(intake, write_keys, current, ready, secret_of(settings), webpush_key)
     app = make_app(parts)
 
     @asynccontextmanager
