@@ -9,13 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import os
-import secrets
 from typing import TypeVar
 
 import msgspec
-
-from schemas.settings import Settings
 
 _TAG_BYTES = 16
 
@@ -79,27 +75,6 @@ def read(secret: bytes, text: str, kind: type[Link]) -> Link:
     if not hmac.compare_digest(tag, _tag(secret, kind, body)):
         raise BadToken("the signature does not fit")
     return msgspec.json.decode(body, type=kind)
-
-
-def secret_of(settings: Settings) -> bytes:
-    """The line's own secret: from its settings, or in a file of its home that is made once."""
-    if settings.secret:
-        return settings.secret.encode()
-    home = settings.home
-    path = home / "secret"
-    if not path.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        draft = home / f"secret.{os.getpid()}"
-        draft.write_text(secrets.token_hex(32))
-        draft.chmod(0o600)
-        try:
-            # link fails when another process was first, so that all end up with one secret
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_bytes()
 
 
 def _tag(secret: bytes, kind: type, body: bytes) -> bytes:

@@ -41,6 +41,7 @@ COMMANDS = (
     "export",
     "identity",
     "lists",
+    "promos",
     "keys",
     "rfm",
     "predict",

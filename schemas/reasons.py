@@ -26,6 +26,10 @@ TEMPLATE_ERROR: Final = "template error"
 ENTERED: Final = "entered"
 NOT_ENTERED: Final = "not entered"
 
+ISSUED: Final = "issued"
+NO_CODE: Final = "no code"
+REDEEMED: Final = "redeemed"
+
 FINISHED: Final = "finished"
 GOAL: Final = "goal"
 #: the arm of a split, its name as the detail; without a step it is the project's control group
@@ -48,6 +52,7 @@ EXCLUDED: Final = "excluded by project.yaml"
 FIXED: Final = frozenset(
     {
         *(SENT, NO_CONSENT, UNREACHABLE, SUPPRESSED, CAPPED, QUIET_HOURS, HOLDOUT, DUPLICATE_INTENT, LOST_PRIORITY),
+        *(ISSUED, NO_CODE, REDEEMED),
         *(EXITED, MERGED, WITHDRAWN, LATE, TEMPLATE_ERROR, ENTERED, NOT_ENTERED),
     }
 )

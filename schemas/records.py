@@ -264,6 +264,12 @@ class Access(Wire, frozen=True, kw_only=True):
     fields: list[str] = []
 
 
+class PromoCode(Wire, frozen=True, kw_only=True):
+    promo: str
+    code: str
+    at: Instant
+
+
 #: schema name (folder in schemas/avro) -> record
 RECORDS: dict[str, type[Wire]] = {
     "event": Event,
@@ -280,4 +286,5 @@ RECORDS: dict[str, type[Wire]] = {
     "decision": Decision,
     "definitions": Definitions,
     "access": Access,
+    "promo": PromoCode,
 }

@@ -30,6 +30,7 @@ DECISIONS = "journeys.decisions"
 DEFINITIONS = "definitions"
 LISTS = "lists"
 ACCESSES = "profiles.accesses"
+PROMOS = "promos"
 DEAD_LETTERS = "dead-letters"
 
 
@@ -85,6 +86,7 @@ def catalogue(channels: Iterable[str]) -> list[Topic]:
         Topic(DECISIONS, "person_id", None, False, "decision", "decisions of journeys, with their reasons", _INBOX_MS),
         Topic(DEFINITIONS, "version", 1, True, "definitions", "the published project, a record a version"),
         Topic(LISTS, "list/identifier", 1, True, "event", "who is in static lists, by the event that says so"),
+        Topic(PROMOS, "promo/code", None, True, "promo", "codes of pools, each where it is to be given"),
         Topic(ACCESSES, "person_id", None, False, "access", "who asked for which person's profile"),
         Topic(DEAD_LETTERS, "as the source", None, False, None, "records that could not be used", 90 * DAY_MS),
     ]

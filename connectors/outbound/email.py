@@ -17,11 +17,11 @@ import aiosmtplib
 import structlog
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
-from connectors.links import secret_of
 from connectors.outbound.channel import Bounce, Outcome, Traits
 from connectors.outbound.email_message import email_message
 from connectors.outbound.settings import Server, SmtpSettings, server_of
 from schemas.records import SendCommand
+from schemas.secret import secret_of
 from schemas.settings import Settings
 
 log = structlog.get_logger()

@@ -36,11 +36,13 @@ def apply(
     from schemas.definitions import find_project, load
     from schemas.kafka import apply_topics
 
-    checked = load(find_project(project or folder))
+    folder = find_project(project or folder)
+    checked = load(folder)
     settings = current.kafka_settings()
     checked = with_fitted(settings, checked)
     # a new channel needs its topics before the first journey sends over it
     apply_topics(settings, topic_channels(checked))
+    fill_pools(settings, folder, checked)
     rules = rules_in_force(settings)
     if publish(settings, checked, user()):
         typer.echo(f"{checked.name} {checked.version} is in force")
@@ -68,6 +70,22 @@ def _follow(settings: Settings, version: str) -> None:
         typer.echo(f"all segments answer for everybody; {progress.spoken()}")
     finally:
         turnover.close()
+
+
+def fill_pools(settings: Settings, folder: Path, project: Project) -> None:
+    """Put codes that are new in the files of promos into their pools, so that they are there when journeys give them.
+    Raises UserError, KafkaException."""
+    from pathline.promos.files import of_promo, pools
+    from pathline.promos.keeping import Loader
+    from schemas.registry import codec_for
+
+    files = [promo for promo in pools(project) if (folder / promo.file).is_file()]
+    loader = Loader(settings, codec_for(settings)) if files else None
+    for promo in files:
+        assert loader is not None
+        new = loader.load(promo.name, of_promo(folder, promo))
+        if new:
+            typer.echo(f"{promo.name}: {new:,} new codes from {promo.file}")
 
 
 def publish(settings: Settings, project: Project, author: str = "", codec: Codec | None = None) -> bool:

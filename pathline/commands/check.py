@@ -20,6 +20,7 @@ def check(
 ) -> None:
     """Check a project: every mistake with file, line, column and what would be valid. Exit code 1 if there is one."""
     from connectors.outbound.registry import unserved
+    from pathline.promos.files import of_project
     from schemas.definitions import Invalid, find_project, load
     from schemas.definitions.advice import advice
 
@@ -42,7 +43,7 @@ def check(
         typer.echo("[]")
         return
     segments = sum(1 for name in checked.segments if not name.startswith("~"))
-    for line in (*unserved(checked), *advice(checked)):
+    for line in (*unserved(checked), *advice(checked), *of_project(found, checked)[1]):
         typer.echo(f"note: {line}", err=True)
     parts = (
         f"{segments} segments",

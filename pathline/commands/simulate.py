@@ -20,6 +20,7 @@ def simulate(
 ) -> None:
     """Run the line's own steps over recorded events on a virtual clock, without Kafka, and write what happened."""
     from pathline.lists.files import of_project
+    from pathline.promos.files import of_project as pools_of
     from pathline.simulation import report, run
     from pathline.simulation.fitting import with_fitted
     from schemas.definitions import load
@@ -30,7 +31,8 @@ def simulate(
         raise typer.BadParameter(f"no such file: {events}", param_hint="--events")
     loaded = load(project)
     listed, problems = of_project(project, loaded.identity)
-    for problem in problems:
+    codes, empty = pools_of(project, loaded)
+    for problem in (*problems, *empty):
         errors.print(problem, markup=False, soft_wrap=True)
     recorded = run.read_file(events, loaded, last)
     for rejected in recorded.rejected[:SHOWN]:
@@ -39,7 +41,7 @@ def simulate(
         errors.print(f"... and {len(recorded.rejected) - SHOWN} more lines that could not be used")
     events_ = [*listed, *recorded.events]
     loaded = with_fitted(loaded, events_, last, events.name, lambda text: errors.print(text, markup=False))
-    counts = report.write(run.simulate(loaded, events_, last), loaded.channels, output)
+    counts = report.write(run.simulate(loaded, events_, last, codes), loaded.channels, output)
     rows = ", ".join(f"{name} {count}" for name, count in counts.items())
     errors.print(f"{len(recorded.events)} events applied, {len(recorded.rejected)} rejected -> {output}: {rows}")
 

@@ -23,6 +23,7 @@ from schemas.definitions.model import (
     Exit,
     Holds,
     InSegment,
+    Issue,
     Journey,
     Not,
     OnDate,
@@ -66,6 +67,8 @@ def told(step: Step) -> tuple[str, str]:
             return ("add to" if member else "remove from"), f"list {name}"
         case Start(journey=journey):
             return "start", journey
+        case Issue(promo=promo, expires=expires):
+            return "issue", f"{promo}, for {spoken(expires)}" if expires is not None else promo
         case Repeat(times=times):
             return "repeat", f"{times} times"
         case Exit(reason=reason):

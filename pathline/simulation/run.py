@@ -25,7 +25,7 @@ from schemas import topics
 from schemas.clock import VirtualClock
 from schemas.codec import Codec
 from schemas.definitions.model import Project
-from schemas.records import Event
+from schemas.records import Event, PromoCode
 
 SOURCE = "simulate"
 END_OF_TIME = 253_402_300_799_000  # the last second of the year 9999
@@ -87,8 +87,9 @@ def read_file(path: Path, project: Project, until: int) -> Input:
         return read(lines, project, until)
 
 
-def simulate(project: Project, events: Iterable[Event], until: int) -> MemoryLine:
-    """The line after all events (in order of time) and all timers up to and including `until`."""
+def simulate(project: Project, events: Iterable[Event], until: int, codes: Iterable[PromoCode] = ()) -> MemoryLine:
+    """The line after all events (in order of time) and all timers up to and including `until`; `codes` are in the pools
+    of promos before anything happens."""
     codec, source, clock = Codec(), FixedDefinitions(project), VirtualClock()
     line = MemoryLine(
         [
@@ -99,6 +100,8 @@ def simulate(project: Project, events: Iterable[Event], until: int) -> MemoryLin
         ],
         clock,
     )
+    for code in codes:
+        line.publish(topics.PROMOS, f"{code.promo}/{code.code}", codec.encode(code))
     for event in events:
         line.advance(event.occurred_at - 1)
         clock.at = event.occurred_at

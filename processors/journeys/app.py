@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from processors.journeys.step import JourneysStage
 from processors.runtime.worker import faust_app
+from schemas.secret import secret_of
 from schemas.settings import Settings
 
 settings = Settings()
 speed = settings.clock_speed if settings.clock == "scaled" else 1.0
-app = faust_app(lambda source, codec: JourneysStage(source, codec, speed, settings.partitions), settings)
+app = faust_app(
+    lambda source, codec: JourneysStage(source, codec, speed, settings.partitions, cache(lambda: secret_of(settings))),
+    settings,
+)

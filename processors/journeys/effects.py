@@ -38,7 +38,7 @@ def take(
             return orjson.dumps(_update(person, instance, step, names, zone, at)).decode()
         case Emit(event=name, properties=properties):
             told = filled(properties, names, zone)
-            _tell(person, instance, step.id, at, type="track", name=name, properties=orjson.dumps(told))
+            tell(person, instance, step.id, at, type="track", name=name, properties=orjson.dumps(told))
             return f"event {name}"
         case ChangeList(list=name, member=member):
             _change_list(person, name, member, at)
@@ -68,7 +68,7 @@ def _update(
         text = isinstance(value, str)
         _set(traits, path.removeprefix("traits.").split("."), render_text(value, names, zone) if text else value)
     told = {"journey": instance.journey, "step": step.id}
-    _tell(
+    tell(
         person,
         instance,
         step.id,
@@ -82,7 +82,7 @@ def _update(
     return traits
 
 
-def _tell(person: Working, instance: Instance, step: str, at: int, **fields: Any) -> None:
+def tell(person: Working, instance: Instance, step: str, at: int, **fields: Any) -> None:
     """An event about the leading slot's identifier."""
     identifier, event_id = _identifier(person), ids.event_id(instance.id, step, instance.visit)
     chain = Chain(instance.hops, instance.chained_at).next(at)

@@ -39,9 +39,9 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     hours, "receipt" a receipt of the cascade; or that a step has not begun. `tried` are the channels a send is done
     with. `entry`, `caught` and `event` are JSON documents of events, `event` is the one that led to the step at hand,
     b"" if none did. `acted` is the last event that acted on the instance, which can't act on it again. A timer that
-    fired too late is `due` when it is released, and was to fire at `missed`. `entrance` is the way by which it came in,
-    by its place. `hops` journeys in a row, the first at `chained_at`, have led to it; or a date or occurrence, the
-    `occasion`.
+    fired too late is `due` when it is released, and was to fire at `missed`. `codes` are promo codes as JSON, by the
+    names they have in templates. `entrance` is the way by which it came in, by its place. `hops` journeys in a row, the
+    first at `chained_at`, have led to it; or a date or occurrence, the `occasion`.
     """
 
     id: str
@@ -61,6 +61,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     goal_at: int | None = None
     event: bytes = b""
     missed: int | None = None
+    codes: dict[str, bytes] = {}
     entrance: int = 0
     hops: int = 0
     chained_at: int = 0
@@ -126,11 +127,23 @@ class Dated(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
+class Issued(msgspec.Struct, frozen=True, kw_only=True):
+    """A promo code the person has, and where it got it."""
+
+    promo: str
+    code: str
+    at: int
+    expires_at: int | None
+    journey: str
+    instance_id: str
+    step: str
+
+
 class Belongings(msgspec.Struct, frozen=True, kw_only=True):
     """What belongs to one slot. `ended` are instances that run no more and whose goal still counts. `entries` is the
-    newest entry per journey, `begun` are the instances started last, and when. `heard` is by channel. `occasions` are
-    the newest date or occurrence of a schedule that has let its person in, by entry. `was_in` is set on the way from
-    one person to another only: the segments its person was in when it left."""
+    newest entry per journey, `begun` are the instances started last, and when. `heard` is by channel, `codes` by promo
+    and code. `occasions` are the newest date or occurrence of a schedule that has let its person in, by entry. `was_in`
+    is set on the way from one person to another only: the segments its person was in when it left."""
 
     instances: dict[str, Instance] = {}
     ended: dict[str, Instance] = {}
@@ -142,6 +155,7 @@ class Belongings(msgspec.Struct, frozen=True, kw_only=True):
     begun: dict[str, int] = {}
     heard: dict[str, Heard] = {}
     occasions: dict[str, str] = {}
+    codes: dict[str, Issued] = {}
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,6 +253,7 @@ def join(a: Belongings, b: Belongings) -> Belongings:
         occasions={
             name: max(a.occasions.get(name, ""), b.occasions.get(name, "")) for name in {**a.occasions, **b.occasions}
         },
+        codes={**a.codes, **b.codes},
     )
 
 

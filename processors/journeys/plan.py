@@ -8,7 +8,19 @@ from dataclasses import dataclass
 
 from processors.journeys.allowance import contended, horizon, said_for
 from processors.runtime.definitions import DefinitionsSource
-from schemas.definitions.model import Entry, Journey, OnDate, Project, Requested, Schedule, Send, Trigger, Wait, WaitFor
+from schemas.definitions.model import (
+    Entry,
+    Journey,
+    OnDate,
+    Project,
+    Promo,
+    Requested,
+    Schedule,
+    Send,
+    Trigger,
+    Wait,
+    WaitFor,
+)
 from schemas.definitions.steps import all_steps, sends
 from schemas.receipts import is_receipt
 
@@ -39,7 +51,8 @@ class Plan:
     on a running instance, and receipts if `receipts`; `highest` is the highest priority of a marketing journey.
 
     A send matters for caps and receipts for `keeps` milliseconds, for intents for `says` (None: for ever); `contended`
-    is whether one can take the place of another, `reads` whether it matters who reads what.
+    is whether one can take the place of another, `reads` whether it matters who reads what. `redeems` are the
+    promos whose codes an event of a name may show as used.
     """
 
     project: Project
@@ -55,6 +68,7 @@ class Plan:
     says: int | None
     contended: bool
     reads: bool
+    redeems: dict[str, tuple[Promo, ...]]
 
     @property
     def timed(self) -> bool:
@@ -127,6 +141,10 @@ def _plan(project: Project) -> Plan:
         keeps=horizon(project),
         says=said_for(project),
         contended=contended(project),
+        redeems={
+            name: tuple(promo for promo in project.promos.values() if name in promo.redeemed)
+            for name in {event for promo in project.promos.values() for event in promo.redeemed}
+        },
         reads=any(send.choice == "best" for send in sends(project)),
     )
 

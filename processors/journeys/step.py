@@ -7,6 +7,8 @@ time, so that a merge under way hides no exit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from processors.journeys import moving, snapshot
@@ -31,6 +33,8 @@ from processors.journeys.model import (
     Recent,
 )
 from processors.journeys.plan import Plan, Plans
+from processors.journeys.pools import Codes, stock, survey
+from processors.journeys.promos import redeem
 from processors.journeys.reading import answered
 from processors.journeys.walk import Walk
 from processors.journeys.withdrawing import see
@@ -41,7 +45,7 @@ from processors.runtime.definitions import DefinitionsSource
 from schemas import topics
 from schemas.codec import Codec
 from schemas.definitions.expressions import document
-from schemas.records import Change, Event, Handoff, Marker, SlotVersion, Update
+from schemas.records import Change, Event, Handoff, Marker, PromoCode, SlotVersion, Update
 
 #: an occurrence of a schedule begins so long after its instant (wall time): what happened up to it has arrived then
 SETTLE_MS = 1_000
@@ -53,11 +57,19 @@ class JourneysStage:
     """Journeys of all persons; see the module."""
 
     app = "journeys"
-    inputs: tuple[str, ...] = (topics.UPDATES, topics.JOURNEYS_HANDOFF)
+    inputs: tuple[str, ...] = (topics.UPDATES, topics.JOURNEYS_HANDOFF, topics.PROMOS)
 
-    def __init__(self, rules_source: DefinitionsSource, codec: Codec, speed: float = 1.0, partitions: int = 1) -> None:
+    def __init__(
+        self,
+        rules_source: DefinitionsSource,
+        codec: Codec,
+        speed: float = 1.0,
+        partitions: int = 1,
+        secret: Callable[[], bytes] = lambda: b"",
+    ) -> None:
         """`speed` is line milliseconds a wall millisecond: what is late is so by the wall clock. `partitions` share the
-        rate of a schedule."""
+        rate of a schedule. `secret` is the line's own, for codes that nobody else can make."""
+        self._secret = secret
         self._plans = Plans(rules_source)
         self._codec = codec
         self._speed = speed
@@ -67,6 +79,9 @@ class JourneysStage:
     def on_record(self, record: Record, turn: Turn) -> None:
         if record.topic == topics.JOURNEYS_HANDOFF:
             self._handoff(self._codec.decode(Handoff, record.value), turn)
+            return
+        if record.topic == topics.PROMOS:
+            stock(turn, self._codec.decode(PromoCode, record.value))
             return
         update = self._codec.decode(Update, record.value)
         if update.marker is not None:
@@ -136,6 +151,7 @@ class JourneysStage:
 
     def on_assigned(self, turn: Turn) -> None:
         """Nothing to find again: instances and timers are state."""
+        survey(turn)
 
     def on_result(self, key: str, result: object, turn: Turn) -> None:
         """Never asked: journeys call nobody outside."""
@@ -226,6 +242,8 @@ class JourneysStage:
         if person.plan is not None:
             slot = update.slot if update.kind == "event" else None
             enter(person, person.plan, walk, slot, _new(person, changes), happening)
+            if happening is not None and happening.name in person.plan.redeems and not happening.historical:
+                redeem(person, happening, person.plan.redeems[happening.name], at)
             if happening is not None and slot is not None and person.plan.reads:
                 answered(person, happening, slot, at)
             if happening is not None and slot is not None and _may_be_missed(happening, person.plan):
@@ -288,9 +306,9 @@ class JourneysStage:
     # --- the turn -----------------------------------------------------------------------------------------------
 
     def _open(self, id_: str, turn: Turn) -> Working:
-        known = turn.get(PROFILES, id_)
+        known, codes = turn.get(PROFILES, id_), Codes(turn, self._secret)
         profile = snapshot.read(known.json) if known is not None else snapshot.EMPTY
-        person = Working(id_, turn.get(PERSONS, id_) or Person(), profile, self._plans, self._plan(turn))
+        person = Working(id_, turn.get(PERSONS, id_) or Person(), profile, self._plans, self._plan(turn), codes)
         agenda = self._agenda(turn, person.plan)
         if agenda is not None and person.person.version != agenda.version:
             self._follow(person, agenda)

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from processors.journeys import admission, effects, positions, waits
+from processors.journeys import admission, effects, positions, promos, waits
 from processors.journeys.conditions import holds
 from processors.journeys.happening import Happening
 from processors.journeys.late import tolerance
@@ -30,6 +30,7 @@ from schemas.definitions.model import (
     ChangeList,
     Emit,
     Exit,
+    Issue,
     Repeat,
     Send,
     Split,
@@ -70,7 +71,11 @@ class Walk:
             instance = msgspec.structs.replace(
                 instance, position=position, visit=visit, since=self.at, due=None, phase="", tried=(), missed=None
             )
-            onward = self._step(instance, self.step(instance))
+            step, onward = self.step(instance), None
+            if isinstance(step, Issue):
+                instance, onward = promos.issue(self.person, instance, step, self.at), positions.after(position)
+            else:
+                onward = self._step(instance, step)
             if onward is None:
                 return
             instance = msgspec.structs.replace(instance, position=onward)
@@ -202,6 +207,8 @@ class Walk:
             case Repeat():
                 self._record(instance, reasons.DONE, f"{step.times} rounds begin", step)
                 return positions.into(position, 0)
+            case Issue():
+                raise AssertionError("it changes the instance, so it is taken in `begin`")
             case Exit(reason=reason):
                 self.exit(instance, reason or "exit step")
                 return None

@@ -13,6 +13,7 @@ import orjson
 from processors.journeys import ids
 from processors.journeys.model import Belongings, Draw, Instance, Person, Recent, Sent, remembered, started_last
 from processors.journeys.plan import Plan, Plans
+from processors.journeys.pools import Codes, NamedCode
 from processors.journeys.snapshot import Snapshot
 from processors.runtime.slots import Slots, with_state
 from schemas import topics
@@ -30,8 +31,11 @@ class Working:
     """The person at hand. Changes stay here until the turn stores `person` and sends `outputs` (topic, key, record)
     and `wakes` (due, priority)."""
 
-    def __init__(self, id_: str, person: Person, profile: Snapshot, plans: Plans, plan: Plan | None) -> None:
+    def __init__(
+        self, id_: str, person: Person, profile: Snapshot, plans: Plans, plan: Plan | None, codes: Codes
+    ) -> None:
         self.id = id_
+        self.codes = codes
         self.person = person
         self.profile = profile
         self.profile_json: bytes | None = None
@@ -267,7 +271,10 @@ class Working:
     def names(self, at: int, event: object = None, instance: Instance | None = None) -> dict[str, Any]:
         """Names in CEL and Liquid; `event` is a document. What was caught with `as:` never hides a fixed name."""
         entry = orjson.loads(instance.entry) if instance is not None else event
-        caught = {name: orjson.loads(json) for name, json in instance.caught.items()} if instance is not None else {}
+        caught: dict[str, Any] = {}
+        if instance is not None:
+            caught = {name: orjson.loads(json) for name, json in instance.caught.items()}
+            caught |= {name: NamedCode.of(json) for name, json in instance.codes.items()}
         return {
             **caught,
             "event": event if event is not None else entry,
@@ -295,8 +302,10 @@ class Working:
         channel: str = "",
         send_id: str | None = None,
         due: int | None = None,
+        instance_id: str = "",
     ) -> None:
-        """Record a decision about an instance, or, without one, about `subject`: what could have started it."""
+        """Record a decision about an instance, or, without one, about `subject`: what could have started it, or what
+        came of an instance (`instance_id`) that may be over."""
         about, visit = (instance.id, instance.visit) if instance is not None else (f"{journey}\0{subject}", 1)
         decision = Decision(
             decision_id=ids.decision_id(about, step, visit, channel, reason, at),
@@ -307,7 +316,7 @@ class Working:
             channel=channel,
             reason=reason,
             detail=detail,
-            instance_id=instance.id if instance is not None else "",
+            instance_id=instance.id if instance is not None else instance_id,
             send_id=send_id,
             due=due,
         )

@@ -20,6 +20,7 @@ from schemas.definitions.model import (
     ChangeList,
     Emit,
     Exit,
+    Issue,
     Journey,
     Moment,
     Repeat,
@@ -108,7 +109,7 @@ class JourneyBuilder:
     def _catches(self, part: Part) -> list[str]:
         """Names given by `as:` anywhere in the journey."""
         found: list[str] = []
-        caught = part.as_ if isinstance(part, EventTrigger) else None
+        caught = part.as_ if isinstance(part, EventTrigger | written.IssueOf) else None
         if caught is not None and bindable(caught, self._findings, part.at("as")):
             found.append(caught)
         for field_name in type(part).model_fields:
@@ -150,6 +151,9 @@ class JourneyBuilder:
                 return ChangeList(step_id, part.add_to, True)
             case written.RemoveFromStep():
                 return ChangeList(step_id, part.remove_from, False)
+            case written.IssueStep(issue=asked):
+                refer("promo", asked.promo, self._names.promos, self._findings, asked.at("promo"))
+                return Issue(step_id, asked.promo, asked.as_, asked.expires)
             case written.StartStep():
                 return self._start(part, step_id)
             case written.RepeatStep():

@@ -11,6 +11,7 @@ import phonenumbers
 from schemas.definitions import defaults, durations
 from schemas.definitions.grammar import project as written
 from schemas.definitions.grammar.base import Findings
+from schemas.definitions.grammar.promos import PromosFile
 from schemas.definitions.grammar.sources import SourcesFile
 from schemas.definitions.model import (
     Cap,
@@ -19,6 +20,7 @@ from schemas.definitions.model import (
     Holdout,
     IdentifierType,
     IdentityRules,
+    Promo,
     Quiet,
     SourceRule,
     Timers,
@@ -167,6 +169,30 @@ def caps(
         of = frozenset(cap.channels or ()), frozenset(cap.purpose or ()), frozenset(cap.journeys or ())
         built.append(Cap(cap.at_most, cap.per, *of))
     return tuple(built)
+
+
+def promos(part: PromosFile, findings: Findings) -> dict[str, Promo]:
+    """Promos by name."""
+    built = {}
+    for name, rules in part.root.items():
+        made, shown = rules.generate, rules.redeemed
+        if rules.file is not None and (rules.file.startswith("/") or ".." in rules.file.split("/")):
+            findings.add(rules.at("file"), f"{rules.file!r} lies outside the project", "such as promos/welcome.csv")
+        if shown is not None:
+            event_path(shown.code, findings, shown.at("code"))
+        usual = Promo(name)
+        built[name] = Promo(
+            name,
+            prefix="" if made is None else made.prefix,
+            length=None if made is None else made.length,
+            file=rules.file or "",
+            column=rules.column or "",
+            low=rules.low or 0,
+            once=rules.one_per == "person",
+            redeemed=usual.redeemed if shown is None else tuple(shown.event),
+            code=usual.code if shown is None else shown.code,
+        )
+    return built
 
 
 def sources(part: SourcesFile) -> tuple[SourceRule, ...]:

@@ -22,6 +22,7 @@ from schemas.definitions.grammar.journeys import JourneyFile
 from schemas.definitions.grammar.measures import TraitFile
 from schemas.definitions.grammar.predictions import PredictFile, PredictParametersFile
 from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile
+from schemas.definitions.grammar.promos import PromosFile
 from schemas.definitions.grammar.rfm import RfmBoundsFile, RfmFile
 from schemas.definitions.grammar.sources import SourcesFile
 from schemas.definitions.model import (
@@ -34,6 +35,7 @@ from schemas.definitions.model import (
     Journey,
     Predicting,
     Project,
+    Promo,
     Scoring,
     Segment,
     SourceRule,
@@ -50,7 +52,16 @@ from schemas.definitions.yaml12 import Mark, Unreadable, read
 MARKERS = ("project.yaml", "identity.yaml")
 #: What `pathline rfm fit` and `pathline predict fit` found.
 BOUNDS, PARAMETERS = FITTED = ("rfm_bounds.yaml", "predict_parameters.yaml")
-ROOT_FILES = (*MARKERS, "events.yaml", "channels.yaml", "sources.yaml", "rfm.yaml", "predict.yaml", *FITTED)
+ROOT_FILES = (
+    *MARKERS,
+    "events.yaml",
+    "channels.yaml",
+    "sources.yaml",
+    "rfm.yaml",
+    "predict.yaml",
+    "promos.yaml",
+    *FITTED,
+)
 FOLDERS = ("segments", "journeys", "templates", "traits")
 MAX_FILES = 10_000
 #: Traits that the line itself reads as people tell them.
@@ -163,6 +174,7 @@ class _Loader:
         identity = self._identity()
         channels = self._channels(identity)
         events = self._events()
+        promos = self._promos()
         names = Names(
             segments=self._named("segments"),
             templates=self._named("templates"),
@@ -170,6 +182,7 @@ class _Loader:
             channels=channels,
             timezone=zone,
             traits=self._named("traits"),
+            promos=promos,
             scoring=self._scoring(events),
             predicting=self._predicting(events),
         )
@@ -206,6 +219,7 @@ class _Loader:
             sources=sources,
             exclude=exclude,
             caps=caps,
+            promos=promos,
             zone_from=build_project.zone_from(settings, zone),
             timers=build_project.timers(settings),
             traits=traits,
@@ -287,6 +301,10 @@ class _Loader:
         by = predicting(part.event or (), part.of, rules)
         fitted = self._part(PARAMETERS, PredictParametersFile)
         return by if fitted is None else replace(by, habits=habits(fitted))
+
+    def _promos(self) -> dict[str, Promo]:
+        part = self._part("promos.yaml", PromosFile)
+        return {} if part is None else build_project.promos(part, self._of("promos.yaml"))
 
     def _sources(self) -> tuple[SourceRule, ...]:
         part = self._part("sources.yaml", SourcesFile)

@@ -483,6 +483,17 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Issue:
+    """The person gets a code of a promo, which is known as `name` from then on and holds for `expires` milliseconds
+    (None: for ever)."""
+
+    id: str
+    promo: str
+    name: str
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Repeat:
     id: str
     times: int
@@ -495,7 +506,7 @@ class Exit:
     reason: str = ""
 
 
-Step = Wait | WaitFor | Branch | Send | Split | UpdateTraits | Emit | ChangeList | Start | Repeat | Exit
+Step = Wait | WaitFor | Branch | Send | Split | UpdateTraits | Emit | ChangeList | Start | Issue | Repeat | Exit
 
 
 @dataclass(frozen=True, slots=True)
@@ -650,6 +661,23 @@ class Holdout:
 
 
 @dataclass(frozen=True, slots=True)
+class Promo:
+    """Codes for people: made of `prefix` and `length` characters, or, None, from the pool in `file` (its `column`), of
+    which fewer than `low` left are few. `once` is whether a person has one that holds at a time. The events `redeemed`
+    show at the path `code` which was used."""
+
+    name: str
+    prefix: str = ""
+    length: int | None = None
+    file: str = ""
+    column: str = ""
+    low: int = 0
+    once: bool = True
+    redeemed: tuple[str, ...] = ("Order Completed",)
+    code: str = "properties.coupon"
+
+
+@dataclass(frozen=True, slots=True)
 class Timers:
     """A timer fired more than `late_after` milliseconds after its time is late; late ones are released at this rate in
     each partition."""
@@ -679,6 +707,7 @@ class Project:
     caps: tuple[Cap, ...] = ()
     timers: Timers = Timers()
     zone_from: tuple[ZoneSource, ...] = ()
+    promos: Mapping[str, Promo] = field(default_factory=dict)
     scoring: Scoring = Scoring((), "")
     predicting: Predicting = Predicting((), "")
     traits: Mapping[str, ComputedTrait] = field(default_factory=dict)

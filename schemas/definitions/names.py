@@ -18,6 +18,8 @@ EVENT_FIELDS = frozenset(
     {"type", "name", "channel", "source", "message_id", "event_id", "send_id", "occurred_at", "received_at"}
     | {"timestamp", "properties", "traits", "context"}
 )
+#: Fields of a promo code beside its text.
+CODE_FIELDS = frozenset({"code", "promo", "expires_at"})
 #: Fields of `person` as journeys give it.
 PERSON_FIELDS = frozenset({"id", "traits"})
 #: Names that stand for something everywhere in a journey; `as:` can't take them.
@@ -40,6 +42,7 @@ class Names:
     timezone: str = "UTC"
     traits: Collection[str] = ()
     scoring: Scoring = field(default_factory=lambda: Scoring((), ""))
+    promos: Collection[str] = ()
     predicting: Predicting = field(default_factory=lambda: Predicting((), ""))
 
 
@@ -77,8 +80,10 @@ def readable(path: tuple[str, ...], roots: Collection[str], findings: Findings, 
         return True
     if path[0] == "person":
         fields, kept = PERSON_FIELDS, "traits"
-    else:
+    elif path[0] in ("event", "entry"):
         fields, kept = EVENT_FIELDS, "properties"
+    else:  # an event or a promo code
+        fields, kept = EVENT_FIELDS | CODE_FIELDS, "properties"
     if path[1] in fields:
         return True
     close = nearest(path[1], fields)

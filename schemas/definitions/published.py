@@ -17,6 +17,7 @@ from schemas.definitions.grammar.journeys import JourneyFile
 from schemas.definitions.grammar.measures import TraitFile
 from schemas.definitions.grammar.predictions import PredictFile, PredictParametersFile
 from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile, TemplateParts
+from schemas.definitions.grammar.promos import PromosFile
 from schemas.definitions.grammar.rfm import RfmBoundsFile, RfmFile
 from schemas.definitions.grammar.sources import SourcesFile
 
@@ -27,6 +28,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "events": EventsFile,
     "channels": ChannelsFile,
     "sources": SourcesFile,
+    "promos": PromosFile,
     "segment": SegmentFile,
     "journey": JourneyFile,
     "trait": TraitFile,

@@ -27,6 +27,7 @@ from schemas.records import (
     Handoff,
     Marker,
     Move,
+    PromoCode,
     SendCommand,
     SlotVersion,
     Update,
@@ -96,6 +97,13 @@ class Lab:
     def source_without(self) -> None:
         """Nothing is published yet."""
         self._source = FixedDefinitions()
+
+    def pool(self, promo: str, *codes: str) -> None:
+        """Codes that are in a pool from now on."""
+        for code in codes:
+            record = PromoCode(promo=promo, code=code, at=self.clock.at)
+            self.line.publish(topics.PROMOS, f"{promo}/{code}", self.codec.encode(record))
+        self.line.drain()
 
     # --- what happens --------------------------------------------------------------------------------------------
 

@@ -15,11 +15,11 @@ from connectors.inbound.collector.app import Parts, make_app
 from connectors.inbound.collector.intake import Intake
 from connectors.inbound.collector.publisher import Publisher, edge_producer
 from connectors.inbound.collector.rules import PublishedRules
-from connectors.links import secret_of
 from connectors.vapid import WebPushSettings, key_of, public_key
 from schemas.definitions.model import IdentityRules
 from schemas.kafka import cause_of
 from schemas.registry import codec_for
+from schemas.secret import secret_of
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 

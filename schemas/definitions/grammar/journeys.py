@@ -35,7 +35,20 @@ from schemas.definitions.problems import nearest
 from schemas.definitions.yaml12 import Mapping
 
 STEPS = (
-    *("wait", "wait_for", "branch", "send", "split", "update", "emit", "add_to", "remove_from", "start", "repeat"),
+    *(
+        "wait",
+        "wait_for",
+        "branch",
+        "send",
+        "split",
+        "update",
+        "emit",
+        "add_to",
+        "remove_from",
+        "start",
+        "issue",
+        "repeat",
+    ),
     "exit",
 )
 LATER_STEPS = ("call", "task")
@@ -291,6 +304,20 @@ class StartStep(Step):
     ]
 
 
+class IssueOf(Part):
+    """A code of a promo."""
+
+    promo: Name
+    as_: Name = Field("code", alias="as", description="The name of the code in templates and CEL.")
+    expires: Span | None = Field(None, description="How long it holds; default: for ever.")
+
+
+class IssueStep(Step):
+    """Gives the person a promo code."""
+
+    issue: IssueOf
+
+
 class Rounds(Part):
     """Steps that are taken several times."""
 
@@ -318,6 +345,7 @@ AnyStep = Annotated[
     | Annotated[SplitStep, Tag("<split>")]
     | Annotated[UpdateStep, Tag("<update>")]
     | Annotated[EmitStep, Tag("<emit>")]
+    | Annotated[IssueStep, Tag("<issue>")]
     | Annotated[AddToStep, Tag("<add_to>")]
     | Annotated[RemoveFromStep, Tag("<remove_from>")]
     | Annotated[StartStep, Tag("<start>")]

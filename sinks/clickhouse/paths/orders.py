@@ -55,7 +55,7 @@ def conversions(warehouse: Warehouse, asked: Asked, filters: Filters) -> Source:
     undos = apart(on_events(warehouse, dataclasses.replace(filters, since=None, where=None)), "undos")
     parameters = orders.parameters | undos.parameters | {"conversions": list(asked.names), "base": asked.currency}
     rules = [asked.rules[name] for name in asked.names if name in asked.rules]
-    same = _by_name([(rule.name, _text(rule.same)) for rule in rules if rule.same], "''")
+    same = _by_name([(rule.name, text_at(rule.same)) for rule in rules if rule.same], "''")
     worth = _by_name([(rule.name, _amount(rule.revenue)) for rule in rules if rule.revenue], "NULL")
     # materialize: a constant can be folded in one place and not in another, which the engine refuses
     parts = [
@@ -67,7 +67,7 @@ def conversions(warehouse: Warehouse, asked: Asked, filters: Filters) -> Source:
         parameters[f"undo{number}"] = list(rule.undo)
         amount = f"coalesce({_amount(rule.revenue) if rule.revenue else 'NULL'}, revenue)"
         parts.append(
-            f"SELECT {KEY}, {quoted(rule.name)}, {_text(rule.same)} AS key, abs({amount}), materialize(true), ''"
+            f"SELECT {KEY}, {quoted(rule.name)}, {text_at(rule.same)} AS key, abs({amount}), materialize(true), ''"
             f" FROM pathline.events WHERE {undos.sql} AND has({{undo{number}:Array(String)}}, name) AND key != ''"
         )
     since = "1"
@@ -113,9 +113,9 @@ def _by_name(values: list[tuple[str, str]], otherwise: str) -> str:
     return f"multiIf({', '.join([*parts, otherwise])})" if parts else otherwise
 
 
-def _text(path: str | None) -> str:
+def text_at(path: str | None) -> str:
     """SQL for the text or number at a path of an event; 7 and "7" are the same, anything else is empty."""
-    column, inside = _place(path or "")
+    column, inside = place_of(path or "")
     if not inside:
         return f"toString({column})"
     kind = f"JSONType({column}, {inside})"
@@ -128,10 +128,10 @@ def _text(path: str | None) -> str:
 
 def _amount(path: str | None) -> str:
     """SQL for the number at a path of an event, numbers in text too; NULL where there is none."""
-    return f"toFloat64OrNull({_text(path)})"
+    return f"toFloat64OrNull({text_at(path)})"
 
 
-def _place(path: str) -> tuple[str, str]:
+def place_of(path: str) -> tuple[str, str]:
     """The column a path begins in, and the rest of it as arguments of JSON functions."""
     root, *parts = path.removeprefix("event.").split(".")
     if root not in _ROOTS:
