@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from confluent_kafka import Producer
 
 from pathline.erasing.reading import records
 from pathline.errors import UserError
-from schemas.codec import Codec
+from schemas.codec import BadRecord, Codec
 from schemas.kafka import producer_config
 from schemas.records import PromoCode
 from schemas.settings import Settings
@@ -28,7 +29,8 @@ def loaded(settings: Settings, codec: Codec, partitions: list[int]) -> dict[str,
     """The codes ever loaded, by promo. Raises KafkaException."""
     found = defaultdict[str, set[str]](set)
     for message in records(settings.brokers, PROMOS, partitions):
-        if message.value() is not None:
+        # what is no code is in no pool
+        with suppress(BadRecord):
             code = codec.decode(PromoCode, message.value())
             found[code.promo].add(code.code)
     return dict(found)

@@ -81,7 +81,8 @@ class JourneysStage:
             self._handoff(self._codec.decode(Handoff, record.value), turn)
             return
         if record.topic == topics.PROMOS:
-            stock(turn, self._codec.decode(PromoCode, record.value))
+            if record.value is not None:
+                stock(turn, self._codec.decode(PromoCode, record.value))
             return
         update = self._codec.decode(Update, record.value)
         if update.marker is not None:

@@ -27,6 +27,7 @@ from schemas.records import (
     Marker,
     Period,
     PersonEnvelope,
+    PromoCode,
     Refusal,
     SendCommand,
     Update,
@@ -54,12 +55,13 @@ READERS = {
     topics.DECISIONS: ("sink",),
     topics.DEFINITIONS: ("graph", "sink"),
     topics.ACCESSES: ("sink",),
+    topics.PROMOS: ("journeys",),
     MARKETING: ("dispatch-email", "sink"),
     TRANSACTIONAL: ("dispatch-email-transactional", "sink"),
     LEDGER: ("sink",),
 }
 #: compacted topics take no record without a key; there a null value says that a key is gone, which some understand
-COMPACTED = (topics.ASSIGNMENTS, topics.DEFINITIONS, LEDGER)
+COMPACTED = (topics.ASSIGNMENTS, topics.DEFINITIONS, topics.PROMOS, LEDGER)
 SINGLE = (topics.LINKS, topics.DEFINITIONS)
 
 _SEND = SendCommand(
@@ -93,6 +95,7 @@ GOOD: dict[str, Wire] = {
     topics.DEFINITIONS: Definitions(version="v", published_at=AT, files={"identity.yaml": "identifiers: {}"}),
     MARKETING: _SEND,
     TRANSACTIONAL: _SEND,
+    topics.PROMOS: PromoCode(promo="p", code="c", at=AT),
     topics.ACCESSES: Access(access_id="a", at=AT, key="k", outcome="unknown"),
     LEDGER: LedgerEntry(send_id="s", person_id=PERSON, channel="email", state="accepted", at=AT),
 }
