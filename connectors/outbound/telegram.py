@@ -16,11 +16,12 @@ import httpx
 import orjson
 from pydantic import Field
 
-from connectors.links import Click, address, secret_of
+from connectors.links import Click, address
 from connectors.outbound.channel import Outcome, Traits
 from connectors.outbound.http import Client, parts_of, text_of
 from connectors.settings import ConnectorSettings
 from schemas.records import SendCommand
+from schemas.secret import secret_of
 from schemas.settings import Settings
 
 API = "https://api.telegram.org"

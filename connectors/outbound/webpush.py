@@ -17,12 +17,13 @@ import orjson
 from py_vapid import Vapid02
 from pywebpush import WebPusher
 
-from connectors.links import Click, Opening, address, secret_of
+from connectors.links import Click, Opening, address
 from connectors.outbound.channel import Channel, Outcome, Traits
 from connectors.outbound.http import Client, parts_of, retry_after, text_of
 from connectors.outbound.standin import StandIn
 from connectors.vapid import WebPushSettings, key_of
 from schemas.records import SendCommand
+from schemas.secret import secret_of
 from schemas.settings import Settings
 
 NOUN = "Push Notification"

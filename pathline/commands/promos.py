@@ -101,7 +101,7 @@ def load(
 
 def _figures(folder: Path | None) -> tuple[Project, list[Figures]]:
     """The project, and what became of its promos."""
-    from pathline.commands.journeys import in_force
+    from pathline.commands.in_force import in_force
     from pathline.local import current
     from sinks.clickhouse.promos import figures
 
