@@ -21,7 +21,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "connectors.outbound": ("schemas", "processors.runtime", "connectors"),
     "sinks": ("schemas",),
     # it answers from what journeys keep, read by their own types, and takes requests in as the edge does
-    "sinks.profiles": ("schemas", "processors.runtime", "processors.journeys", "connectors.inbound", "sinks.metrics"),
+    "sinks.profiles": (
+        "schemas",
+        "processors.runtime",
+        "processors.journeys",
+        "connectors.inbound",
+        "connectors.signing",
+        "sinks.metrics",
+    ),
     "pathline": PACKAGES,
 }
 

@@ -33,6 +33,7 @@ def create(
         str, typer.Option(help="What it may read, by commas: traits, traits.city, segments ...; * is everything.")
     ] = "",
     enter: Annotated[str, typer.Option(help="Journeys it may let people into, by commas; * is any.")] = "",
+    inbox: Annotated[bool, typer.Option("--inbox", help="It may ask for tokens that open a person's inbox.")] = False,
     by: Annotated[str, typer.Option(help="Identifier types it may ask by, person_id among them; * is any.")] = "*",
     origin: Annotated[
         list[str] | None, typer.Option(help="A site whose pages may use it, https://shop.example.", show_default=False)
@@ -44,12 +45,13 @@ def create(
     format: Format = "table",
 ) -> None:
     """Make a key. It is shown once: only its hash is kept."""
-    if not fields and not enter:
-        raise UserError("a key is for something: say --fields, --enter, or both")
+    if not fields and not enter and not inbox:
+        raise UserError("a key is for something: say --fields, --enter, --inbox, or several")
     rights = {
         "fields": _several(fields),
         "by": _several(by),
         "enter": _several(enter),
+        "inbox": inbox,
         "origins": origin or [],
         "rate": rate,
         "client_rate": client_rate,
@@ -75,12 +77,11 @@ def list_(format: Format = "table") -> None:
     if format == "json":
         typer.echo(json.dumps([_as_json(key) for key in found], indent=2))
         return
-    table = Table("id", "name", "reads", "asks by", "lets into", "pages of", "a second", "made", "revoked", box=None)
+    table = Table("id", "name", "may", "pages of", "requests a second", "made", "revoked", box=None)
     for key in found:
         rate = f"{key.rate:g}" if key.client_rate is None else f"{key.rate:g}, {key.client_rate:g} a client"
-        reads, revoked = ", ".join(key.fields), f"{key.revoked_at:%Y-%m-%d}" if key.revoked_at else ""
-        made, origins = f"{key.created_at:%Y-%m-%d}", ", ".join(key.origins)
-        table.add_row(key.id, key.name, reads, ", ".join(key.by), ", ".join(key.enter), origins, rate, made, revoked)
+        made, revoked = f"{key.created_at:%Y-%m-%d}", f"{key.revoked_at:%Y-%m-%d}" if key.revoked_at else ""
+        table.add_row(key.id, key.name, "; ".join(_rights(key)), ", ".join(key.origins), rate, made, revoked)
     # what goes into a file is not cut to the width of nobody's screen
     width = None if sys.stdout.isatty() else _WIDTH
     Console(width=width, markup=False, highlight=False).print(table)
@@ -118,7 +119,11 @@ def _as_json(key: Key) -> dict[str, Any]:
 
 def _told(key: Key) -> str:
     """A key in a sentence."""
-    where = f" on pages of {', '.join(key.origins)}" if key.origins else ""
-    reads = [f"reads {', '.join(key.fields)} by {', '.join(key.by)}"] if key.fields else []
-    enters = [f"lets people into {', '.join(key.enter)}"] if key.enter else []
-    return f"{key.name} {' and '.join([*reads, *enters])}{where}."
+    where = f", on pages of {', '.join(key.origins)}" if key.origins else ""
+    return f"{key.name} may {' and '.join(_rights(key))}{where}."
+
+
+def _rights(key: Key) -> list[str]:
+    reads = [f"read {', '.join(key.fields)} by {', '.join(key.by)}"] if key.fields else []
+    enters = [f"let people into {', '.join(key.enter)}"] if key.enter else []
+    return [*reads, *enters, *(["open inboxes"] if key.inbox else [])]

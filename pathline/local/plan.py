@@ -101,7 +101,7 @@ def _own_key(home: Home, file: Path) -> str:
     """The key with which whoever runs this line may do everything. Raises ValueError when the file of keys can't be
     used."""
     key = home.profiles_key(made)
-    KeyFile(file).add(OWN_KEY, {"fields": [EVERYTHING], "enter": [ANY]}, key)
+    KeyFile(file).add(OWN_KEY, {"fields": [EVERYTHING], "enter": [ANY], "inbox": True}, key)
     return key
 
 

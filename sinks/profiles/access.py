@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from starlette.requests import Request
 
+from connectors.signing import BadToken
 from schemas.clock import Clock
 from schemas.codec import Codec
 from schemas.records import Access
@@ -16,10 +17,13 @@ from schemas.topics import ACCESSES
 from sinks.profiles.keys import Key, KeyFile, Unknown
 from sinks.profiles.outbox import Told
 from sinks.profiles.rates import Rates
+from sinks.profiles.tokens import Tokens
 
 #: header in which a program says for whom it asks: an employee, a till
 ACTOR = "Pathline-Actor"
 _LONGEST_ACTOR = 200
+#: most requests a second of one person's apps
+_READS = 10.0
 
 
 class Refused(Exception):
@@ -40,10 +44,18 @@ class Caller:
     actor: str
 
 
-class Gate:
-    """Lets requests through whose key is in force, may be used where it is, and is not used too often."""
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A person's own app."""
 
-    def __init__(self, keys: KeyFile, rates: Rates) -> None:
+    identifier: str
+
+
+class Gate:
+    """Lets requests through whose key or token is in force, may be used where it is, and is not used too often."""
+
+    def __init__(self, keys: KeyFile, rates: Rates, tokens: Tokens) -> None:
+        self.tokens = tokens
         self._keys = keys
         self._rates = rates
 
@@ -53,9 +65,7 @@ class Gate:
             key = self._keys.key(_given(request.headers.get("authorization", "")))
         except Unknown as error:
             raise Refused(401, "unauthorized", str(error)) from None
-        origin = request.headers.get("origin")
-        if origin is not None and not key.used_at(origin):
-            raise Refused(403, "origin", f"the key {key.name!r} may not be used on pages of {origin}")
+        self._look_at_origin(request, key)
         client = request.client.host if request.client is not None else ""
         asked = [(key.id, key.rate)]
         if key.client_rate is not None:
@@ -63,6 +73,25 @@ class Gate:
         if wait := self._rates.wait(*asked):
             raise Refused(429, "rate", f"the key {key.name!r} is used too often", wait)
         return Caller(key, request.headers.get(ACTOR, "")[:_LONGEST_ACTOR])
+
+    def reader(self, request: Request) -> Reader:
+        """Whose own app asks, by a token. Raises Refused."""
+        try:
+            token = self.tokens.read(_given(request.headers.get("authorization", "")))
+            key = self._keys.by_id(token.key)
+        except (BadToken, Unknown) as error:
+            raise Refused(401, "unauthorized", str(error)) from None
+        if not key.inbox:
+            raise Refused(403, "inbox", f"the key {key.name!r} may not open inboxes any more")
+        self._look_at_origin(request, key)
+        if wait := self._rates.wait((f"{key.id} {token.identifier}", _READS)):
+            raise Refused(429, "rate", "this inbox is asked for too often", wait)
+        return Reader(token.identifier)
+
+    def _look_at_origin(self, request: Request, key: Key) -> None:
+        origin = request.headers.get("origin")
+        if origin is not None and not key.used_at(origin):
+            raise Refused(403, "origin", f"the key {key.name!r} may not be used on pages of {origin}")
 
     def allows_pages_of(self, origin: str) -> bool:
         """Whether some key may be used on pages of this origin: what a browser asks before it sends one."""

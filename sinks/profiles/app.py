@@ -11,8 +11,9 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 
-from sinks.profiles import asking, entering
+from sinks.profiles import asking, entering, inbox
 from sinks.profiles.access import ACTOR, Gate, Refused
 from sinks.profiles.described import Problem
 from sinks.profiles.metrics import ANSWER_SECONDS, REQUESTS
@@ -37,6 +38,7 @@ def make_app(parts: Parts) -> FastAPI:
     )
     app.include_router(asking.router(parts))
     app.include_router(entering.router(parts))
+    app.include_router(inbox.router(parts))
     app.include_router(_operations(parts))
     _answer_errors(app)
     _allow_pages(app, parts.gate)
@@ -74,6 +76,11 @@ def _answer_errors(app: FastAPI) -> None:
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         told = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
         return JSONResponse(Problem(code="invalid", message=told).model_dump(), 400)
+
+    @app.exception_handler(HTTPException)
+    async def other(request: Request, error: HTTPException) -> JSONResponse:
+        problem = Problem(code="http", message=str(error.detail))
+        return JSONResponse(problem.model_dump(), error.status_code, error.headers)
 
 
 def _allow_pages(app: FastAPI, gate: Gate) -> None:

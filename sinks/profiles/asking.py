@@ -47,7 +47,7 @@ def router(parts: Parts) -> APIRouter:
         caller = parts.gate.caller(request)
         if not caller.key.fields:
             raise Refused(403, "fields", f"the key {caller.key.name!r} may read nothing of people")
-        asked_by, identifier = _meant(parts, who)
+        asked_by, identifier = meant(parts, who)
         wanted = _wanted(caller, fields)
         if not caller.key.asks_by(asked_by):
             parts.register.note(caller, "refused", asked_by, wanted.names)
@@ -71,7 +71,7 @@ def router(parts: Parts) -> APIRouter:
     return calls
 
 
-def _meant(parts: Parts, who: str) -> tuple[str, str]:
+def meant(parts: Parts, who: str) -> tuple[str, str]:
     """Type and normalised form of what was asked by. Raises Refused."""
     type, value = split(who)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Problem(BaseModel):
@@ -75,6 +75,58 @@ class Entered(BaseModel):
     message_id: str = Field(description="A request with the same one is the same request.")
     event_id: str
     instance_id: str = Field(description="The run of the journey, if its rules let the person in.")
+
+
+class TokenFor(BaseModel):
+    """Whose inbox a token opens."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    who: str = Field(max_length=1100, description="Who is logged in, as type:value: user_id:ann.")
+    seconds: int = Field(86_400, ge=60, le=30 * 86_400, description="For how long the token holds.")
+
+
+class Issued(BaseModel):
+    """A token, to be sent as Bearer token with calls of the inbox."""
+
+    token: str
+    expires_at: str
+
+
+class Letter(BaseModel):
+    """A message; `content` are the parts of its template."""
+
+    id: str
+    channel: str
+    at: str
+    expires_at: str
+    seen: bool
+    clicked: bool
+    content: dict[str, Any]
+
+
+class Inbox(BaseModel):
+    """Messages to read."""
+
+    as_of: str
+    unseen: int = Field(description="How many of all messages were not seen yet.")
+    messages: list[Letter]
+    next: str | None = Field(description="`after` for the next page; null when there is none.")
+
+
+class Reports(BaseModel):
+    """What was done with messages."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[str] = Field(min_length=1, max_length=100)
+    url: str | None = Field(None, max_length=2000, description="The link that was followed.")
+
+
+class Reported(BaseModel):
+    """The reports are in the line."""
+
+    accepted: int
 
 
 _REASONS = {

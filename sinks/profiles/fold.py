@@ -7,17 +7,19 @@ compacted and so always whole. Events are kept by slot, so none has to move when
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import msgspec
 
 from processors.journeys.model import PERSONS, PROFILES
-from processors.runtime.store import state_key
+from processors.runtime.store import Store, state_key
 from schemas import topics
 from schemas.codec import Codec
 from schemas.erasure import mark
 from schemas.identifiers import identifier_of, person_id
-from schemas.records import Assignment, Erasure, Event, Move, Update
+from schemas.reasons import WITHDRAWN
+from schemas.records import Assignment, Decision, Erasure, Event, Move, SendCommand, Update
+from sinks.profiles import kept
 from sinks.profiles.model import Gone, profile_of
 from sinks.profiles.store import (
     ASSIGNMENT,
@@ -33,7 +35,7 @@ from sinks.profiles.store import (
 )
 
 JOURNEYS_STATE = topics.changelog("journeys")
-#: what the read side follows
+#: what the read side follows, whatever the project
 TOPICS = (topics.UPDATES, topics.ASSIGNMENTS, JOURNEYS_STATE)
 #: events kept of a slot
 EVENTS = 20
@@ -42,14 +44,33 @@ _PERSON, _PROFILE = state_key(PERSONS, ""), state_key(PROFILES, "")
 _times = msgspec.msgpack.Decoder(list[int])
 
 
-class Fold:
-    """Changes of some records over a store; `changes` are what is to be written, None deletes."""
+def topics_of(inboxes: Mapping[str, int]) -> tuple[str, ...]:
+    """What is followed for these inboxes besides: their messages, and which of them journeys take back."""
+    if not inboxes:
+        return ()
+    return (topics.DECISIONS, *(topics.outbound(name, lane) for name in sorted(inboxes) for lane in (False, True)))
 
-    def __init__(self, codec: Codec, get: Callable[[bytes], bytes | None], events: int = EVENTS) -> None:
+
+class Fold:
+    """Changes of some records over a store; `changes` are what is to be written, None deletes.
+
+    `events` are kept of a slot; `inboxes` are channels that people read themselves, with how long messages stay there
+    (milliseconds).
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        store: Store,
+        *,
+        events: int = EVENTS,
+        inboxes: Mapping[str, int] | None = None,
+    ) -> None:
         self.changes: dict[bytes, bytes | None] = {}
         self._codec = codec
-        self._get = get
+        self._store = store
         self._events = events
+        self._inboxes = inboxes or {}
 
     def take(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         """Take one record. Raises BadRecord when it can't be used; it has changed nothing then."""
@@ -57,11 +78,15 @@ class Fold:
             self._update(self._codec.decode(Update, value))
         elif topic == topics.ASSIGNMENTS:
             self._assignment(key or b"", value)
-        else:
+        elif topic == JOURNEYS_STATE:
             self._state(key or b"", value)
+        elif topic == topics.DECISIONS:
+            self._decision(value)
+        else:
+            self._message(self._codec.decode(SendCommand, value), value or b"")
 
     def _known(self, key: bytes) -> bytes | None:
-        return self.changes[key] if key in self.changes else self._get(key)
+        return self.changes[key] if key in self.changes else self._store.get(key)
 
     def _update(self, update: Update) -> None:
         person = update.person_id.encode()
@@ -71,6 +96,8 @@ class Fold:
             self.changes[PROFILE + person] = UPDATED + update.profile
         if event is not None and update.event is not None:
             self._event(update.slot, event, update.event)
+            if (told := kept.told_by(event)) is not None:
+                self.changes[told[0]] = told[1]
         if update.move is not None:
             self._move(update.person_id, update.move)
         if update.erasure is not None:
@@ -109,6 +136,8 @@ class Fold:
             for place in range(len(_times.decode(times)) if times is not None else 0):
                 self.changes[event_key(slot, place)] = None
             self.changes[HEAD + slot.encode()] = None
+        for identifier in {*erasure.identifiers, *map(identifier_of, erasure.slots)}:
+            self._empty(identifier, erasure.at)
         generations = dict(zip(map(identifier_of, erasure.slots), erasure.generations, strict=False))
         for identifier in erasure.identifiers:
             self.changes[NAMED + identifier.encode()] = None
@@ -117,6 +146,29 @@ class Fold:
             for kind in (PROFILE, MOVED):
                 self.changes[kind + gone.encode()] = None
             self._gone(gone, Gone(erasure.at))
+
+    def _empty(self, identifier: str, until: int) -> None:
+        """Remove the messages that an identifier was sent up to an instant."""
+        first, end = kept.of_identifier(identifier)
+        pending = {key: value for key, value in self.changes.items() if first <= key < end}
+        for key, value in {**dict(self._store.scan(first, end)), **pending}.items():
+            if value is not None and self._codec.decode(SendCommand, kept.taken_apart(value)[1]).at <= until:
+                self.changes |= kept.removed(key, value)
+
+    def _message(self, command: SendCommand, framed: bytes) -> None:
+        stays = self._inboxes.get(command.channel)
+        erased = self._known(ERASED + mark(command.identifier).encode())
+        gone = erased is not None and command.at <= msgspec.msgpack.decode(erased, type=Gone).at
+        if stays is not None and not gone:
+            self.changes |= kept.kept(command, framed, command.at + stays)
+
+    def _decision(self, value: bytes | None) -> None:
+        """Only what takes a message back counts here; taking all others apart would cost more than all the rest."""
+        if value is None or WITHDRAWN.encode() not in value:
+            return
+        decision = self._codec.decode(Decision, value)
+        if decision.reason == WITHDRAWN and decision.send_id:
+            self.changes[kept.flag_key(decision.send_id, kept.WITHDRAWN)] = decision.at.to_bytes(8)
 
     def _gone(self, name: str, gone: Gone) -> None:
         self.changes[ERASED + mark(name).encode()] = msgspec.msgpack.encode(gone)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.clock import Clock
@@ -21,14 +22,16 @@ from schemas.codec import BadRecord, Codec
 from schemas.condition import RUNNING, WAITING_FOR_BROKER, Condition
 from schemas.dead_letters import Failed, letter, meant_for
 from schemas.headers import headers_of
-from schemas.kafka import DELETIONS_KEPT_MS, cause_of, client_config, consumer_config, high_watermarks, watermarks
+from schemas.kafka import DELETIONS_KEPT_MS, cause_of, client_config, consumer_config
 from schemas.limits import Limits, TooMany, advice, after
 from schemas.settings import Settings
 from schemas.topics import DAY_MS, DEAD_LETTERS, UPDATES
 from schemas.waiting import wait_for_broker
 from sinks.metrics import LAG
 from sinks.profiles import metrics
-from sinks.profiles.fold import TOPICS, Fold
+from sinks.profiles.finding import Found, find
+from sinks.profiles.fold import TOPICS, Fold, topics_of
+from sinks.profiles.kept import left
 from sinks.profiles.outbox import Outbox, Told
 from sinks.profiles.store import Place, Position, Store
 
@@ -43,8 +46,18 @@ _ANSWER_SECONDS = 10.0
 _RECORDS = 1_000
 #: a client that was away may have missed deletions of compacted topics after so long
 _MOST_AWAY_MS = DELETIONS_KEPT_MS - DAY_MS
+#: messages that have left their inbox are removed so often, so many at a time
+_SWEEP_SECONDS = 10.0
+_SWEPT = 10_000
 
 log = structlog.get_logger(APP)
+
+
+class Inboxes(Protocol):
+    """What a project says of inboxes."""
+
+    def inboxes(self) -> Mapping[str, int]:
+        """Channels that people read themselves, with how long messages stay there (milliseconds)."""
 
 
 @dataclass(slots=True)
@@ -77,19 +90,22 @@ class Follower:
         outbox: Outbox,
         codec: Codec,
         condition: Condition,
+        projects: Inboxes,
         stopping: threading.Event,
     ) -> None:
         self._settings = settings
+        self._brokers = settings.brokers
         self._store = store
         self._outbox = outbox
         self._codec = codec
         self._condition = condition
+        self._projects = projects
         self._stopping = stopping.is_set
         self._pause = stopping.wait
         self._clock: Clock = settings.make_clock()
         self._limits = Limits(settings.dead_letter_ratio, settings.dead_letter_run)
         self._reading: dict[Place, _Reading] = {}
-        self._looked = 0.0
+        self._looked = self._swept = 0.0
 
     def as_of(self) -> int:
         """Line time before which everything that was committed is in the store; milliseconds since 1970 UTC."""
@@ -102,7 +118,7 @@ class Follower:
         if not self._topics_are_there():
             return
         ahead = {"queued.min.messages": 100_000, "fetch.wait.max.ms": 50, "error_cb": self._on_error}
-        self._consumer = Consumer(consumer_config(self._settings.brokers, APP) | ahead | {"enable.partition.eof": True})
+        self._consumer = Consumer(consumer_config(self._brokers, APP) | ahead | {"enable.partition.eof": True})
         try:
             self._begin()
             while not self._stopping():
@@ -114,17 +130,14 @@ class Follower:
 
     def _topics_are_there(self) -> bool:
         """Wait for them; False when stopped meanwhile."""
-        if not wait_for_broker(self._settings.brokers, self._pause, self._no_broker):
+        if not wait_for_broker(self._brokers, self._pause, self._no_broker):
             return False
-        admin = AdminClient(client_config(self._settings.brokers))
+        admin = AdminClient(client_config(self._brokers))
         while not self._stopping():
             try:
                 there = admin.list_topics(timeout=_ANSWER_SECONDS).topics
                 missing = [topic for topic in TOPICS if topic not in there]
                 if not missing:
-                    self._places = [(topic, number) for topic in TOPICS for number in sorted(there[topic].partitions)]
-                    answers = admin.describe_topics(TopicCollection(list(TOPICS)))
-                    self._ids = {topic: str(a.result(_ANSWER_SECONDS).topic_id) for topic, a in answers.items()}
                     return True
                 self._condition.be(WAITING_FOR_TOPICS, f"missing: {', '.join(missing)}; `pathline topics apply`")
             except KafkaException as error:
@@ -137,32 +150,51 @@ class Follower:
         log.warning("waiting for the broker", why=why)
 
     def _begin(self) -> None:
-        ends = high_watermarks(self._settings.brokers, self._places)
-        positions = self._store.positions()
-        if why := self._useless(positions, ends):
+        found, known = (
+            find(self._brokers, self._consumer, [*TOPICS, *topics_of(self._inboxes())]),
+            self._store.positions(),
+        )
+        if known and (why := self._useless(known, found)):
             log.warning("what is on disk is thrown away and read again", why=why)
             self._store.clear()
-            positions = {}
-        for place in self._places:
-            position = positions.get(place, Position(0, self._ids[place[0]]))
-            self._reading[place] = _Reading(position, ends[place])
-        self._consumer.assign([TopicPartition(*place, reading.position.offset) for place, reading in self._all()])
+            known = {}
+        self._follow(found, known)
         left = sum(max(0, reading.goal - reading.position.offset) for _, reading in self._all())
         self._condition.be(RESTORING, f"{left:,} records to read")
-        log.info("following", topics=len(TOPICS), partitions=len(self._places), records_to_read=left)
+        log.info("following", partitions=len(self._reading), records_to_read=left)
 
-    def _useless(self, positions: dict[Place, Position], ends: dict[Place, int]) -> str:
+    def _useless(self, known: dict[Place, Position], found: dict[Place, Found]) -> str:
         """Why the store can't be gone on with; empty when it can."""
-        for place, position in positions.items():
-            end = ends.get(place)
-            if end is None or position.topic_id != self._ids[place[0]] or position.offset > end:
-                return f"it belongs to another {place[0]}"
-            first = watermarks(self._consumer, TopicPartition(*place))[0]
-            if position.offset < first:
-                return f"{place[0]}[{place[1]}] has no records before {first} any more"
+        for place, now in found.items():
+            position = known.get(place)
+            if position is not None and (why := now.unfit(position)):
+                return f"{place[0]}[{place[1]}]: {why}"
         away = time.time_ns() // 1_000_000 - (self._store.written_at or 0)
-        behind = any(position.offset < ends[place] for place, position in positions.items())
+        behind = any(place in known and known[place].offset < now.end for place, now in found.items())
         return "deletions it missed may be compacted away" if behind and away > _MOST_AWAY_MS else ""
+
+    def _follow(self, found: dict[Place, Found], known: dict[Place, Position]) -> None:
+        """Read these from where the store is, besides those that are read already."""
+        for place, now in found.items():
+            position = known.get(place)
+            if position is None or now.unfit(position):
+                position = Position(0, now.topic_id)
+            self._reading[place] = _Reading(position, now.end)
+        self._consumer.incremental_assign([TopicPartition(*p, self._reading[p].position.offset) for p in found])
+
+    def _inboxes(self) -> Mapping[str, int]:
+        return self._projects.inboxes()
+
+    def _look_for_inboxes(self) -> None:
+        """A project that is published while this runs may have others than the one before."""
+        read = {topic for topic, _ in self._reading}
+        if missing := [topic for topic in topics_of(self._inboxes()) if topic not in read]:
+            self._follow(find(self._brokers, self._consumer, missing), self._store.positions())
+
+    def _sweep(self) -> None:
+        """Remove messages that have left their inbox."""
+        if gone := left(self._store.scan, self._clock.now(), _SWEPT):
+            self._store.write(gone)
 
     def _all(self) -> Iterable[tuple[Place, _Reading]]:
         return self._reading.items()
@@ -178,13 +210,18 @@ class Follower:
         if time.monotonic() - self._looked > _PAUSE_SECONDS:
             self._looked = time.monotonic()
             self._measure()
+            self._look_for_inboxes()
+        if time.monotonic() - self._swept > _SWEEP_SECONDS:
+            self._swept = time.monotonic()
+            self._sweep()
         if self._condition.state == RESTORING and all(r.position.offset >= r.goal for _, r in self._all()):
             self._store.completed()
             self._condition.be(RUNNING)
             log.info("caught up")
 
     def _take(self, messages: list[Message]) -> None:
-        fold = Fold(self._codec, self._store.get, self._settings.profile_events)
+        events, inboxes = self._settings.profile_events, self._inboxes()
+        fold = Fold(self._codec, self._store, events=events, inboxes=inboxes)
         batches: dict[Place, _Batch] = {}
         for message in messages:
             place, error = (message.topic() or "", message.partition() or 0), message.error()

@@ -39,8 +39,8 @@ class Key(BaseModel):
     """What is kept of a key.
 
     `fields` may be read with it, by identifiers of the types `by` (`person_id` among them); into the journeys `enter`
-    people may be let. `origins` are the sites whose pages may use it; `rate` bounds its requests a second,
-    `client_rate` those of one client address.
+    people may be let; `inbox`: tokens for inboxes may be asked for. `origins` are the sites whose pages may use it;
+    `rate` bounds its requests a second, `client_rate` those of one client address.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +51,7 @@ class Key(BaseModel):
     fields: list[str] = []
     by: list[str] = [ANY]
     enter: list[str] = []
+    inbox: bool = False
     origins: list[str] = []
     rate: float = Field(200.0, gt=0)
     client_rate: float | None = Field(None, gt=0)
@@ -122,15 +123,15 @@ class KeyFile:
         known = self._known().get(id)
         # compared also for an unknown id, so that time tells nothing
         same = hmac.compare_digest(hashed(given), known.sha256 if known is not None else "0" * 64)
-        if known is None or not same:
-            raise Unknown("unknown key")
-        if known.revoked_at is not None:
-            raise Unknown(f"the key {known.name!r} was revoked")
-        return known
+        return _in_force(known if same else None)
 
     def known(self) -> list[Key]:
         """All keys as of a moment ago."""
         return list(self._known().values())
+
+    def by_id(self, id: str) -> Key:
+        """The key of an id, if it is in force. Raises Unknown."""
+        return _in_force(self._known().get(id))
 
     def add(self, name: str, rights: Mapping[str, object], given: str | None = None) -> tuple[Key, str]:
         """A new key, and its text, which is kept nowhere; with a text `given` that was made before it is that key, with
@@ -190,6 +191,14 @@ class KeyFile:
         draft.write_text(_File(keys=keys).model_dump_json(indent=2) + "\n", "utf-8")
         draft.rename(self._path)
         self._looked = -math.inf
+
+
+def _in_force(key: Key | None) -> Key:
+    if key is None:
+        raise Unknown("unknown key")
+    if key.revoked_at is not None:
+        raise Unknown(f"the key {key.name!r} was revoked")
+    return key
 
 
 def made() -> str:

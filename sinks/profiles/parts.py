@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from connectors.inbound.collector.publisher import Publisher
@@ -16,7 +16,8 @@ from sinks.profiles.people import People
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`as_of` is the line time up to which answers are whole, `complete` whether they are answers at all: all there was
-    had been read once. What programs tell goes through `publisher` into the line."""
+    had been read once. What programs tell goes through `publisher` into the line; `note` lets answers show at once what
+    comes back from there."""
 
     people: People
     gate: Gate
@@ -27,6 +28,7 @@ class Parts:
     publisher: Publisher
     codec: Codec
     clock: Clock
+    note: Callable[[Mapping[bytes, bytes | None]], None]
 
 
 #: what the OpenAPI says of calls that need a key

@@ -6,7 +6,7 @@ link was refused to whoever it was seen with last. A person id that was merged a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -16,6 +16,7 @@ import structlog
 from processors.journeys import positions
 from processors.journeys.model import PERSONS, Instance
 from processors.journeys.model import Person as Journeys
+from processors.runtime.store import Store
 from schemas.codec import BadRecord, Codec
 from schemas.definitions.expressions import document, iso
 from schemas.definitions.hoisting import HIDDEN
@@ -24,6 +25,7 @@ from schemas.erasure import mark
 from schemas.identifiers import identifier_of, person_id, slot_of
 from schemas.records import Assignment, Event
 from sinks.profiles.fold import event_key
+from sinks.profiles.messages import Message, messages
 from sinks.profiles.metrics import UNREADABLE
 from sinks.profiles.model import Gone, Profile, profile_of
 from sinks.profiles.store import ASSIGNMENT, ERASED, HEAD, JOURNEYS, MOVED, NAMED, PROFILE
@@ -55,8 +57,9 @@ class Nobody:
 class People:
     """Persons as of the records read so far."""
 
-    def __init__(self, get: Callable[[bytes], bytes | None], codec: Codec, projects: Projects) -> None:
-        self._get = get
+    def __init__(self, store: Store, codec: Codec, projects: Projects) -> None:
+        self._store = store
+        self._get = store.get
         self._codec = codec
         self._projects = projects
 
@@ -130,6 +133,10 @@ class People:
                 framed = self._get(event_key(slot, place))
                 found += [self._codec.decode(Event, framed)] if framed is not None else []
         return sorted(found, key=lambda event: (event.occurred_at, event.event_id), reverse=True)
+
+    def inbox(self, identifiers: Iterable[str], now: int) -> list[Message]:
+        """The messages in the inbox of these identifiers at an instant, the newest first."""
+        return messages(self._store, self._codec, identifiers, now)
 
     def journeys(self, person: str) -> Journeys | None:
         """A person as journeys know one; None when they do not, or in a way that is not understood here."""
@@ -205,6 +212,10 @@ class Person:
 
     def computed_traits(self) -> Row:
         return {name: value for name, value in self._known.traits.items() if name in self._computed}
+
+    def inbox(self, now: int) -> list[Message]:
+        """Messages to read, the newest first."""
+        return self._people.inbox(self._known.identifiers, now)
 
     def segments(self) -> list[str]:
         return [name for name in self._known.segments if not name.startswith(HIDDEN)]

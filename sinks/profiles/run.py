@@ -20,6 +20,7 @@ from schemas.condition import JOINING, RUNNING, STOPPING, Condition
 from schemas.kafka import cause_of, producer_config
 from schemas.limits import TooMany
 from schemas.registry import codec_for
+from schemas.secret import secret_of
 from schemas.settings import Settings
 from sinks.profiles.access import Gate, Register
 from sinks.profiles.app import make_app
@@ -31,6 +32,7 @@ from sinks.profiles.people import People
 from sinks.profiles.projects import CurrentProjects
 from sinks.profiles.rates import Rates
 from sinks.profiles.store import Store
+from sinks.profiles.tokens import Tokens
 
 log = structlog.get_logger(APP)
 
@@ -46,15 +48,15 @@ def run(settings: Settings, port: int, host: str = "127.0.0.1") -> None:
     condition = Condition(APP, JOINING, RUNNING.__eq__)
     store = Store(folder / "people")
     outbox = Outbox(folder / "outbox", Producer(producer_config(settings.brokers) | {"error_cb": _on_error}))
+    projects = CurrentProjects(PublishedDefinitions(settings.brokers, codec))
     stopping = threading.Event()
-    follower = Follower(settings, store, outbox, codec, condition, stopping)
+    follower = Follower(settings, store, outbox, codec, condition, projects, stopping)
     thread = threading.Thread(target=_follow, args=(follower,), name="follower", daemon=True)
     publisher = Publisher(edge_producer(settings.brokers))
-    projects = CurrentProjects(PublishedDefinitions(settings.brokers, codec))
     app = make_app(
         Parts(
-            people=People(store.get, codec, projects),
-            gate=Gate(KeyFile(path_of(settings)), Rates()),
+            people=People(store, codec, projects),
+            gate=Gate(KeyFile(path_of(settings)), Rates(), Tokens(secret_of(settings))),
             register=Register(outbox.tell, codec, clock),
             condition=condition,
             as_of=follower.as_of,
@@ -62,6 +64,7 @@ def run(settings: Settings, port: int, host: str = "127.0.0.1") -> None:
             publisher=publisher,
             codec=codec,
             clock=clock,
+            note=store.write,
         )
     )
 

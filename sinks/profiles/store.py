@@ -10,6 +10,9 @@ h <slot>                 when each of the events kept of a slot occurred
 e <slot> NUL <place>     one of them, a framed Event
 r <person id>            the person who got what this one was
 x <mark>                 an identifier or a person that was erased
+q <identifier> NUL <when> <send id>   when a message leaves the inbox of an identifier, and its framed SendCommand
+z <when> <the key of a message without q>   that it has left then
+f <send id> NUL <what>   when it was sent, seen, clicked, dismissed, withdrawn
 m <topic> NUL <partition>   how far that partition was read
 w                        when something was written last
 c                        that the end was reached once
@@ -31,6 +34,7 @@ from processors.runtime.rocks import options
 from schemas.limits import Tally
 
 PROFILE, JOURNEYS, ASSIGNMENT, NAMED, HEAD, EVENT, MOVED, ERASED = b"p", b"j", b"a", b"i", b"h", b"e", b"r", b"x"
+MESSAGE, LEAVES, DONE = b"q", b"z", b"f"
 UPDATED, STATE = b"u", b"s"
 _POSITION, _WRITTEN, _COMPLETE = b"m", b"w", b"c"
 
@@ -52,7 +56,7 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Store:
-    """The store on disk. One thread writes; any may read."""
+    """The store on disk. One thread writes what topics say; any may read."""
 
     def __init__(self, path: Path) -> None:
         """Open or create. Raises Exception of rocksdict when another process has it open."""

@@ -130,6 +130,12 @@ def profiles(line: Line, known: str, statuses: Counter[int], examples: int) -> N
     answer = person.call(headers={"Authorization": f"Bearer {line.profiles_key}"}, timeout=30)
     person.validate_response(answer, checks=PROMISES)
     assert answer.status_code == 200, answer.text
+    asked = httpx.post(
+        f"{line.profiles}/v1/inbox/tokens",
+        json={"who": known},
+        headers={"Authorization": f"Bearer {line.profiles_key}"},
+    )
+    opened = asked.json()["token"]
     for result in api.get_all_operations():
         operation = result.ok()
         # what takes nothing can't be asked wrongly
@@ -137,7 +143,7 @@ def profiles(line: Line, known: str, statuses: Counter[int], examples: int) -> N
             cases = operation.as_strategy(generation_mode=mode)
 
             @quietly(examples)
-            @given(cases, st.sampled_from([line.profiles_key, "plk_0_0", ""]))
+            @given(cases, st.sampled_from([line.profiles_key, opened, "plk_0_0", ""]))
             def call(case: Any, key: str) -> None:
                 answer = case.call(headers={"Authorization": f"Bearer {key}"}, timeout=30)
                 case.validate_response(answer, checks=PROMISES)

@@ -12,9 +12,10 @@ import msgspec
 import orjson
 import pytest
 
-from connectors.links import BadToken, Choice, Click, Opening, read, token
+from connectors.links import Choice, Click, Opening, read, token
 from connectors.outbound.email_message import email_message
 from connectors.outbound.settings import SmtpSettings, server_of
+from connectors.signing import BadToken
 from schemas.records import SendCommand
 from tests.connectors.dispatching import COMMAND
 

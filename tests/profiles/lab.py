@@ -19,8 +19,9 @@ from schemas.definitions import parse
 from schemas.definitions.model import Project
 from schemas.records import Assertion, Event, LinkEnvelope
 from sinks.profiles.fields import EVERYTHING, Fields
-from sinks.profiles.fold import JOURNEYS_STATE, Fold
+from sinks.profiles.fold import JOURNEYS_STATE, Fold, topics_of
 from sinks.profiles.people import Nobody, People
+from sinks.profiles.projects import inboxes_of
 
 CODEC = Codec()
 FILES = {
@@ -41,6 +42,8 @@ class Lab:
     """One line and one read side. Times are milliseconds since 1970 UTC."""
 
     def __init__(self, files: dict[str, str] | None = None, events: int = 20) -> None:
+        from connectors.outbound.dispatch import DispatchStage
+        from connectors.outbound.inbox import Inbox
         from processors.graph.step import GraphStage
         from processors.identity.step import IdentityStage
         from processors.journeys.step import JourneysStage
@@ -50,9 +53,14 @@ class Lab:
         source = FixedDefinitions(self.project)
         self.clock = VirtualClock(START)
         stages = [IdentityStage(source, CODEC), GraphStage(source, CODEC), SegmentsStage(source, CODEC)]
-        self.line = MemoryLine([*stages, JourneysStage(source, CODEC)], self.clock, partitions=2)
+        inboxes = [
+            DispatchStage(source, CODEC, Inbox(name), transactional=lane)
+            for name in inboxes_of(self.project)
+            for lane in (False, True)
+        ]
+        self.line = MemoryLine([*stages, JourneysStage(source, CODEC), *inboxes], self.clock, partitions=2)
         self.store = MemoryStore()
-        self.people = People(self.store.get, CODEC, source)
+        self.people = People(self.store, CODEC, source)
         self._events = events
         self._taken: dict[str, int] = {}
         self._count = 0
@@ -85,7 +93,7 @@ class Lab:
     def records(self) -> dict[str, list[tuple[bytes | None, bytes | None]]]:
         """What the read side has not read yet, by topic and partition; of the journeys' state what there is now."""
         found: dict[str, list[tuple[bytes | None, bytes | None]]] = {}
-        for topic in (topics.UPDATES, topics.ASSIGNMENTS):
+        for topic in (topics.UPDATES, topics.ASSIGNMENTS, *topics_of(inboxes_of(self.project))):
             records = self.line.outputs[topic]
             for record in records[self._taken.get(topic, 0) :]:
                 found.setdefault(f"{topic}/{record.partition}", []).append((record.key, record.value))
@@ -111,7 +119,7 @@ class Lab:
                 self.take(name.partition("/")[0], key, value)
 
     def take(self, topic: str, key: bytes | None, value: bytes | None) -> None:
-        fold = Fold(CODEC, self.store.get, self._events)
+        fold = Fold(CODEC, self.store, events=self._events, inboxes=inboxes_of(self.project))
         fold.take(topic, key, value)
         self.store.apply(fold.changes.items())
 
@@ -122,6 +130,11 @@ class Lab:
             return {"nobody": found.why}
         answer: dict[str, Any] = orjson.loads(orjson.dumps(Fields.of(fields or (EVERYTHING,)).answer(found, events)))
         return answer
+
+    def inbox(self, who: str) -> list[str]:
+        """Ids of the messages to read, the newest first."""
+        found = self.people.by_identifier(who)
+        return [] if isinstance(found, Nobody) else [m.command.send_id for m in found.inbox(self.clock.now())]
 
     def names(self, who: str) -> list[str]:
         """Names of the last events, the newest first."""

@@ -22,6 +22,7 @@ from sinks.profiles.keys import KeyFile
 from sinks.profiles.outbox import Told
 from sinks.profiles.parts import Parts
 from sinks.profiles.rates import Rates
+from sinks.profiles.tokens import Tokens
 from tests.connectors.doubles import KeepingProducer
 from tests.profiles.lab import CODEC, START, Lab
 
@@ -65,7 +66,7 @@ def serving(lab: Lab, folder: Path) -> Iterator[Served]:
     app = make_app(
         Parts(
             people=lab.people,
-            gate=Gate(keys, Rates(lambda: line.state["now"])),
+            gate=Gate(keys, Rates(lambda: line.state["now"]), Tokens(b"secret", lambda: line.state["now"])),
             register=Register(told.append, CODEC, lab.clock),
             condition=Condition("profiles", RUNNING, RUNNING.__eq__),
             as_of=lambda: START,
@@ -73,6 +74,7 @@ def serving(lab: Lab, folder: Path) -> Iterator[Served]:
             publisher=publisher,
             codec=CODEC,
             clock=lab.clock,
+            note=lambda changes: lab.store.apply(changes.items()),
         )
     )
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))

@@ -14,13 +14,14 @@ from confluent_kafka.admin import AdminClient
 
 from pathline.local.kafka import KafkaBroker
 from processors.runtime.partitioner import partition_of
+from processors.runtime.store import MemoryStore
 from schemas import topics
 from schemas.codec import Codec
 from schemas.condition import RUNNING, Condition
 from schemas.identifiers import person_id, slot_of
 from schemas.kafka import apply_topics, client_config, producer_config
 from schemas.limits import TooMany
-from schemas.records import Assignment, Event, Period, Update, Wire
+from schemas.records import Assignment, Event, Period, SendCommand, Update, Wire
 from schemas.settings import Settings
 from sinks.profiles import following
 from sinks.profiles.following import Follower
@@ -51,6 +52,7 @@ class Side:
         self.admin = AdminClient(client_config(brokers))
         self.renew()
         self.condition = Condition("profiles", "", RUNNING.__eq__)
+        self.projects = NoProjects()
         self.taken = 0
         self.error: BaseException | None = None
 
@@ -61,17 +63,16 @@ class Side:
             for done in self.admin.delete_topics(there).values():
                 done.result()
             until(lambda: not set(there) & self.admin.list_topics(timeout=10).topics.keys(), "they are gone")
-        apply_topics(self.settings, [])
+        apply_topics(self.settings, ["app_inbox"])
 
-    def happen(self, user: str, name: str, **properties: Any) -> None:
+    def happen(self, user: str, name: str, send_id: str | None = None) -> None:
         """A person does something; it is the only thing the profile says."""
         at = EVENT.occurred_at + self.taken
         self.taken += 1
         made = {field: getattr(EVENT, field) for field in EVENT.__struct_fields__}
         identifier = f"user_id:{user}"
-        event = Event(
-            **made | {"name": name, "identifiers": [identifier], "event_id": f"e{self.taken}", "occurred_at": at}
-        )
+        told = {"name": name, "identifiers": [identifier], "event_id": f"e{self.taken}", "send_id": send_id}
+        event = Event(**made | told | {"occurred_at": at})
         update = Update(
             kind="event",
             person_id=person_id(identifier),
@@ -93,8 +94,7 @@ class Side:
         store, stopping = Store(self.settings.home / "people"), threading.Event()
         outbox = Outbox(self.settings.home / "outbox", self.producer)
         self.condition.be("")
-        follower = Follower(self.settings, store, outbox, CODEC, self.condition, stopping)
-        people = People({}.get, CODEC, NoProjects())
+        follower = Follower(self.settings, store, outbox, CODEC, self.condition, self.projects, stopping)
 
         def run() -> None:
             try:
@@ -105,10 +105,11 @@ class Side:
         thread = threading.Thread(target=run)
         thread.start()
         try:
-            live = People(store.get, CODEC, NoProjects())
+            live = People(store, CODEC, NoProjects())
             until(lambda: self.error or (self.condition.ready and store.complete and enough(live)), "it has caught up")
-            found = dict(store.scan(b"\0", b"\xff"))
-            people = People(found.get, CODEC, NoProjects())
+            memory = MemoryStore()
+            memory.apply(store.scan(b"\0", b"\xff"))
+            people = People(memory, CODEC, NoProjects())
         finally:
             stopping.set()
             thread.join()
@@ -121,8 +122,16 @@ class Side:
 
 
 class NoProjects:
+    """Nothing is published, or a project with these inboxes."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, int] = {}
+
     def latest(self) -> None:
         return None
+
+    def inboxes(self) -> dict[str, int]:
+        return self.found
 
     def project(self, version: str) -> Any:
         raise LookupError(version)
@@ -218,6 +227,30 @@ def test_a_storm_of_bad_records_stops_it_before_it_passes_over_more(side: Side) 
     for _ in range(2):
         with pytest.raises(TooMany, match=r"profiles stops: more than 30 records in a row can't be used in updates"):
             side.follow(lambda people: False)
+
+
+def test_an_inbox_that_comes_with_a_project_is_read_from_its_beginning(side: Side) -> None:
+    command = SendCommand(
+        send_id="s1", person_id=person_id("user_id:ann"), journey="j", version="v", instance_id="i", step="1",
+        channel="app_inbox", category="marketing", template="t", to="ann", identifier="user_id:ann",
+        at=EVENT.occurred_at, content=b"{}",
+    )  # fmt: skip
+    side.put(topics.outbound("app_inbox"), command.person_id, command)
+    side.happen("ann", "App Inbox Sent", send_id="s1")
+
+    def read(people: People) -> list[str]:
+        ann = people.by_identifier("user_id:ann")
+        return [] if isinstance(ann, Nobody) else [m.command.send_id for m in ann.inbox(EVENT.occurred_at)]
+
+    def published(people: People) -> bool:
+        # the project is published while it follows the others
+        side.projects.found = {"app_inbox": 10**12}
+        return read(people) == ["s1"]
+
+    assert read(side.follow()) == []
+    assert read(side.follow(published)) == ["s1"]
+    # it goes on there after a restart
+    assert read(side.follow()) == ["s1"]
 
 
 def test_what_is_told_waits_on_disk_for_a_broker_that_is_away(side: Side, tmp_path: Path) -> None:

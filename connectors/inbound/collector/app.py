@@ -22,7 +22,8 @@ from connectors.inbound.collector.intake import Intake, Receipt, Refusal
 from connectors.inbound.collector.metrics import Metrics
 from connectors.inbound.collector.publisher import Busy, NotAcknowledged, Outgoing
 from connectors.inbound.collector.webpush import webpush
-from connectors.links import BadToken, Choice, Click, Opening, read
+from connectors.links import Choice, Click, Opening, read
+from connectors.signing import BadToken
 from schemas.condition import RUNNING, WAITING_FOR_BROKER, Condition
 from schemas.definitions.model import IdentityRules
 from schemas.records import Event
