@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pathline.commands.asking import answering
+from pathline.commands.in_force import Folder, Format
 from pathline.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="Name of the promo, as in promos.yaml.")]
-Format = Annotated[Literal["table", "json", "csv"], typer.Option(help="table, json or csv.")]
-Folder = Annotated[
-    Path | None,
-    typer.Option("--project", help="Folder of a project, instead of the one in force.", show_default=False),
-]
 
 
 @app.callback()
