@@ -11,7 +11,7 @@ import orjson
 from connectors.inbound.segment import Rejected, event_id
 from schemas.definitions import defaults
 from schemas.definitions.model import Project
-from schemas.identifiers import Refused, normalise
+from schemas.identifiers import Refused, normalise, split, usable
 from schemas.records import EARLIEST, LATEST, Event
 
 
@@ -22,7 +22,7 @@ class Incoming:
     `key` names it, so that what is told twice is one event. It is about the send `send_id` or the message that the
     provider calls `provider_id` where these are known, and always about an `address` of the channel. `at` is
     milliseconds since 1970 UTC on the provider's clock, None when it does not say. `consent` is what the person chose
-    with it, by category.
+    with it, by category; `identifiers` are others of the same person that the provider vouches for, (type, value).
     """
 
     key: str
@@ -33,6 +33,7 @@ class Incoming:
     at: int | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
     consent: Mapping[str, bool] = field(default_factory=dict)
+    identifiers: tuple[tuple[str, str], ...] = ()
 
 
 def as_event(incoming: Incoming, project: Project, channel: str, source: str, received_at: int, scaled: bool) -> Event:
@@ -57,7 +58,7 @@ def as_event(incoming: Incoming, project: Project, channel: str, source: str, re
         type="track",
         name=incoming.name,
         channel=channel,
-        identifiers=[identifier],
+        identifiers=usable(project.identity, [split(identifier), *incoming.identifiers])[0],
         occurred_at=at,
         received_at=received_at,
         source=source,

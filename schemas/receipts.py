@@ -68,6 +68,14 @@ def looked_at(event: Mapping[str, Any]) -> bool:
     return depth(event) >= OPENED or (is_receipt(event["name"]) and event["name"].endswith(" Dismissed"))
 
 
+def noun_of(channel: str) -> str:
+    """How receipts of a channel begin: `Email` of `Email Delivered`; of a channel without a name of its own the
+    channel's, in words."""
+    usual = {name: subject.strip() for subject, name in reversed(SUBJECTS.items())}
+    usual |= {"web_push": "Push Notification", "mobile_push": "Push Notification"}
+    return usual.get(channel) or channel.replace("_", " ").title()
+
+
 def reached(name: str) -> int:
     """How far a receipt of this name says the message got, `SENT` when it is no receipt."""
     return ENDINGS.get(name.rsplit(" ", 1)[-1], SENT) if name.startswith(tuple(SUBJECTS)) else SENT

@@ -46,7 +46,6 @@ class Email:
     """A channel of e-mail; connections are kept and shared between messages."""
 
     noun = "Email"
-    traits = Traits()
 
     def __init__(
         self,
@@ -57,6 +56,8 @@ class Email:
         name: str = "email",
     ) -> None:
         self.name = name
+        # receipts name the send: whether a message in doubt went out shows soon
+        self.traits = Traits(doubt="echo" if settings.provider else "policy")
         self._server = server
         self._settings = settings
         self._secret = secret

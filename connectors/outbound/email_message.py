@@ -41,6 +41,8 @@ def email_message(command: SendCommand, settings: SmtpSettings, secret: bytes, p
     message["Message-ID"] = f"<{command.send_id}@{mailbox.rpartition('@')[2]}>"
     message[SEND_ID_HEADER] = command.send_id
     message["X-Pathline-Journey"] = " ".join(command.journey.split())
+    for header, value in echo(settings, command.send_id).items():
+        message[header] = value
     if parts.get("reply_to"):
         message["Reply-To"] = " ".join(parts["reply_to"].split())
     if command.category == "marketing":
@@ -52,6 +54,19 @@ def email_message(command: SendCommand, settings: SmtpSettings, secret: bytes, p
     else:
         message.set_content(html.replace(UNSUBSCRIBE_PLACE, link), subtype="html", cte="quoted-printable")
     return message
+
+
+def echo(settings: SmtpSettings, send_id: str) -> dict[str, str]:
+    """Headers by which a provider's relay gives the send id back with its receipts."""
+    told = {"send_id": send_id}
+    if settings.provider == "sendgrid":
+        return {"X-SMTPAPI": orjson.dumps({"unique_args": told}).decode()}
+    if settings.provider == "mailgun":
+        return {"X-Mailgun-Variables": orjson.dumps(told).decode()}
+    if settings.provider == "ses":
+        named = {"X-SES-CONFIGURATION-SET": settings.configuration_set} if settings.configuration_set else {}
+        return {**named, "X-SES-MESSAGE-TAGS": f"send_id={send_id}"}
+    return {}
 
 
 def _parts(command: SendCommand) -> dict[str, str]:

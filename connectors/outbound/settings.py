@@ -47,5 +47,11 @@ class SmtpSettings(BaseSettings):
     unsubscribe_mailto: str = Field("", description="Address that takes unsubscribe requests by mail; empty: none.")
     track_clicks: bool = Field(True, description="Links in HTML lead through the collector, which tells of clicks.")
     track_opens: bool = Field(True, description="A picture in HTML tells when the message is shown.")
+    provider: str = Field(
+        "",
+        pattern="^(sendgrid|mailgun|ses)?$",
+        description="Whose relay it is: its receipts then name the send.",
+    )
+    configuration_set: str = Field("", description="Configuration set of SES.")
     timeout: float = Field(30.0, gt=0, description="Seconds an answer of the server may take.")
     connections: int = Field(10, ge=1, description="Most connections at a time.")

@@ -6,16 +6,15 @@ a message comes to the collector (`connectors.inbound.hooks.telegram`).
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 import httpx
 import orjson
 from pydantic import Field
 
+from connectors.callbacks import callback
 from connectors.links import Click, address
 from connectors.outbound.channel import Outcome, Traits
 from connectors.outbound.http import Client, parts_of, text_of
@@ -25,7 +24,7 @@ from schemas.secret import secret_of
 from schemas.settings import Settings
 
 API = "https://api.telegram.org"
-LONGEST_TEXT, LONGEST_CAPTION, LONGEST_DATA = 4096, 1024, 64
+LONGEST_TEXT, LONGEST_CAPTION = 4096, 1024
 #: what the bot of the mailbox is called
 CATCHER_TOKEN = "1:mailbox"
 #: beginnings of descriptions that mean that this chat takes nothing from us any more
@@ -42,7 +41,6 @@ class TelegramSettings(ConnectorSettings, env_prefix="PATHLINE_TELEGRAM_"):
     )
     previews: bool = Field(True, description="Whether links are shown with a preview.")
     timeout: float = Field(10.0, gt=0, description="Seconds an answer may take.")
-    webhook_secret: str = Field("", description="The secret_token given to setWebhook; updates need it.")
 
 
 def connect(settings: Settings, channel: str) -> Telegram:
@@ -121,27 +119,6 @@ class Telegram:
                 row = {"text": text, "callback_data": callback(command.send_id, data)}
             rows.append([row])
         return rows
-
-
-def callback(send_id: str, data: str) -> str:
-    """What a pressed button tells, with the send it belongs to. Raises ValueError above 64 bytes."""
-    try:
-        short = base64.urlsafe_b64encode(UUID(send_id).bytes).rstrip(b"=").decode()
-    except ValueError:
-        short = ""
-    told = f"{short}:{data}"
-    if len(told.encode()) > LONGEST_DATA:
-        raise ValueError(f"data of a button: at most {LONGEST_DATA - 23} bytes are allowed")
-    return told
-
-
-def called_back(told: str) -> tuple[str, str]:
-    """(send id, data) of a pressed button; the send id is empty when it is none of ours."""
-    short, _, data = told.partition(":")
-    try:
-        return str(UUID(bytes=base64.urlsafe_b64decode(short + "=="))), data
-    except ValueError:
-        return "", told
 
 
 def _outcome(answer: httpx.Response, command: SendCommand) -> Outcome:

@@ -157,3 +157,16 @@ def test_a_server_is_given_as_a_url() -> None:
     assert server_of("smtp://localhost:2525").tls == "none"
     with pytest.raises(ValueError, match="smtp://"):
         server_of("http://localhost")
+
+
+@pytest.mark.parametrize(
+    ("provider", "header", "value"),
+    [
+        ("sendgrid", "X-SMTPAPI", '{"unique_args":{"send_id":"s1"}}'),
+        ("mailgun", "X-Mailgun-Variables", '{"send_id":"s1"}'),
+        ("ses", "X-SES-MESSAGE-TAGS", "send_id=s1"),
+    ],
+)
+def test_a_relay_is_told_the_send_id_that_its_receipts_give_back(provider: str, header: str, value: str) -> None:
+    made = email_message(COMMAND, SmtpSettings(provider=provider), b"secret", "")
+    assert made[header] == value

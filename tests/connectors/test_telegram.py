@@ -10,9 +10,10 @@ from uuid import NAMESPACE_URL, uuid5
 import orjson
 import pytest
 
+from connectors.callbacks import called_back
 from connectors.links import Click, read
 from connectors.outbound.channel import Outcome
-from connectors.outbound.telegram import Telegram, TelegramSettings, called_back
+from connectors.outbound.telegram import Telegram, TelegramSettings
 from schemas.definitions.model import Channel
 from schemas.records import SendCommand
 from tests.connectors.dispatching import NOW, Line, command

@@ -22,10 +22,11 @@ from connectors.inbound.collector.intake import Intake, Receipt, Refusal
 from connectors.inbound.collector.metrics import Metrics
 from connectors.inbound.collector.publisher import Busy, NotAcknowledged, Outgoing
 from connectors.inbound.collector.webpush import webpush
+from connectors.inbound.hooks.router import hooks
 from connectors.links import Choice, Click, Opening, read
 from connectors.signing import BadToken
 from schemas.condition import RUNNING, WAITING_FOR_BROKER, Condition
-from schemas.definitions.model import IdentityRules
+from schemas.definitions.model import IdentityRules, Project
 from schemas.records import Event
 from schemas.topics import EDGE_BYTES, EVENTS
 
@@ -50,7 +51,8 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the collector works with. `rules` gives the identity rules in force, None before a project is published;
-    `ready` says why it is not ready, None when it is; `webpush_key` is the public key of web push."""
+    `ready` says why it is not ready, None when it is; `webpush_key` is the public key of web push,
+    `project` the one published last, `public_url` the collector as others call it."""
 
     intake: Intake
     write_keys: Sequence[str]
@@ -58,6 +60,8 @@ class Parts:
     ready: Callable[[], Awaitable[str | None]]
     secret: bytes
     webpush_key: Callable[[], str] = str
+    project: Callable[[], Project | None] = lambda: None
+    public_url: str = ""
 
 
 class _NotYet(Exception):
@@ -79,6 +83,7 @@ def make_app(parts: Parts) -> FastAPI:
     app.include_router(_calls(parts, metrics))
     app.include_router(_links(parts))
     app.include_router(webpush(parts.webpush_key))
+    app.include_router(hooks(parts.intake, parts.project, parts.public_url))
     app.include_router(_operations(parts, metrics))
     _declare_write_key(app)
     return app

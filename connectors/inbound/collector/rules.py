@@ -1,4 +1,4 @@
-"""The identity rules in force at the edge, followed as they change."""
+"""The project in force at the edge, followed as it changes."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ import threading
 import structlog
 from confluent_kafka import KafkaException
 
-from connectors.inbound.published import rules_in
+from connectors.inbound.published import project_in
 from schemas.codec import Codec
-from schemas.definitions.model import IdentityRules
+from schemas.definitions.model import IdentityRules, Project
 from schemas.kafka import Whole
 from schemas.topics import DEFINITIONS
 
 log = structlog.get_logger()
 
 
-class PublishedRules:
-    """Follows the topic `definitions` in a thread; `current()` is None until a project was read."""
+class PublishedProject:
+    """Follows the topic `definitions` in a thread; `current()` and `project()` are None until one was read."""
 
     def __init__(self, brokers: str, codec: Codec) -> None:
         self._codec = codec
-        self._rules: IdentityRules | None = None
+        self._project: Project | None = None
         self._stopping = threading.Event()
         self._topic = Whole(brokers, DEFINITIONS)
         self._thread = threading.Thread(target=self._follow, name="definitions", daemon=True)
         self._thread.start()
 
     def current(self) -> IdentityRules | None:
-        return self._rules
+        return self._project.identity if self._project is not None else None
+
+    def project(self) -> Project | None:
+        return self._project
 
     def close(self) -> None:
         self._stopping.set()
@@ -39,10 +42,10 @@ class PublishedRules:
         while not self._stopping.is_set():
             try:
                 for message in self._topic.new(0.5):
-                    rules = rules_in(message, self._codec)
-                    if rules is not None:
-                        self._rules = rules
-                        log.info("identity rules in force", offset=message.offset())
+                    project = project_in(message, self._codec)
+                    if project is not None:
+                        self._project = project
+                        log.info("project in force", version=project.version, offset=message.offset())
             except KafkaException as error:
                 # the broker is away, or the topic is not created yet: the consumer goes on by itself
                 log.warning("definitions can't be read", error=str(error))

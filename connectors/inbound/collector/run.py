@@ -14,9 +14,9 @@ from fastapi import FastAPI
 from connectors.inbound.collector.app import Parts, make_app
 from connectors.inbound.collector.intake import Intake
 from connectors.inbound.collector.publisher import Publisher, edge_producer
-from connectors.inbound.collector.rules import PublishedRules
+from connectors.inbound.collector.rules import PublishedProject
 from connectors.vapid import WebPushSettings, key_of, public_key
-from schemas.definitions.model import IdentityRules
+from schemas.definitions.model import IdentityRules, Project
 from schemas.kafka import cause_of
 from schemas.registry import codec_for
 from schemas.secret import secret_of
@@ -43,7 +43,7 @@ def run(
     codec = codec_for(settings)
     producer = edge_producer(settings.brokers)
     publisher = Publisher(producer)
-    published = None if rules is not None else PublishedRules(settings.brokers, codec)
+    published = None if rules is not None else PublishedProject(settings.brokers, codec)
     current: Callable[[], IdentityRules | None] = (lambda: rules) if published is None else published.current
 
     async def ready() -> str | None:
@@ -57,7 +57,9 @@ def run(
         return public_key(key_of(WebPushSettings(), settings.home))
 
     intake = Intake(publisher, codec, settings.make_clock())
-    parts = Parts(intake, write_keys, current, ready, secret_of(settings), webpush_key)
+    project: Callable[[], Project | None] = (lambda: None) if published is None else published.project
+    secret = secret_of(settings)
+    parts = Parts(intake, write_keys, current, ready, secret, webpush_key, project, settings.public_url)
     app = make_app(parts)
 
     @asynccontextmanager
