@@ -147,13 +147,20 @@ def measure(line: Line, rate: float, seconds: float, reads: float) -> None:
     print(f"{'':17} of a core: {sum(used.values()):.0%} in all, profiles {used['profiles']:.0%}", flush=True)
 
 
+class NoInboxes:
+    """The project has none."""
+
+    def inboxes(self) -> dict[str, int]:
+        return {}
+
+
 @contextmanager
 def following(settings: Settings, folder: Path) -> Iterator[tuple[Store, Condition]]:
     """A new store that follows the line in this process."""
     store, stopping, codec = Store(folder / "people"), threading.Event(), codec_for(settings)
     outbox = Outbox(folder / "outbox", Producer(producer_config(settings.brokers)))
     condition = Condition("profiles", "", RUNNING.__eq__)
-    thread = threading.Thread(target=Follower(settings, store, outbox, codec, condition, stopping).run)
+    thread = threading.Thread(target=Follower(settings, store, outbox, codec, condition, NoInboxes(), stopping).run)
     thread.start()
     try:
         yield store, condition

@@ -20,8 +20,8 @@ _OWN = "person_at IN {ids:Array(UUID)} AND person_id = {id:UUID}"
 
 
 def rows_of(warehouse: Warehouse, person: UUID, ids: list[UUID], rules: TouchRules) -> dict[str, list[Row]]:
-    """Events, memberships, decisions, sends with their receipts, touches and conversions of a person; `ids` are all ids
-    it had. Times are UTC in ISO 8601."""
+    """Events, memberships, decisions, sends with their receipts, touches and conversions of a person, and who read its
+    profile; `ids` are all ids it had. Times are UTC in ISO 8601."""
     parameters = {"id": person, "ids": ids}
 
     def rows(sql: str, **more: Any) -> list[Row]:
@@ -54,6 +54,10 @@ def rows_of(warehouse: Warehouse, person: UUID, ids: list[UUID], rules: TouchRul
         "sends": sends,
         "touches": [{"at": iso(int(row["at"])), "channel": row["channel"]} for row in touches],
         "conversions": [event for event in events if event["revenue"] is not None],
+        "accesses": rows(
+            "SELECT at, key_name, actor, asked_by, outcome, fields FROM pathline.accesses"
+            " WHERE person_id = {id:UUID} ORDER BY at, access_id"
+        ),
         "goals": [decision for decision in decisions if decision["reason"] == GOAL],
     }
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 from confluent_kafka import Producer
 from segment.analytics.client import Client
@@ -70,15 +71,31 @@ def rows(line: RunningLine, name: str) -> int:
         warehouse.close()
 
 
+def asked(line: RunningLine, who: str) -> tuple[int, str]:
+    """What a program is told of somebody: the status, and the person id or why there is none."""
+    answer = httpx.get(
+        f"{line.stack.line.profiles}/v1/people/{who}",
+        headers={"Authorization": f"Bearer {line.stack.line.profiles_key}", "Pathline-Actor": "agent 17"},
+        timeout=30,
+    )
+    return answer.status_code, answer.json().get("person_id") or answer.json()["code"]
+
+
 def test_forget_goes_through_the_running_line_and_proves_it(here: RunningLine) -> None:
     person(here, "annika")
     person(here, "benno")
     spoil(here)
     wait_quiet(lambda: here.stack.line)
     assert rows(here, "annika") > 0
+    for who in ("user_id:annika", "email:Annika@example.com", person_id("anonymous_id:annika-phone")):
+        assert asked(here, who) == (200, person_id("user_id:annika"))
+    wait_quiet(lambda: here.stack.line)
     exported = json.loads(CliRunner().invoke(app, ["export", "user_id:annika"]).stdout)
     assert {"events", "sends", "memberships", "touches", "conversions", "links", "state"} <= set(exported)
     assert exported["missing"] == []
+    assert [(a["actor"], a["asked_by"], a["outcome"]) for a in exported["accesses"]] == [
+        ("agent 17", "user_id", "read"), ("agent 17", "email", "read"), ("agent 17", "person_id", "read"),
+    ]  # fmt: skip
     assert len(exported["dead_letters"]) == 1
     assert exported["sends"][0]["states"][-1]["state"] == "accepted"
     assert exported["sends"][0]["receipts"][0]["name"] == "Email Sent"
@@ -93,12 +110,15 @@ def test_forget_goes_through_the_running_line_and_proves_it(here: RunningLine) -
         "anonymous_id:annika-laptop",
     }
     assert all(place["remaining"] == 0 for place in report["places"])
-    assert {"state of segments", "warehouse events_raw", "dead letters", "topic identity.assignments"} <= {
+    assert {"state of segments", "warehouse events_raw", "profiles", "dead letters", "topic identity.assignments"} <= {
         place["place"] for place in report["places"]
     }
     assert all(place["until"] for place in report["places"] if place["place"] in ("topic events", "topic people"))
     assert rows(here, "annika") == 0
     assert rows(here, "benno") > 0
+    for who in ("user_id:annika", "email:annika@example.com", person_id("anonymous_id:annika-phone")):
+        assert asked(here, who) == (410, "erased")
+    assert asked(here, "user_id:benno") == (200, person_id("user_id:benno"))
     again = cli("forget", "user_id:annika")
     assert again["already"] == report["at"]
     assert again["clean"]
@@ -107,6 +127,7 @@ def test_forget_goes_through_the_running_line_and_proves_it(here: RunningLine) -
     wait_quiet(lambda: here.stack.line)
     told = cli("person", "user_id:annika")
     assert told["person_id"] == person_id("user_id:annika", 1)
+    assert asked(here, "user_id:annika") == (200, person_id("user_id:annika", 1))
 
 
 def test_a_person_is_forgotten_whole_while_processes_are_killed(here: RunningLine) -> None:
@@ -116,7 +137,7 @@ def test_a_person_is_forgotten_whole_while_processes_are_killed(here: RunningLin
 
     def killing() -> None:
         while not over.is_set():
-            for name in ("graph", "identity", "segments", "journeys", "sink"):
+            for name in ("graph", "identity", "segments", "journeys", "profiles", "sink"):
                 next(member for member in here.processes() if member.app == name).kill()
                 time.sleep(0.7)
 
