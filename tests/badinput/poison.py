@@ -40,6 +40,8 @@ AT = EVENT.occurred_at
 PERSON = person_id("user_id:nobody")
 MARKETING, TRANSACTIONAL = topics.outbound("email"), topics.outbound("email", True)
 LEDGER = topics.ledger("email")
+#: of the channels that the project of these tests names a connector for
+DISPATCH = tuple(app for channel in ("email", "push", "sms") for app in topics.dispatch_apps(channel))
 #: who reads a topic, as `app` of dead letters; `definitions` is read by all and told by the graph, and by the sink,
 #: which has a row of each
 READERS = {
@@ -51,7 +53,7 @@ READERS = {
     topics.SEGMENTS_HANDOFF: ("segments",),
     topics.SEGMENTS_BACKFILL: ("segments",),
     topics.JOURNEYS_HANDOFF: ("journeys",),
-    topics.UPDATES: ("journeys", "dispatch-email", "dispatch-email-transactional", "profiles", "sink"),
+    topics.UPDATES: ("journeys", *DISPATCH, "profiles", "sink"),
     topics.DECISIONS: ("sink",),
     topics.DEFINITIONS: ("graph", "sink"),
     topics.ACCESSES: ("sink",),

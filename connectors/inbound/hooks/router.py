@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from connectors.inbound.collector import payload
-from connectors.inbound.collector.intake import APP, Intake
+from connectors.inbound.collector.intake import APP, Intake, Refusal
 from connectors.inbound.collector.publisher import Busy, NotAcknowledged, Outgoing
 from connectors.inbound.hooks.base import Call, Forged, Heard, Hook, Unusable
 from connectors.inbound.hooks.registry import PROVIDERS, hook_of
@@ -29,11 +29,11 @@ LONGEST = 2 * 1024 * 1024
 _DOWN = {"Retry-After": "5"}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Kept."},
-    400: {"description": "It is the provider's and can't be read; the bytes are kept as a dead letter."},
-    403: {"description": "It does not prove that it comes from the provider; nothing is kept."},
-    404: {"description": "No such provider, or not set up."},
-    413: {"description": "The body is too large."},
-    503: {"description": "Kafka did not acknowledge, or no project is published yet: call again."},
+    400: {"model": Refusal, "description": "It is the provider's and can't be read; the bytes are a dead letter."},
+    403: {"model": Refusal, "description": "It does not prove that it comes from the provider; nothing is kept."},
+    404: {"model": Refusal, "description": "No such provider, or not set up."},
+    413: {"model": Refusal, "description": "The body is too large."},
+    503: {"model": Refusal, "description": "Kafka did not acknowledge, or no project is published yet: call again."},
 }
 
 Find = Callable[[str, str], Hook | None]
@@ -50,17 +50,17 @@ def hooks(
         known = PROVIDERS.get(provider)
         hook = find(provider, channel or known.channel) if known is not None else None
         if known is None or hook is None:
-            return _said(404, f"the webhook {provider!r} is not set up here")
+            return _said(404, "not_set_up", f"the webhook {provider!r} is not set up here")
         try:
             body = await payload.read(request.stream(), LONGEST)
             heard = await hook.hear(_call(request, body, public_url))
         except ClientDisconnect:
             return Response(status_code=400)
         except payload.TooLarge as error:
-            return _said(413, str(error))
+            return _said(413, "too_large", str(error))
         except Forged as error:
             log.warning("a call that does not prove itself", provider=provider, why=str(error))
-            return _said(403, str(error))
+            return _said(403, "forged", str(error))
         except Unusable as error:
             return await _bury(intake, provider, body, error)
         except Exception as error:
@@ -84,7 +84,7 @@ async def _keep(
 ) -> Response:
     """Publish what a call tells; what is about nobody becomes a dead letter, as calling again would not help."""
     if project is None:
-        return _said(503, "no project is published yet (pathline apply)", _DOWN)
+        return _said(503, "unavailable", "no project is published yet (pathline apply)", _DOWN)
     now, scaled = intake.clock.now(), isinstance(intake.clock, ScaledClock)
     records = []
     for incoming in heard.incoming:
@@ -97,7 +97,7 @@ async def _keep(
     try:
         await intake.publisher.publish(records)
     except (Busy, NotAcknowledged) as error:
-        return _said(503, str(error), _DOWN)
+        return _said(503, "unavailable", str(error), _DOWN)
     return Response(heard.answer, media_type=heard.media_type)
 
 
@@ -106,9 +106,9 @@ async def _bury(intake: Intake, provider: str, body: bytes, error: Unusable) -> 
     try:
         await intake.publisher.publish([Outgoing(DEAD_LETTERS, None, body, headers)])
     except (Busy, NotAcknowledged) as busy:
-        return _said(503, str(busy), _DOWN)
-    return _said(400, str(error))
+        return _said(503, "unavailable", str(busy), _DOWN)
+    return _said(400, "malformed", str(error))
 
 
-def _said(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"message": message}, status, headers)
+def _said(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(Refusal(code=code, message=message).model_dump(), status, headers)
