@@ -18,11 +18,15 @@ DEPTHS = {"sent": SENT, "delivered": DELIVERED, "opened": OPENED, "clicked": CLI
 #: last word -> how far the message got
 ENDINGS = {
     **dict.fromkeys(("Delivered", "Received"), DELIVERED),
-    **dict.fromkeys(("Opened", "Read", "Seen"), OPENED),
-    **dict.fromkeys(("Clicked", "Tapped", "Replied"), CLICKED),
+    **dict.fromkeys(("Opened", "Read", "Seen", "Answered"), OPENED),
+    **dict.fromkeys(("Clicked", "Tapped", "Replied", "Agreed"), CLICKED),
     # these show that it was sent, and no more
     **dict.fromkeys(
-        ("Sent", "Bounced", "Spam", "Dropped", "Deferred", "Failed", "Rejected", "Unsubscribed", "Dismissed"), SENT
+        (
+            *("Sent", "Bounced", "Spam", "Dropped", "Deferred", "Failed", "Rejected", "Unsubscribed", "Dismissed"),
+            *("Unanswered", "Declined"),
+        ),
+        SENT,
     ),
 }
 #: how receipts of inboxes begin
@@ -36,6 +40,8 @@ SUBJECTS = {
     "Viber ": "viber",
     "WhatsApp ": "whatsapp",
     f"{INBOX_NOUN} ": "app_inbox",
+    "Call ": "call",
+    "Webhook ": "webhook",
     "Web Push ": "web_push",
     "Mobile Push ": "mobile_push",
 }

@@ -84,6 +84,13 @@ CONNECTORS = (
         channels=("webhook",),
         provider=("PATHLINE_WEBHOOK_URL",),
     ),
+    Connector(
+        "task",
+        "tasks of a call centre",
+        "connectors.outbound.task:connect",
+        channels=("call",),
+        provider=("PATHLINE_TASK_URL",),
+    ),
 )
 
 

@@ -57,11 +57,14 @@ def signer(secret: str) -> Signer:
 class Webhook:
     """A channel whose messages are posted to a service."""
 
-    noun = "Webhook"
     traits = Traits(doubt="idempotent")
 
-    def __init__(self, settings: WebhookSettings, name: str = "webhook") -> None:
+    def __init__(
+        self, settings: WebhookSettings, name: str = "webhook", *, noun: str = "Webhook", kind: str = TYPE
+    ) -> None:
         self.name = name
+        self.noun = noun
+        self._kind = kind
         self._url = settings.url
         self._signer = signer(settings.secret)
         self._client = Client(settings.timeout)
@@ -69,7 +72,7 @@ class Webhook:
     async def hand_over(self, command: SendCommand) -> Outcome:
         """Post one message; see `Channel`."""
         try:
-            body = body_of(command)
+            body = body_of(command, self._kind)
         except ValueError as error:
             return Outcome("failed", str(error))
         # signed anew for each try: a receiver refuses what is older than some minutes
@@ -87,7 +90,7 @@ class Webhook:
         }
 
 
-def body_of(command: SendCommand) -> bytes:
+def body_of(command: SendCommand, kind: str = TYPE) -> bytes:
     """The JSON of a message. Raises ValueError when its content can't be one."""
     data = {
         "send_id": command.send_id,
@@ -103,7 +106,7 @@ def body_of(command: SendCommand) -> bytes:
         "content": parts_of(command),
     }
     at = datetime.fromtimestamp(command.at / 1000, UTC).isoformat().replace("+00:00", "Z")
-    return orjson.dumps({"type": TYPE, "timestamp": at, "data": data})
+    return orjson.dumps({"type": kind, "timestamp": at, "data": data})
 
 
 def outcome_of(answer: httpx.Response) -> Outcome:

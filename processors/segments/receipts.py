@@ -24,6 +24,7 @@ _KINDS: dict[str, Kind] = {
     "Unsubscribed": "unsubscribed",
     **dict.fromkeys(("Sent", "Delivered", "Received", "Deferred", "Dropped", "Failed", "Rejected"), "other"),
     **dict.fromkeys(("Opened", "Read", "Seen", "Clicked", "Tapped", "Replied", "Dismissed"), "other"),
+    **dict.fromkeys(("Answered", "Unanswered", "Agreed", "Declined"), "other"),
 }
 _FAMILIES = {"push notification": "push"}
 _COMMON = frozenset({"email", "sms", "push"})

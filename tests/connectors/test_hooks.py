@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import threading
@@ -28,7 +29,7 @@ from standardwebhooks.webhooks import Webhook as Signer
 from connectors.callbacks import callback
 from connectors.inbound.collector.intake import Intake
 from connectors.inbound.collector.publisher import Publisher
-from connectors.inbound.hooks.base import Hook
+from connectors.inbound.hooks.base import Call, Hook
 from connectors.inbound.hooks.mailgun import Mailgun
 from connectors.inbound.hooks.registry import PROVIDERS, hook_of
 from connectors.inbound.hooks.router import hooks
@@ -565,3 +566,16 @@ def test_receipts_of_ones_own_service(collector: Collector, event: str, name: st
 def test_a_key_of_sendgrid_that_is_none_is_told(key: str) -> None:
     with pytest.raises(ValueError, match="PATHLINE_SENDGRID_PUBLIC_KEY"):
         SendGrid(key)
+
+
+def test_outcomes_of_calls_are_signed_by_the_call_centre(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATHLINE_TASK_SECRET", StandardSide.secret)
+    hook_of.cache_clear()
+    hook = hook_of("standard", "call")
+    hook_of.cache_clear()
+    assert hook is not None
+    side = StandardSide()
+    for event, name in (("answered", "Call Answered"), ("agreed", "Call Agreed"), ("bounced", "Call Bounced")):
+        body, headers = side.sign(side.example(event=event, address="+380501234567"))
+        heard = asyncio.run(hook.hear(Call(headers, body, "", time.time())))
+        assert [incoming.name for incoming in heard.incoming] == [name]

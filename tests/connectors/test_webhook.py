@@ -12,8 +12,10 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from connectors.outbound.channel import Outcome
 from connectors.outbound.dispatch import BACK_OFF
+from connectors.outbound.registry import make, usual
 from connectors.outbound.webhook import Webhook, WebhookSettings
 from schemas.definitions.model import Channel
+from schemas.settings import Settings
 from tests.connectors.dispatching import Line, command
 from tests.connectors.server import Answer, Server, serving
 
@@ -92,3 +94,16 @@ def test_a_message_in_doubt_is_posted_again_under_the_same_id(service: Server, l
 def test_a_secret_that_is_none_is_told_at_the_start(secret: str) -> None:
     with pytest.raises(ValueError, match="whsec_"):
         Webhook(WebhookSettings(url="http://127.0.0.1", secret=secret))
+
+
+def test_a_call_is_a_task_of_the_call_centre(service: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATHLINE_TASK_URL", f"{service.url}/tasks")
+    monkeypatch.setenv("PATHLINE_TASK_SECRET", SECRET)
+    centre = make(usual("call"), Settings(), "call")
+    assert (centre.noun, centre.traits.doubt) == ("Call", "idempotent")
+    one = command(to="+380501234567", channel="call", content=b'{"title": "Ask Ann", "text": "Is she happy?"}')
+    assert asyncio.run(centre.hand_over(one)).kind == "accepted"
+    (asked,) = service.asked
+    told = Verifier(SECRET).verify(asked.body, asked.headers)
+    assert (told["type"], told["data"]["to"]) == ("task", "+380501234567")
+    assert told["data"]["content"]["title"] == "Ask Ann"

@@ -28,8 +28,14 @@ EVENTS = {
     "replied": "Replied",
     "complained": "Marked as Spam",
     "dismissed": "Dismissed",
+    # outcomes of a call; `bounced` is a wrong number
+    "answered": "Answered",
+    "unanswered": "Unanswered",
+    "agreed": "Agreed",
+    "declined": "Declined",
 }
 UNSUBSCRIBED = "unsubscribed"
+CALL = "call"
 
 
 class StandardSettings(ConnectorSettings, env_prefix="PATHLINE_WEBHOOK_"):
@@ -38,9 +44,13 @@ class StandardSettings(ConnectorSettings, env_prefix="PATHLINE_WEBHOOK_"):
     secret: str = Field("", description="The secret the service signs with, whsec_...")
 
 
+class TaskSettings(StandardSettings, env_prefix="PATHLINE_TASK_"):
+    """The call centre."""
+
+
 def connect(channel: str) -> Hook | None:
     """The hook; None when it is not set up."""
-    own = StandardSettings.of(channel)
+    own = TaskSettings.of(channel) if channel == CALL else StandardSettings.of(channel)
     return Standard(own.secret, channel) if own.secret else None
 
 
