@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-from uuid import UUID, uuid5
+from hashlib import sha1, sha256
+from uuid import UUID
 
 _SPACE = UUID("7d0c5c0e-6c1c-5a55-9d0b-7a3f0a8e2f41")
 
@@ -34,4 +34,9 @@ def share(*parts: str) -> float:
 
 
 def _id(*parts: str) -> str:
-    return str(uuid5(_SPACE, "\0".join(parts)))
+    """A name-based UUID (version 5, RFC 9562); made here, as the library's way by an object takes twice as long."""
+    digest = bytearray(sha1(_SPACE.bytes + "\0".join(parts).encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -25,6 +25,7 @@ from schemas.records import Decision, Wire
 
 #: draws are parts of this
 MILLION = 1_000_000
+_NOTHING = Belongings()
 
 
 class Working:
@@ -47,6 +48,10 @@ class Working:
         self.outputs: list[tuple[str, str, Wire | None]] = []
         self.wakes: list[tuple[int, int]] = []
         self._plans = plans
+        # asked for several times an event, each time on the way through all instances
+        self._journeys: dict[tuple[str, str], Journey] = {}
+        self._ordered: list[Instance] = []
+        self._ordered_of: Slots[Belongings] | None = None
 
     @property
     def changed(self) -> bool:
@@ -87,7 +92,7 @@ class Working:
 
     def own(self, slot: str) -> Belongings:
         """What belongs to a slot."""
-        return self.slots.held[slot].state or Belongings()
+        return self.slots.held[slot].state or _NOTHING
 
     def note(self, slot: str, **fields: Any) -> None:
         """Other belongings of a slot from now on."""
@@ -97,11 +102,16 @@ class Working:
 
     def instances(self) -> list[Instance]:
         """All that run, the highest priority first, then by id."""
-        running: list[Instance] = []
-        for slot in self.person.slots.held.values():
-            if slot.state is not None and slot.state.instances:
-                running.extend(slot.state.instances.values())
-        return sorted(running, key=lambda i: (-self.journey(i).priority, i.id)) if len(running) > 1 else running
+        slots = self.person.slots
+        if self._ordered_of is not slots:
+            running: list[Instance] = []
+            for slot in slots.held.values():
+                if slot.state is not None and slot.state.instances:
+                    running.extend(slot.state.instances.values())
+            if len(running) > 1:
+                running.sort(key=lambda i: (-self.journey(i).priority, i.id))
+            self._ordered, self._ordered_of = running, slots
+        return list(self._ordered)
 
     def instance(self, id_: str) -> Instance | None:
         """The instance as it is now, None when it runs no more."""
@@ -258,7 +268,11 @@ class Working:
 
     def journey(self, instance: Instance) -> Journey:
         """The journey of an instance, as it was when it entered."""
-        return self.project(instance).journeys[instance.journey]
+        key = instance.version, instance.journey
+        journey = self._journeys.get(key)
+        if journey is None:
+            journey = self._journeys[key] = self.project(instance).journeys[instance.journey]
+        return journey
 
     def entry(self, instance: Instance) -> Entry:
         """The way by which an instance came in."""

@@ -84,7 +84,10 @@ def first_line(error: Exception) -> str:
 
 
 def _without_null(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    kind = value.__class__
+    if kind is str or kind is float or kind is int:
+        return value  # nearly all are, and asking whether they are mappings takes longest
+    if kind is dict or isinstance(value, Mapping):
         return {str(key): _without_null(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
         return [_without_null(item) for item in value]
