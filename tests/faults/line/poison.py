@@ -15,6 +15,7 @@ from schemas import topics
 from schemas.codec import Codec
 from schemas.records import LedgerEntry
 from sinks.clickhouse import writer
+from sinks.profiles import fold, following
 
 #: header by which a record of ours is known again
 MARK = "campaign.poison"
@@ -36,6 +37,7 @@ def readers(topic: str) -> set[str]:
     for lane, app in enumerate(topics.dispatch_apps("email")):
         if topic in (topics.outbound("email", bool(lane)), topics.UPDATES):
             found.add(app)
+    found |= {following.APP} if topic in fold.TOPICS else set()
     return found | ({writer.GROUP} if any(_matches(wanted, topic) for wanted in writer.TOPICS) else set())
 
 
