@@ -180,7 +180,7 @@ class DispatchStage:
         if why := self._rules.stale(command, turn.now):
             self._fail(turn, command, send.attempts, Outcome("failed", why))
             return False
-        if why := forbidden(turn, command, self._rules.policy(command)):
+        if why := forbidden(turn, command, self._rules.policy):
             self._ledger.finish(turn, command, "withheld", why, send.attempts)
             self._report(turn, command, "Dropped", Outcome("failed", why))
             return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from connectors.outbound.state import ALLOWED, Allowed
@@ -23,14 +25,14 @@ def learn(turn: Turn, update: Update) -> None:
         turn.put(ALLOWED, update.person_id, allowed)
 
 
-def forbidden(turn: Turn, command: SendCommand, policy: str) -> str:
-    """Why a message may not go now, empty when it may; `policy` is what silence means for marketing in its channel.
+def forbidden(turn: Turn, command: SendCommand, policy: Callable[[SendCommand], str]) -> str:
+    """Why a message may not go now, empty when it may; `policy` says what silence means for marketing in its channel.
     Without a profile the decision of the journey stands."""
     known = turn.get(ALLOWED, command.person_id)
     if known is None:
         return ""
     if consent.suppression(known.suppressed, command.to, command.category):
         return f"suppressed: {command.to} for {known.suppressed[command.to]}"
-    meant = "none" if command.category == "transactional" else policy
+    meant = "none" if command.category == "transactional" else policy(command)
     may, why = consent.allowed(known.consents, meant, command.channel, command.purpose, command.to)
     return "" if may else f"no consent: {why}"
