@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from processors.segments.affinity import coming, ranked
 from processors.segments.gauges import Gauge, end
-from processors.segments.marks import span, tally, within
+from processors.segments.marks import lasting, span, tally, within
 from processors.segments.measures import amount
 from processors.segments.predicting import changing, predicted, told
 from processors.segments.sequences import standing
@@ -116,6 +116,8 @@ def _answer_not(one: Not, view: View, member: Mapping[str, int], now: int) -> An
 
 
 def _answer_did(one: Did, view: View, member: Mapping[str, int], now: int) -> Answer:
+    if view.plan.rules.keys().isdisjoint(one.events) and (found := lasting(view.marks(one), one, now)) is not None:
+        return Answer(*found)
     _, holds, until = tally(view.spans(one, now), one, now)
     return Answer(holds, until)
 

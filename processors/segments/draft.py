@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 import msgspec
@@ -10,8 +10,9 @@ import msgspec
 from processors.runtime.slots import Slots, with_state
 from processors.segments.conditions import answer, explain
 from processors.segments.fold import Fold
-from processors.segments.keeping import needed, usable
+from processors.segments.keeping import needed, read_from, usable
 from processors.segments.model import Person, State
+from processors.segments.newborn import newborn
 from processors.segments.plan import Plan, named
 from processors.segments.profile import digest, profile
 from processors.segments.view import View
@@ -58,8 +59,7 @@ class Draft:
     def view(self) -> View:
         """The person as the fold of its slots, as they are now."""
         if self._view is None:
-            held = {name: slot.state for name, slot in self._slots.held.items() if slot.state is not None}
-            self._view = View(held, self.plan, self._computed)
+            self._view = View(_states(self._slots), self.plan, self._computed)
         return self._view
 
     @property
@@ -80,9 +80,51 @@ class Draft:
         self._changed |= folded.profile
         self.repeated = folded.repeated
         if new:
-            return self.settle(now, "event", event.name)
-        positions = {position for key in folded.keys for position in self.plan.readers.get(key, ())}
-        return self.settle(now, "event", event.name, positions)
+            return self._begin(now, "event", event.name)
+        return self.settle(now, "event", event.name, self._readers(folded.keys))
+
+    def rearrange(self, now: int, cause: str, why: str, before: Slots[State]) -> list[Change]:
+        """What is entered and left because slots came, went or were joined; `before` are the slots before that."""
+        existed = View(_states(before), self.plan, {}).exists
+        ended = self.wait(now, before)
+        self._changed = True
+        if not existed:
+            return self._begin(now, cause, why)
+        if ended or not self.exists:
+            return self.settle(now, cause, why)
+        was, held = _states(before), _states(self._slots)
+        moved = (state for name in {*was, *held} for state in _others(was.get(name), held.get(name)))
+        return self.settle(now, cause, why, self._readers(self._read_from(moved)))
+
+    def _read_from(self, states: Iterable[State]) -> set[str]:
+        return set[str]().union(*(read_from(state, self.plan) for state in states))
+
+    def _readers(self, keys: Iterable[str]) -> set[int]:
+        return {position for key in keys for position in self.plan.readers.get(key, ())}
+
+    def _begin(self, now: int, cause: str, why: str) -> list[Change]:
+        """What somebody enters who has just begun to exist."""
+        if self.hold is not None or self.filling or self._member or not self.exists:
+            return self.settle(now, cause, why)
+        plan, start = self.plan, newborn(self.plan)
+        self._member, self._computed = dict.fromkeys(start.reasons, now), dict(start.computed)
+        self._due.clear()
+        self._view, self._changed = None, True
+        looked = self._readers(self._read_from(_states(self._slots).values())) | set(start.by_time)
+        reasons = {change.segment: change.reason for change in self.settle(now, cause, why, looked)}
+        entered = list[Change]()
+        for name in sorted(self._member, key=plan.positions.__getitem__):
+            reason = reasons.get(name)
+            if reason is None:
+                position = plan.positions[name]
+                segment = plan.order[position]
+                assert isinstance(segment, Segment)
+                seen = (
+                    explain(segment.when, self.view, self._member, now) if position in looked else start.reasons[name]
+                )
+                reason = f"{why}; {seen}" if why else seen
+            entered.append(Change(segment=name, change="entered", cause=cause, reason=reason, at=now))
+        return entered
 
     def wait(self, now: int, before: Slots[State]) -> bool:
         """Begin, go on with or end waiting for state on its way here; whether it ended just now.
@@ -203,7 +245,7 @@ class Draft:
         )
 
     def touch(self) -> None:
-        """Slots came or went: the profile may be another."""
+        """Slots went: the profile may be another."""
         self._changed = True
 
     def _compute(self, trait: ComputedTrait, now: int) -> bool:
@@ -228,7 +270,8 @@ class Draft:
     def _look(self, segment: Segment, now: int, cause: str, why: str) -> Change | None:
         """The change of one segment, if it changes."""
         name, condition = segment.name, segment.when
-        counts = self.exists and (EXCLUDED not in self._member or name == EXCLUDED)
+        exists = self.view.exists
+        counts = exists and (EXCLUDED not in self._member or name == EXCLUDED)
         holds, until = answer(condition, self.view, self._member, now) if counts else (False, None)
         self._wait_for(name, until)
         if holds == (name in self._member):
@@ -236,7 +279,7 @@ class Draft:
         if counts:
             reason = explain(condition, self.view, self._member, now)
         else:
-            reason = "excluded by project.yaml" if self.exists else "nothing left here"
+            reason = "excluded by project.yaml" if exists else "nothing left here"
         reason = f"{why}; {reason}" if why else reason
         if not holds:
             return self._leave(name, now, cause, reason)
@@ -251,3 +294,13 @@ class Draft:
 
     def _unknown(self) -> list[str]:
         return sorted(name for name in self._member if name not in self.plan.positions)
+
+
+def _states(slots: Slots[State]) -> dict[str, State]:
+    return {name: slot.state for name, slot in slots.held.items() if slot.state is not None}
+
+
+def _others(before: State | None, after: State | None) -> Iterator[State]:
+    """Both states where they are not the same."""
+    if before is not after:
+        yield from (state for state in (before, after) if state is not None)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
 
 from processors.segments import affinity, collecting, consents, occurrences
+from processors.segments.keeping import reported_to
 from processors.segments.marks import matches, name_of, trimmed, within
 from processors.segments.measures import kept, read
 from processors.segments.model import (
@@ -104,6 +106,11 @@ class Fold:
         if self._parsed is None:
             self._parsed = document(self._event)
         return self._parsed
+
+    @cached_property
+    def _name(self) -> int:
+        """The name of the event among marks."""
+        return name_of(self._event.event_id)
 
     @property
     def _called(self) -> str:
@@ -237,7 +244,7 @@ class Fold:
         if not within(did.window, event.occurred_at):
             return []
         if did.where is None and did.each is None:
-            return [(event.occurred_at, name_of(event.event_id))]
+            return [(event.occurred_at, self._name)]
         return [(event.occurred_at, name) for name, _ in matches(did, event.event_id, self._document)]
 
     def _line_up(self, orderings: Sequence[Ordering]) -> None:
@@ -247,7 +254,7 @@ class Fold:
             value, steps = steps_of(order, event.name, lambda: self._document)
             if not steps or not within(order.window, event.occurred_at):
                 continue
-            moment = (event.occurred_at, name_of(event.event_id), steps)
+            moment = (event.occurred_at, self._name, steps)
             moments = with_moment(sequences.get(ordering.key, {}), value, moment, order, self._now)
             sequences[ordering.key] = moments
             if moment in moments.get(value, ()):
@@ -284,9 +291,7 @@ class Fold:
             return
         kept = occurrences.pruned({**by_key, key: after}, self._plan.horizons.get(name), self._now)
         self._new["occurrences"] = {**by_name, name: kept}
-        self.keys.update(f"did:{counter.key}" for counter in self._plan.counters.get(name, ()))
-        self.keys.update(f"order:{ordering.key}" for ordering in self._plan.orderings.get(name, ()))
-        self.keys.update(f"measure:{meter.key}" for meter in self._plan.meters.get(name, ()))
+        self.keys |= reported_to(name, self._plan)
 
 
 def _recent(values: Sequence[Trait], since: int) -> tuple[Trait, ...]:

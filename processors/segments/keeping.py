@@ -13,9 +13,21 @@ from typing import Any
 import msgspec
 
 from processors.segments.model import KEPT, NEVER, State
-from processors.segments.plan import Name, Plan, conditions_of, named, stored
+from processors.segments.plan import (
+    ADDRESS,
+    AFFINITY,
+    CONSENT,
+    FIRST,
+    ZONE,
+    Name,
+    Plan,
+    conditions_of,
+    named,
+    stored,
+)
 from schemas.definitions.hoisting import EXCLUDED
 from schemas.definitions.model import ComputedTrait
+from schemas.identifiers import split
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,29 @@ def part_of(state: State, names: Collection[Name]) -> State | None:
     found = _without(state, lambda name: name not in names)
     parts = {part: getattr(found, part) for part in KEPT if getattr(found, part)}
     return State(first_seen=NEVER, **parts) if parts else None
+
+
+def read_from(state: State, plan: Plan) -> set[str]:
+    """What conditions read of a state, by the keys of `Plan.readers`: all that it can change where it comes or goes."""
+    keys = {FIRST, *(f"trait:{name}" for name in (*state.traits, *state.history))}
+    keys |= {f"list:{name}" for name, _ in state.lists}
+    keys |= {f"did:{key}" for key in state.counted} | {f"order:{key}" for key in state.sequences}
+    keys |= {f"measure:{key}" for key in state.measured} | {f"collect:{key}" for key in state.collected}
+    for name in state.occurrences:
+        keys |= reported_to(name, plan)
+    keys |= {CONSENT} if state.choices else set()
+    keys |= {ADDRESS} if state.used else set()
+    keys |= {AFFINITY} if state.engagements else set()
+    where = state.zone is not None or state.place is not None or "timezone" in state.traits
+    numbers = (split(identifier)[0] in plan.phones for identifier in state.used)
+    return keys | ({ZONE} if where or any(numbers) else set())
+
+
+def reported_to(name: str, plan: Plan) -> set[str]:
+    """Keys of what goes by the occurrences of an event."""
+    counted = (f"did:{counter.key}" for counter in plan.counters.get(name, ()))
+    ordered = (f"order:{ordering.key}" for ordering in plan.orderings.get(name, ()))
+    return {*counted, *ordered, *(f"measure:{meter.key}" for meter in plan.meters.get(name, ()))}
 
 
 def _without(state: State, dropped: Callable[[Name], bool]) -> State:

@@ -79,6 +79,20 @@ def tally(spans: Iterable[Span], did: Did, now: int) -> tuple[int, bool, int | N
     return count, holds, None
 
 
+def lasting(marks: Sequence[Mark], did: Did, now: int) -> tuple[bool, int | None] | None:
+    """What `tally` says of marks in order of time, where one of them alone decides; None where it takes all.
+
+    What happened `at_least` times lasts until the newest so many of them are not all in the window any more.
+    """
+    need, window = did.at_least, did.window
+    if need < 1 or did.at_most is not None or window.near or (marks and marks[-1][0] > now):
+        return None
+    if len(marks) < need:
+        return False, None
+    until = None if window.far is None else marks[-need][0] + window.far
+    return (True, until) if until is None or now < until else (False, None)
+
+
 def _bounded(count: int, did: Did) -> bool:
     return count >= did.at_least and (did.at_most is None or count <= did.at_most)
 

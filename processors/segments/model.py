@@ -279,6 +279,8 @@ def wider_scope(a: str, b: str) -> str:
 
 def joined_marks(a: tuple[Mark, ...], b: tuple[Mark, ...]) -> tuple[Mark, ...]:
     """Marks of both in order of time, each name once, at its earliest."""
+    if len(b) == 1 and (not a or (a[-1] < b[0] and all(name != b[0][1] for _, name in a))):
+        return (*a, *b)  # as most events come
     first: dict[int, int] = {}
     for at, name in (*a, *b):
         first[name] = min(at, first.get(name, at))

@@ -114,10 +114,10 @@ class Collector:
     collect: Collect
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """What the stage needs of a project. Positions are indexes into `order`: computed traits, then segments, each after
-    those it refers to; by name, that of a computed trait with `trait:` before it.
+    """What the stage needs of a project, equal to itself only. Positions are indexes into `order`: computed traits,
+    then segments, each after those it refers to; by name, that of a computed trait with `trait:` before it.
 
     `readers` gives the positions that depend on a key; `counters`, `orderings`, `meters`, `collectors`,
     `rules` and `sames` (of all events that several may report, `rules` only those that are counted) are by event name,

@@ -307,9 +307,7 @@ class SegmentsStage:
 
     def _rearranged(self, draft: Draft, before: Slots[State], now: int, reason: str) -> list[Change]:
         """What a move or its arrival changes."""
-        draft.wait(now, before)
-        draft.touch()
-        return draft.settle(now, reason, "joined" if reason == "merge" else "separated")
+        return draft.rearrange(now, reason, "joined" if reason == "merge" else "separated", before)
 
     def _hand(self, handed: list[Handed[State]], origin: str, reason: str, at: int, turn: Turn) -> None:
         """Send slots to the person they went to, all to one, in parts when they are large."""

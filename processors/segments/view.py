@@ -208,11 +208,15 @@ class View:
         known = (state.occurrences.get(name, {}).get(key) for state in self._states)
         return any(one is not None and one.at is not None for one in known)
 
-    def spans(self, did: Did, now: int) -> Iterator[Span]:
-        """When what a condition counts counts."""
+    def marks(self, did: Did) -> tuple[Mark, ...]:
+        """What a condition counts, occurrences apart, in order of time."""
         key = self.plan.keys[did]
         marks = [state.counted[key] for state in self._states if key in state.counted]
-        for at, _ in marks[0] if len(marks) == 1 else reduce(joined_marks, marks, tuple[Mark, ...]()):
+        return marks[0] if len(marks) == 1 else reduce(joined_marks, marks, tuple[Mark, ...]())
+
+    def spans(self, did: Did, now: int) -> Iterator[Span]:
+        """When what a condition counts counts."""
+        for at, _ in self.marks(did):
             yield span(did.window, at)
         for name in did.events:
             if name in self.plan.rules:
