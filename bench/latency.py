@@ -1,11 +1,12 @@
 """How long an event takes through the line, on this machine: from its acceptance until its send command can be read.
 
-    python -m bench.latency [--rates 50 500] [--seconds 20] [--partitions 1] [--sends 10]
+    python -m bench.latency [--rates 50 500] [--seconds 20] [--partitions 1] [--sends 10] [--journeys 1]
 
 A whole stack runs (all processors, both dispatch lanes, sink, mail catcher). People known to it do things at a steady
 rate; one event in `--sends` starts a journey that sends at once. An event is accepted when Kafka has acknowledged it to
 the edge; a record is visible when a reader of committed records has it in hand. `people`, `updates` and `outbound` are
-the hops on the way. What the edge itself takes is in `bench.collector`. Run it on a quiet machine.
+the hops on the way. Of more `--journeys` two are started by the views among the events, the others by what does not
+happen. What the edge itself takes is in `bench.collector`. Run it on a quiet machine.
 """
 
 from __future__ import annotations
@@ -40,6 +41,17 @@ PROJECT = {
     ),
     "templates/receipt.yaml": "subject: Thank you\nbody: 'Order {{ entry.properties.order_id }}'\n",
 }
+#: one of many: it waits, sends under caps, and waits for an answer
+ANOTHER = """
+name: other_{n}
+enter: {{event: {event}, where: event.properties.total > 20, at_most_every: 1d}}
+exit: [{{event: Order Completed}}]
+steps:
+  - wait: 1h
+  - send: {{template: receipt, channels: [email]}}
+  - wait_for: {{event: Product Added {n}}}
+    timeout: 6h
+"""
 PEOPLE_COUNT = 2_000
 HOPS = (PEOPLE, UPDATES, outbound("email", transactional=True))
 NUMBER = re.compile(rb"number-(\d+)-")
@@ -162,15 +174,21 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[50, 500], help="events a second")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of each measurement")
     parser.add_argument("--partitions", type=int, default=1)
+    parser.add_argument("--journeys", type=int, default=1)
     parser.add_argument("--sends", type=int, default=10, help="one event in so many is sent for")
     asked = parser.parse_args()
-    with line_of(PROJECT, asked.partitions) as stack:
+    others = {
+        f"journeys/other_{n}.yaml": ANOTHER.format(n=n, event="Product Viewed" if n < 2 else f"Page {n}")
+        for n in range(asked.journeys - 1)
+    }
+    with line_of({**PROJECT, **others}, asked.partitions) as stack:
         line = Line(stack)
         for person in range(PEOPLE_COUNT):
             line.publish(person, "Product Viewed")
         line.flush()
         wait_quiet(lambda: stack.line)
-        print(f"{os.cpu_count()} cores, {asked.partitions} partitions, load {os.getloadavg()[0]:.1f}", flush=True)
+        about = f"{asked.partitions} partitions, {asked.journeys} journeys, load {os.getloadavg()[0]:.1f}"
+        print(f"{os.cpu_count()} cores, {about}", flush=True)
         for rate in asked.rates:
             measure(line, rate, asked.seconds, asked.sends)
             wait_quiet(lambda: stack.line)

@@ -26,7 +26,7 @@ def send_of(event: Mapping[str, Any], sends: Iterable[Sent], at: int) -> Sent | 
     if newest is None:
         return None
     addresses = addresses_of(event)
-    return newest if not addresses or newest.address in addresses else None
+    return newest if not addresses or newest.address.lower() in addresses else None
 
 
 def channels_of(event: Mapping[str, Any], sends: Iterable[Sent]) -> set[str]:
@@ -51,11 +51,11 @@ def _channel_of(event: Mapping[str, Any], used: set[str]) -> str | None:
 
 
 def addresses_of(event: Mapping[str, Any]) -> set[str]:
-    """Addresses a receipt names in its properties."""
+    """Addresses a receipt names in its properties, in lower case: providers write them in any."""
     properties = event.get("properties")
     if not isinstance(properties, Mapping):
         return set()
-    return {str(properties[name]) for name in ("address", "to", "email", "phone") if properties.get(name)}
+    return {str(properties[name]).lower() for name in ("address", "to", "email", "phone") if properties.get(name)}
 
 
 def _same(channel: str, receipt: str) -> bool:

@@ -469,6 +469,13 @@ def test_receipts_of_another_send_address_or_machine_do_not_count(lab: Lab) -> N
     assert channels_and_times(lab) == [("email", 0), ("sms", 6)]
 
 
+def test_the_address_of_a_receipt_may_be_in_any_case(lab: Lab) -> None:
+    cascade(lab)
+    receipt(lab, "Email Opened", at(hours=3), properties={"email": "U1@Example.com"})
+    lab.until(at(hours=6))
+    assert channels_and_times(lab) == [("email", 0), ("sms", 4)]
+
+
 def test_a_receipt_says_its_channel_or_where_it_was_seen(lab: Lab) -> None:
     cascade(lab)
     receipt(lab, "Email Opened", at(hours=1), channel="sms", properties={"channel": "sms"})  # nothing was sent there

@@ -129,6 +129,7 @@ def test_a_send_counts_once_from_the_depth_asked_for(warehouse: Warehouse) -> No
         ({"at": T0 + 3 * HOUR, "send_id": "s2"}, 1),
         ({"at": T0 + 3 * HOUR, "send_id": "s1"}, 2),
         ({"at": T0 + 3 * HOUR, "properties": {"email": "u1@example.com"}}, 1),
+        ({"at": T0 + 3 * HOUR, "properties": {"email": "U1@Example.com"}}, 1),
         ({"at": T0 + 3 * HOUR, "properties": {"email": "other@example.com"}}, 2),
         ({"at": T0 + HOUR + 72 * HOUR - 1}, 1),
         ({"at": T0 + HOUR + 72 * HOUR}, 2),

@@ -27,9 +27,10 @@ DEPTH = (
 CHANNEL = "multiIf(channel != '', toString(channel), " + (
     ", ".join(f"startsWith(name, '{subject}'), '{channel}'" for subject, channel in SUBJECTS.items()) + ", '')"
 )
-#: the addresses it names
+#: the addresses it names, which providers write in any case
 ADDRESSES = (
-    "arrayFilter(x -> x != '', arrayMap(k -> JSONExtractString(properties, k), ['address', 'to', 'email', 'phone']))"
+    "arrayFilter(x -> x != '', "
+    "arrayMap(k -> lowerUTF8(JSONExtractString(properties, k)), ['address', 'to', 'email', 'phone']))"
 )
 #: whether a send `s` is on the channel of a receipt `r`
 SAME_CHANNEL = "(s.channel = r.channel OR (r.channel = 'push' AND endsWith(s.channel, '_push')))"

@@ -230,7 +230,7 @@ WHERE {receipts.IS_RECEIPT}
 SELECT
     r.person_id AS person_id, r.at AS at, r.id AS id, r.depth AS depth,
     multiIf(r.send_id != '', r.send_id,
-            n.send != '' AND (empty(r.addresses) OR has(r.addresses, n.address)), n.send, '') AS send,
+            n.send != '' AND (empty(r.addresses) OR has(r.addresses, lowerUTF8(n.address))), n.send, '') AS send,
     if(send != '', send, concat('event ', toString(r.id))) AS key, r.channel AS channel, r.node AS node
 FROM ({read}) AS r
 LEFT JOIN
