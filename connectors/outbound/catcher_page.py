@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections import Counter
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
 
 from connectors.outbound.caught import Caught
 
@@ -21,7 +22,7 @@ nav a.on{background:var(--accent);border-color:var(--accent);color:light-dark(#f
 table{border-collapse:collapse;width:100%}
 td,th{padding:.4em .8em .4em 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 th{font-weight:600;font-size:.9em}td.when,td.channel,td.links{white-space:nowrap}
-td.what{overflow-wrap:anywhere}td.to{overflow-wrap:anywhere;max-width:18em}
+td.what{overflow-wrap:anywhere}td.to{overflow-wrap:anywhere;min-width:11em;max-width:18em}
 .button{display:inline-block;margin:.3em .4em 0 0;padding:.05em .6em;border:1px solid var(--line);border-radius:.4em;
 background:var(--soft);font-size:.9em}.soft{opacity:.7}a{color:var(--accent)}td.links a{margin-right:.6em}
 """
@@ -67,8 +68,21 @@ def _row(caught: Caught) -> str:
     links = "".join(f'<a href="/messages/{caught.id}{path}">{name}</a>' for name, path in _LINKS)
     to = html.escape(", ".join(caught.to))
     to = to if len(to) <= _LONGEST else to[: _LONGEST // 2] + "…"
-    cells = (("when", html.escape(caught.date)), ("channel", html.escape(caught.channel)), ("to", to), ("what", what))
+    cells = (
+        ("when", html.escape(_when(caught.date))),
+        ("channel", html.escape(caught.channel)),
+        ("to", to),
+        ("what", what),
+    )
     return "<tr>" + "".join(f"<td class={name}>{cell}" for name, cell in cells) + f"<td class=links>{links}"
+
+
+def _when(written: str) -> str:
+    """A date as a page shows it; one that is none as it is."""
+    try:
+        return f"{parsedate_to_datetime(written):%d %b %H:%M:%S}"
+    except ValueError:
+        return written
 
 
 def _buttons(caught: Caught) -> str:
