@@ -28,8 +28,9 @@ from tests.connectors.smtp import Smtp
 SENDS = 400
 
 
-def start(line: Settings, port: int, lane: str) -> subprocess.Popen[bytes]:
+def start(line: Settings, port: int, lane: str, worker: int = 0) -> subprocess.Popen[bytes]:
     environment = os.environ | {
+        "PATHLINE_WORKER": str(worker),
         "PATHLINE_HOME": str(line.home),
         "PATHLINE_BROKERS": line.brokers,
         "PATHLINE_SMTP": f"smtp://127.0.0.1:{port}",
@@ -55,7 +56,9 @@ def states(line: Settings, lane: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("lane", ["marketing", "transactional"])
-def test_a_kill_repeats_no_marketing_and_loses_nothing_transactional(line: Settings, tmp_path: Path, lane: str) -> None:
+def test_two_share_the_work_and_a_kill_repeats_no_marketing_and_loses_nothing_transactional(
+    line: Settings, tmp_path: Path, lane: str
+) -> None:
     smtp = Smtp(Mailbox(tmp_path / "mailbox"))
     smtp.start()
     producer = Producer(producer_config(line.brokers))
@@ -69,15 +72,18 @@ def test_a_kill_repeats_no_marketing_and_loses_nothing_transactional(line: Setti
         producer.produce(topic, key=one.person_id, value=Codec().encode(one))
     producer.flush(10)
 
-    worker = start(line, smtp.port, lane)
+    # two share the work; one of them is killed and comes back
+    workers = [start(line, smtp.port, lane, number) for number in range(2)]
     until(lambda: len(smtp.mailbox.ids()) > SENDS // 5)
-    worker.send_signal(signal.SIGKILL)
-    worker.wait()
-    worker = start(line, smtp.port, lane)
+    workers[0].send_signal(signal.SIGKILL)
+    workers[0].wait()
+    workers[0] = start(line, smtp.port, lane)
     final = {"accepted", "unknown"}
     until(lambda: sum(state in final for state in states(line, lane).values()) == SENDS)
-    worker.send_signal(signal.SIGTERM)
-    worker.wait(30)
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+    for worker in workers:
+        worker.wait(30)
     smtp.stop()
 
     ends = Counter(states(line, lane).values())
