@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sinks.profiles import asking, entering, inbox
 from sinks.profiles.access import ACTOR, Gate, Refused
@@ -41,7 +42,7 @@ def make_app(parts: Parts) -> FastAPI:
     app.include_router(inbox.router(parts))
     app.include_router(_operations(parts))
     _answer_errors(app)
-    _allow_pages(app, parts.gate)
+    app.add_middleware(Pages, gate=parts.gate)
     _describe(app)
     return app
 
@@ -83,27 +84,44 @@ def _answer_errors(app: FastAPI) -> None:
         return JSONResponse(problem.model_dump(), error.status_code, error.headers)
 
 
-def _allow_pages(app: FastAPI, gate: Gate) -> None:
-    """Lets pages of the sites that keys name ask (CORS). Which key it is shows with the request only; the gate looks
-    then whether it may be used there."""
+class Pages:
+    """Lets pages of the sites that keys name ask (CORS), and counts answers. Which key it is shows with the request
+    only; the gate looks then whether it may be used there.
 
-    @app.middleware("http")
-    async def allow(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
-        began = time.perf_counter()
-        origin = request.headers.get("origin")
-        allowed = origin is not None and gate.allows_pages_of(origin)
-        if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
-            response = Response(status_code=204 if allowed else 403)
+    Plain ASGI: Starlette's middleware of functions would take a third of the time of an answer.
+    """
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self._app = app
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+        asked = Headers(scope=scope)
+        origin = asked.get("origin")
+        allowed = origin is not None and self._gate.allows_pages_of(origin)
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                if allowed and origin is not None:
+                    headers.update({**_CORS, "Access-Control-Allow-Origin": origin})
+                headers["Vary"] = "Origin"
+            await send(message)
+
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in asked:
+            await Response(status_code=204 if allowed else 403)(scope, receive, answer)
         else:
-            response = await proceed(request)
-        if allowed and origin is not None:
-            response.headers.update({**_CORS, "Access-Control-Allow-Origin": origin})
-        response.headers["Vary"] = "Origin"
-        route: Any = request.scope.get("route")
+            await self._app(scope, receive, answer)
+        route: Any = scope.get("route")
         if route is not None and route.path.startswith("/v1/"):
             ANSWER_SECONDS.labels(route.name).observe(time.perf_counter() - began)
-            REQUESTS.labels(route.name, str(response.status_code)).inc()
-        return response
+            REQUESTS.labels(route.name, str(status)).inc()
 
 
 def _describe(app: FastAPI) -> None:

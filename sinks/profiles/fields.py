@@ -84,7 +84,10 @@ class Fields:
 
     def answer(self, person: Person, events: int) -> dict[str, Any]:
         """These fields of a person, with at most so many events."""
-        found = {field: _only(field, FIELDS[field](person), entries) for field, entries in self.chosen.items()}
+        found: dict[str, Any] = {}
+        for field, entries in self.chosen.items():
+            value = person.events(events) if field == "events" and entries is None else FIELDS[field](person)
+            found[field] = _only(field, value, entries)
         if "events" in found:
             found["events"] = found["events"][:events]
         return found

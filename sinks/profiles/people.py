@@ -6,19 +6,21 @@ link was refused to whoever it was seen with last. A person id that was merged a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import msgspec
+import orjson
 import structlog
 
 from processors.journeys import positions
 from processors.journeys.model import PERSONS, Instance
 from processors.journeys.model import Person as Journeys
 from processors.runtime.store import Store
-from schemas.codec import BadRecord, Codec
-from schemas.definitions.expressions import document, iso
+from schemas.codec import Codec
+from schemas.definitions.expressions import iso
 from schemas.definitions.hoisting import HIDDEN
 from schemas.definitions.model import Project, Send, Step, Wait, WaitFor
 from schemas.erasure import mark
@@ -124,15 +126,20 @@ class People:
                 gone = self._gone(identifier)
                 yield slot_of(identifier, gone.at + 1 if gone is not None else 0)
 
-    def events(self, slots: Iterable[str]) -> list[Event]:
-        """The events kept of these slots, the newest first."""
-        found = []
+    def events(self, slots: Iterable[str], most: int | None = None) -> list[Event]:
+        """The events kept of these slots, the newest first, so many at most."""
+        places = []
         for slot in slots:
             times = self._get(HEAD + slot.encode())
-            for place in range(len(msgspec.msgpack.decode(times, type=list[int])) if times is not None else 0):
-                framed = self._get(event_key(slot, place))
-                found += [self._codec.decode(Event, framed)] if framed is not None else []
-        return sorted(found, key=lambda event: (event.occurred_at, event.event_id), reverse=True)
+            told = msgspec.msgpack.decode(times, type=list[int]) if times is not None else []
+            places += [(at, event_key(slot, place)) for place, at in enumerate(told)]
+        if most is not None and len(places) > most:
+            # taking an event apart is most of the work: only those that may be among the newest
+            from_then = sorted((at for at, _ in places), reverse=True)[most - 1] if most else math.inf
+            places = [(at, key) for at, key in places if at >= from_then]
+        kept = (self._get(key) for _, key in places)
+        found = [self._codec.decode(Event, framed) for framed in kept if framed is not None]
+        return sorted(found, key=lambda event: (event.occurred_at, event.event_id), reverse=True)[:most]
 
     def inbox(self, identifiers: Iterable[str], now: int) -> list[Message]:
         """The messages in the inbox of these identifiers at an instant, the newest first."""
@@ -261,9 +268,9 @@ class Person:
             "until": iso(instance.due) if instance.due is not None else None,
         }
 
-    def events(self) -> list[Row]:
-        found = self._people.events(self._people.slots(self.id, self._known.identifiers))
-        return [row for event in found if (row := _event(event)) is not None]
+    def events(self, most: int | None = None) -> list[Row]:
+        slots = self._people.slots(self.id, self._known.identifiers)
+        return [row for event in self._people.events(slots, most) if (row := _event(event)) is not None]
 
 
 #: kinds of steps an instance can rest at
@@ -272,13 +279,13 @@ _KINDS: dict[type, str] = {Wait: "wait", WaitFor: "wait_for", Send: "send"}
 
 def _event(event: Event) -> Row | None:
     try:
-        known = document(event)
-    except BadRecord:
+        properties = orjson.loads(event.properties or b"{}")
+    except orjson.JSONDecodeError:
         return None
     return {
         "event_id": event.event_id,
         "name": event.name,
         "channel": event.channel,
         "occurred_at": iso(event.occurred_at),
-        "properties": known["properties"],
+        "properties": properties,
     }

@@ -25,6 +25,7 @@ from sinks.profiles.rates import Rates
 from sinks.profiles.tokens import Tokens
 from tests.connectors.doubles import KeepingProducer
 from tests.profiles.lab import CODEC, START, Lab
+from tests.runtime.workers import until
 
 
 @dataclass
@@ -82,7 +83,10 @@ def serving(lab: Lab, folder: Path) -> Iterator[Served]:
     line.url = f"http://127.0.0.1:{socket.getsockname()[1]}"
     thread = threading.Thread(target=server.run, args=([socket],))
     thread.start()
-    yield line
-    server.should_exit = True
-    thread.join()
-    publisher.close(1)
+    until(lambda: server.started, "it listens")
+    try:
+        yield line
+    finally:
+        server.should_exit = True
+        thread.join()
+        publisher.close(1)
