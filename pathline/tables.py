@@ -10,22 +10,33 @@ from typing import Any
 
 import typer
 
-from sinks.clickhouse.paths.page import note, page, table
+from sinks.clickhouse.paths.page import note, page, short, table
 
 FORMATS = ("table", "json", "csv", "html")
 #: columns whose values are parts of one
 _SHARES = frozenset({"rate", "share", "expected", "low", "high", "difference", "difference_low", "difference_high"})
 NOTHING = "Nothing found."
+#: letters of a value in a table for people; programs get all
+LONGEST = 200
 Row = dict[str, Any]
 
 
 def show(
-    rows: Sequence[Row], columns: Sequence[str], format: str, title: str, picture: Callable[[], str] = str
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    format: str,
+    title: str,
+    picture: Callable[[], str] = str,
+    notes: Sequence[str] = (),
 ) -> None:
-    """Print rows with these columns; `picture` is drawn above them on the HTML page.
+    """Print rows with these columns; `picture` is drawn above them on the HTML page. Notes stand there too, else on
+    standard error, so that programs read the rows alone.
 
     Raises typer.BadParameter for another format.
     """
+    if format != "html":
+        for told in notes:
+            typer.echo(told, err=True)
     match format:
         case "json":
             typer.echo(
@@ -35,7 +46,7 @@ def show(
             typer.echo(as_csv(rows, columns), nl=False)
         case "html":
             parts = (picture(), as_html(rows, columns)) if rows else (note(NOTHING),)
-            typer.echo(page(title, *parts))
+            typer.echo(page(title, *parts, *map(note, notes)))
         case "table":
             _table(rows, columns)
         case _:
@@ -96,7 +107,7 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:
         numeric = any(isinstance(row[name], int | float) for row in rows)
         table.add_column(_headed(name), justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*(spoken(name, row[name]) for name in columns))
+        table.add_row(*(short(spoken(name, row[name]), LONGEST) for name in columns))
     # into a file or a pipe nothing is cut off
     console = Console()
     Console(width=console.width if console.is_terminal else 500, markup=False, highlight=False).print(table)

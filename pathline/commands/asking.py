@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
@@ -165,23 +165,40 @@ def question(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextmanager
-def answering() -> Iterator[Warehouse]:
-    """The warehouse of the line; its troubles and bad questions are told to the person at the command line."""
+def answering(segment: str = "", prepare: bool = True) -> Iterator[Warehouse]:
+    """The warehouse of the line; its troubles and bad questions are told to the person at the command line, and when
+    nobody was ever in the segment asked about. `prepare`: with this version's schema, where its files are opened."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
     from pathline.errors import UserError
     from pathline.local import current
     from sinks.clickhouse.connect import connect
-    from sinks.clickhouse.engine import WarehouseError
+    from sinks.clickhouse.engine import WarehouseError, said
     from sinks.clickhouse.migrate import SchemaError
-    from sinks.clickhouse.paths.filters import BadQuestion
+    from sinks.clickhouse.paths.filters import BadQuestion, segments
 
     try:
-        warehouse = connect(current.settings())
+        warehouse = connect(current.settings(), prepare)
         try:
+            if segment and segment not in (known := segments(warehouse)):
+                told = f"nobody was ever in segment {segment}; there are {', '.join(known) or 'none'}"
+                typer.echo(told, err=True)
             yield warehouse
         finally:
             warehouse.close()
     except (WarehouseError, SchemaError, BadQuestion) as error:
         raise UserError(str(error)) from error
+    except ClickHouseError as error:
+        raise UserError(f"the warehouse could not answer: {said(error)}") from error
+
+
+def without_rate(costs: Mapping[str, float], revenue: Mapping[str, float]) -> list[str]:
+    """What is said of amounts, by currency, that are in no sum."""
+    return [
+        f"{what} without {amount:,.2f} {currency}: no rate is known (pathline load RATES.csv)"
+        for what, amounts in (("costs", costs), ("revenue", revenue))
+        for currency, amount in sorted(amounts.items())
+    ]
 
 
 def column_of(by: str) -> str:

@@ -19,6 +19,7 @@ from pathline.commands.asking import (
     edge_of,
     project_of,
     question,
+    without_rate,
 )
 from pathline.commands.results import channels, dropoff, experiment, ltv, person, retention
 
@@ -36,7 +37,7 @@ def transitions(walking: Walking, touching: Touching, asking: Asking) -> None:
     from sinks.clickhouse.paths.transitions import transitions as found
 
     nodes = walking.nodes(touching, asking.project)
-    with answering() as warehouse:
+    with answering(asking.segment) as warehouse:
         rows = found(warehouse, nodes, asking.filters)
     columns = ("from", "to", "count", "people", "median_seconds")
     told = [(row.origin, row.target, row.count, row.people, row.median_seconds) for row in rows]
@@ -84,12 +85,12 @@ def flows(
     nodes = walking.nodes(touching, asking.project)
     if people:
         step, origin, target = edge_of(people)
-        with answering() as warehouse:
+        with answering(asking.segment) as warehouse:
             behind = followers(warehouse, nodes, anchored, asking.filters, step, origin, target)
         told = [{"person_id": row.person_id, "count": row.count, "first_at": iso(row.first_at)} for row in behind]
         show(told, ("person_id", "count", "first_at"), asking.format, f"People from {origin} to {target}")
         return
-    with answering() as warehouse:
+    with answering(asking.segment) as warehouse:
         rows = found(warehouse, nodes, anchored, asking.filters)
     columns = ("step", "from", "to", "count", "people", "median_seconds")
     told = [
@@ -138,7 +139,7 @@ def funnel(
         tuple(steps), duration(within, "--within"), order, frozenset(exclude or ()), frozenset(optional or ())
     )
     told_apart = Breakdown(by, breakdown, *((Touching().rules(asking.project),) if by else ()))
-    with answering() as warehouse:
+    with answering(asking.segment) as warehouse:
         drops = show_ == "drops" or asking.format == "html"
         answer = found(warehouse, wanted, asking.filters, told_apart, drops)
     told: dict[str, list[Any]] = {"steps": answer.steps, "times": answer.took, "drops": answer.drops}
@@ -173,31 +174,35 @@ def attribution(
     from pathline.tables import show
     from sinks.clickhouse.paths.attribution import Question
     from sinks.clickhouse.paths.attribution import attribution as found
-    from sinks.clickhouse.paths.costs import prices_of
+    from sinks.clickhouse.paths.costs import prices_of, spent
     from sinks.clickhouse.paths.models import MODELS
-    from sinks.clickhouse.paths.orders import asked_of
+    from sinks.clickhouse.paths.orders import asked_of, unknown
     from sinks.clickhouse.paths.pictures import models_side_by_side
 
     reach = Question(duration(lookback, "--lookback"), lookback_steps, null_paths, duration(half_life, "--half-life"))
     nodes, loaded = walking.nodes(touching, asking.project), project_of(asking.project)
+    orders, prices = asked_of(loaded, conversion or ()), prices_of(loaded)
     told = MODELS if model == "all" else (model,)
     drawn = MODELS if asking.format == "html" else told
-    with answering() as warehouse:
+    with answering(asking.segment) as warehouse:
         credits_ = found(
             warehouse,
             tuple(dict.fromkeys((*drawn, *told))),
             nodes,
-            asked_of(loaded, conversion or ()),
+            orders,
             reach,
             asking.filters,
-            prices_of(loaded),
+            prices,
+        )
+        notes = without_rate(
+            spent(warehouse, prices, asking.filters).unknown, unknown(warehouse, orders, asking.filters)
         )
     name = column_of(walking.by)
     rows = [{"model": of, name: credit.node} | asdict(credit) for of in told for credit in credits_[of]]
     columns = [*(("model",) if model == "all" else ()), name, "conversions", "revenue", "cost", "roas"]
     shares = {of: {credit.node: credit.conversions for credit in some} for of, some in credits_.items()}
-    title = f"Attribution by {walking.by}, {model}"
-    show(rows, columns, asking.format, title, lambda: models_side_by_side(shares))
+    title = f"Attribution by {walking.by}, {model}, in {orders.currency}"
+    show(rows, columns, asking.format, title, lambda: models_side_by_side(shares), notes)
 
 
 for result in (channels, retention, ltv, dropoff, experiment, person):

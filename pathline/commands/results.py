@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
 
@@ -25,6 +24,7 @@ from pathline.commands.asking import (
     instant,
     project_of,
     question,
+    without_rate,
 )
 
 Period = Annotated[str, typer.Option(help="day, week or month.")]
@@ -56,16 +56,15 @@ def channels(
         duration(lookback, "--lookback"),
         campaigns=by == "campaign",
     )
-    with answering() as warehouse:
+    with answering(asking.segment) as warehouse:
         answer = found(warehouse, wanted, asking.filters)
-    _tell_unknown("costs", answer.unknown_costs)
-    _tell_unknown("revenue", answer.unknown_revenue)
     columns = ["channel", "sent", "delivered", "opened", "clicked", "converted", "cost", "revenue", "margin", "roas"]
     if wanted.campaigns:
         columns.insert(1, "campaign")
     rows = [asdict(row) | {"margin": row.margin, "roas": row.roas} for row in answer.rows]
     title = f"Channels, in {wanted.prices.currency}"
-    show(rows, columns, asking.format, title, lambda: returns(answer.rows, wanted.prices.currency))
+    notes = without_rate(answer.unknown_costs, answer.unknown_revenue)
+    show(rows, columns, asking.format, title, lambda: returns(answer.rows, wanted.prices.currency), notes)
 
 
 @question
@@ -81,7 +80,7 @@ def retention(
     from sinks.clickhouse.paths.retention import retention as found
 
     cohorts = gathering.cohorts(period, asking.project)
-    with answering() as warehouse:
+    with answering(asking.segment) as warehouse:
         rows = found(warehouse, cohorts, returning, asking.filters)
     told = [asdict(row) | {"rate": row.rate} for row in rows]
     cells = [(row.cohort, row.period, row.people, row.rate, f"{row.rate:.0%}") for row in rows]
@@ -100,15 +99,15 @@ def ltv(gathering: Gathering, asking: Asking, period: Period = "month", conversi
 
     bought = orders.asked_of(project_of(asking.project), conversion or ())
     cohorts = gathering.cohorts(period, asking.project)
-    with answering() as warehouse:
+    with answering(asking.segment) as warehouse:
         rows = found(warehouse, cohorts, bought, asking.filters)
-        unknown = orders.unknown(warehouse, orders.conversions(warehouse, bought, asking.filters))
-    _tell_unknown("revenue", unknown)
+        unknown = orders.unknown(warehouse, bought, asking.filters)
     told = [asdict(row) | {"per_person": row.per_person} for row in rows]
     cells = [(row.cohort, row.period, row.people, row.per_person, f"{row.per_person:,.2f}") for row in rows]
     columns = ("cohort", "period", "people", "buyers", "orders", "revenue", "per_person")
     title = f"Lifetime value by {column_of(gathering.by) or period}, {bought.currency} per person"
-    show(told, columns, asking.format, title, lambda: heat_map(cells, period))
+    notes = without_rate({}, unknown)
+    show(told, columns, asking.format, title, lambda: heat_map(cells, period), notes)
 
 
 @question
@@ -125,7 +124,7 @@ def dropoff(
     from sinks.clickhouse.paths.pictures import bars
 
     nodes = walking.nodes(touching, asking.project)
-    with answering() as warehouse:
+    with answering(asking.segment) as warehouse:
         rows = found(warehouse, nodes, duration(silence, "--silence"), asking.filters)
     lengths = [(row.last, row.silent, f"{row.rate:.1%} of those here") for row in rows[:20]]
     columns = ("last", "silent", "people", "share", "rate", "median_seconds")
@@ -153,7 +152,7 @@ def experiment(
     loaded = project_of(asking.project)
     if loaded is None:
         raise UserError("no project here that says what the journey splits (--project)")
-    with answering() as warehouse:
+    with answering(asking.segment) as warehouse:
         most = duration(within, "--within") if within else None
         wanted = question_of(loaded, journey, split, conversion or (), most)
         rows = found(warehouse, wanted, asking.filters)
@@ -185,9 +184,3 @@ def person(
         raise UserError(f"nobody is known by {identifier}")
     columns = ("at", "kind", "channel", "what", "detail")
     show(found.timeline, columns, format, f"Person {identifier}", lambda: timeline(found.timeline))
-
-
-def _tell_unknown(what: str, amounts: Counter[str]) -> None:
-    """Beside the answer, so that programs read the rows alone."""
-    for currency, amount in sorted(amounts.items()):
-        typer.echo(f"{what} without {amount:,.2f} {currency}: no rate is known (pathline load RATES.csv)", err=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import typer
 
+from pathline.commands.asking import Format, answering
 from pathline.errors import UserError
 
 app = typer.Typer(help="Work on the warehouse itself.", no_args_is_help=True)
@@ -14,6 +16,53 @@ app = typer.Typer(help="Work on the warehouse itself.", no_args_is_help=True)
 @app.callback()
 def warehouse() -> None:
     """Work on the warehouse itself."""
+
+
+@app.command()
+def plan(
+    sql: Annotated[bool, typer.Option("--sql", help="The statements that would be run, instead.")] = False,
+    format: Format = "table",
+) -> None:
+    """The migrations of the schema: which were applied and when, which would be; nothing is changed.
+
+    They are applied by `pathline warehouse migrate`, and by the process that writes when it starts. Ends with 1 when
+    the warehouse can't be used by this version.
+    """
+    from pathline.tables import show
+    from sinks.clickhouse.migrate import plan as planned
+
+    with answering(prepare=False) as warehouse:
+        found = planned(warehouse)
+    if sql:
+        for one in found:
+            for statement in one.pending:
+                typer.echo(f"-- {one.migration.name}\n{statement};\n")
+    else:
+        rows = [
+            {"migration": one.migration.name, "state": one.state, "at": one.at, "checksum": one.migration.checksum}
+            for one in found
+        ]
+        show(rows, ("migration", "state", "at", "checksum"), format, "Migrations")
+    if any(one.trouble for one in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the warehouse to the schema of this version: before a new version of the sink starts, for example."""
+    from pathline.local import current
+    from sinks.clickhouse.engine import open_server
+    from sinks.clickhouse.migrate import plan as planned
+
+    settings = current.settings()
+    with answering(prepare=False) as warehouse:
+        todo = [one.migration.name for one in planned(warehouse) if one.pending]
+    if settings.warehouse:
+        open_server(settings.warehouse).close()
+    else:
+        with answering():
+            pass
+    typer.echo(f"applied: {', '.join(todo)}" if todo else "nothing to apply")
 
 
 @app.command()

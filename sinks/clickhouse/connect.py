@@ -9,9 +9,9 @@ from schemas.settings import Settings
 from sinks.clickhouse.engine import Warehouse, WarehouseError, open_embedded, open_server
 
 
-def connect(settings: Settings) -> Warehouse:
+def connect(settings: Settings, prepare: bool = True) -> Warehouse:
     """A warehouse to read from: the configured server, else that of the line that runs in this home (only its sink can
-    have the files open), else the files themselves.
+    have the files open), else the files themselves, which `prepare` brings to this version's schema.
 
     Raises WarehouseError when there is none.
     """
@@ -23,8 +23,8 @@ def connect(settings: Settings) -> Warehouse:
             return open_server(published, prepare=False)
         except WarehouseError as unreachable:
             # left behind by a line that was killed, or its sink is just starting
-            return _files(settings.home, str(unreachable))
-    return _files(settings.home, "no line runs there")
+            return _files(settings.home, str(unreachable), prepare)
+    return _files(settings.home, "no line runs there", prepare)
 
 
 def folder(home: Path) -> Path:
@@ -39,13 +39,13 @@ def _published(home: Path) -> str:
         return ""
 
 
-def _files(home: Path, why: str) -> Warehouse:
+def _files(home: Path, why: str, prepare: bool) -> Warehouse:
     if not folder(home).is_dir():
         raise WarehouseError(
             f"there is no warehouse in {home}: start a line with pathline up, or load history with"
             f" pathline load FILE --into warehouse ({why})"
         )
     try:
-        return open_embedded(folder(home))
+        return open_embedded(folder(home), prepare)
     except WarehouseError as error:
         raise WarehouseError(f"{error} ({why})") from error

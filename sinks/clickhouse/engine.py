@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -17,6 +18,7 @@ from sinks.clickhouse.migrate import migrate
 clickhouse_connect.common.set_setting("invalid_setting_action", "send")
 #: of answers in Arrow: packing costs more than a way within the machine
 _AS_IT_IS = {"output_format_arrow_compression_method": "none", "output_format_arrow_low_cardinality_as_dictionary": 1}
+_SAID = re.compile(r"DB::Exception: (.*?)(?:: [Ww]hile executing|: In scope |\. Stack trace| \(version| \(for url|$)")
 #: ClickHouse error codes that time heals: limits on memory, parts, queries and the network
 _TRANSIENT = frozenset({159, 202, 209, 210, 241, 252, 319, 425, 473})
 
@@ -69,8 +71,8 @@ class Warehouse:
         self._client.close()
 
 
-def open_embedded(folder: Path) -> Warehouse:
-    """Open the warehouse files in a folder and bring them to this version's schema.
+def open_embedded(folder: Path, prepare: bool = True) -> Warehouse:
+    """Open the warehouse files in a folder; `prepare` brings them to this version's schema.
 
     Only one process can have them open. Raises WarehouseError when another one has.
     """
@@ -78,7 +80,8 @@ def open_embedded(folder: Path) -> Warehouse:
     if _locked(folder):
         raise WarehouseError(f"the warehouse in {folder} is open in another process")
     warehouse = Warehouse(_embedded_client(folder), folder)
-    _prepare(warehouse)
+    if prepare:
+        _prepare(warehouse)
     return warehouse
 
 
@@ -122,6 +125,12 @@ def _prepare(warehouse: Warehouse, credentials: str = "") -> None:
 
     migrate(warehouse, credentials)
     define(warehouse)
+
+
+def said(error: Exception) -> str:
+    """What ClickHouse said, without where in a query it was."""
+    found = _SAID.search(str(error))
+    return found[1].strip() if found else str(error)
 
 
 def transient(error: Exception) -> bool:

@@ -51,43 +51,85 @@ def available() -> list[Migration]:
     return sorted(found, key=lambda migration: migration.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A migration and how far it is: `done` of its statements were applied, the first one at `at` (UTC, ISO 8601). A
+    `trouble` keeps all from being applied."""
+
+    migration: Migration
+    done: int
+    at: str
+    trouble: str
+
+    @property
+    def pending(self) -> list[str]:
+        """The statements that are left."""
+        return self.migration.statements()[self.done :]
+
+    @property
+    def state(self) -> str:
+        if self.trouble or not self.pending:
+            return self.trouble or "applied"
+        return "applied in part" if self.done else "to apply"
+
+
+def plan(warehouse: Commands, migrations: Iterable[Migration] | None = None) -> list[Planned]:
+    """All migrations in order, and what `migrate` would do; nothing is changed."""
+    known = {migration.name: migration for migration in (available() if migrations is None else migrations)}
+    made = warehouse.rows("SELECT 1 FROM system.tables WHERE database = 'pathline' AND name = 'migrations'")
+    done = {row["name"]: row for row in (warehouse.rows(_APPLIED) if made else [])}
+    return [
+        Planned(
+            migration=known.get(name) or Migration(name, ""),
+            done=done[name]["statements"] if name in done else 0,
+            at=done[name]["at"] if name in done else "",
+            trouble=_trouble(known.get(name), done[name]["checksum"] if name in done else ""),
+        )
+        for name in sorted({*known, *done})
+    ]
+
+
+def _trouble(migration: Migration | None, applied: str) -> str:
+    if migration is None:
+        return "is of a newer version"
+    return "was changed after it was applied" if applied not in ("", migration.checksum) else ""
+
+
+_APPLIED = """
+SELECT name, any(checksum) AS checksum, uniqExact(statement) AS statements,
+       formatDateTime(min(pathline.migrations.at), '%Y-%m-%dT%H:%i:%SZ', 'UTC') AS at
+FROM pathline.migrations GROUP BY name
+"""
+
+
 def migrate(warehouse: Commands, credentials: str = "", migrations: Iterable[Migration] | None = None) -> list[str]:
     """Apply what is missing; gives the names applied now.
 
     `credentials` are the USER and PASSWORD clauses a server needs for its own dictionaries. Raises SchemaError when an
     applied migration was edited since or is not known here (the warehouse is newer than this version).
     """
-    known = list(available() if migrations is None else migrations)
     warehouse.command("CREATE DATABASE IF NOT EXISTS pathline")
     warehouse.command(
         "CREATE TABLE IF NOT EXISTS pathline.migrations (name String, checksum String, statement UInt32,"
         " at DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = MergeTree ORDER BY (name, statement)"
     )
-    done = {
-        row["name"]: (row["checksum"], row["statements"])
-        for row in warehouse.rows(
-            "SELECT name, any(checksum) AS checksum, uniqExact(statement) AS statements"
-            " FROM pathline.migrations GROUP BY name"
-        )
-    }
-    for name in sorted(done.keys() - {migration.name for migration in known}):
-        raise SchemaError(f"the warehouse was written by a newer version: migration {name} is not known here")
+    planned = plan(warehouse, migrations)
+    for one in planned:
+        if one.trouble:
+            raise SchemaError(f"the warehouse can't be used: its migration {one.migration.name} {one.trouble}")
     applied = []
-    for migration in known:
-        checksum, statements = done.get(migration.name, (migration.checksum, 0))
-        if checksum != migration.checksum:
-            raise SchemaError(f"migration {migration.name} was changed after it was applied")
-        todo = migration.statements(credentials)[statements:]
-        for number, statement in enumerate(todo, start=statements):
+    for one in planned:
+        todo = one.migration.statements(credentials)[one.done :]
+        for number, statement in enumerate(todo, start=one.done):
             # a crash between a statement and its note must not make the next start fail
             warehouse.command(_repeatable(statement))
             warehouse.command(
                 "INSERT INTO pathline.migrations (name, checksum, statement)"
                 " SELECT {name:String}, {checksum:String}, {number:UInt32}",
-                {"name": migration.name, "checksum": migration.checksum, "number": number},
+                {"name": one.migration.name, "checksum": one.migration.checksum, "number": number},
             )
         if todo:
-            applied.append(migration.name)
+            applied.append(one.migration.name)
     return applied
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from schemas.definitions.expressions import compile as cel
 from schemas.definitions.model import EventRule
 from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.files import load_text
 from sinks.clickhouse.paths.attribution import Credit, Question, attribution
 from sinks.clickhouse.paths.costs import Prices
 from sinks.clickhouse.paths.filters import BadQuestion, Filters
@@ -213,6 +214,12 @@ def test_costs_and_what_they_bring(shop: Warehouse) -> None:
         ("web", None, None),
         ("email", 20.0, 0.0),
     ]
+
+
+def test_costs_go_by_the_clean_names(shop: Warehouse) -> None:
+    load_text(shop, "day,channel,amount\n2026-03-01,ads,7\n2026-03-01,ads 2,3\n2026-03-01,web,9\n", "c.csv")
+    asked = Nodes(clean=(("^ads.*", "search"),), exclude=frozenset({"web"}))
+    assert {row.node: row.cost for row in credits_of(shop, "last", asked=asked)} == {"search": 10, "call_centre": None}
 
 
 def test_orders_count_once_and_refunds_are_taken_off(warehouse: Warehouse) -> None:

@@ -16,6 +16,7 @@ from pathline.cli import app
 from schemas.identifiers import person_id, slot_of
 from schemas.records import Assignment, Change, Move, Period, Refusal, SlotVersion, Update
 from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.files import load_text
 from tests.sinks.made import DAY, HOUR, MINUTE, T0, decision, event, fill, send, update
 
 ANN, COOKIE = "email:ann@example.com", "anonymous_id:cookie"
@@ -143,6 +144,7 @@ class TestPaths:
             (("transitions", "--format", "xml"), "table, json, csv, html"),
             (("transitions", "--clean", "a"), "PATTERN=>NAME"),
             (("transitions", "--clean", "(=>b"), "--clean"),
+            (("transitions", "--clean", "(?=a)=>b"), "--clean"),
             (("flows", "--people", "web to store"), "STEP:FROM->TO"),
             (("attribution", "--model", "best"), "shapley"),
             (("funnel", "--steps", "A"), "at least twice"),
@@ -155,6 +157,37 @@ class TestPaths:
         assert result.exit_code in (1, 2)
         assert told in " ".join(result.output.replace("│", " ").split())
         assert "Traceback" not in result.output
+
+
+def test_amounts_without_a_rate_are_told_beside_the_answer(home: Path, warehouse: Warehouse) -> None:
+    fill(warehouse, [update(event("Order Completed", T0, properties={"total": 9, "currency": "CHF"}))])
+    load_text(warehouse, "day,channel,amount,currency\n2026-03-01,ads,7,SEK\n", "c.csv")
+    told = {"revenue without 9.00 CHF: no rate is known", "costs without 7.00 SEK: no rate is known"}
+    for asked_for in ("attribution", "channels"):
+        result = call("paths", asked_for, "--format", "json")
+        assert json.loads(result.stdout)
+        assert all(text in result.stderr for text in told)
+        assert all(text in call("paths", asked_for, "--format", "html").stdout for text in told)
+    assert "revenue without 9.00 CHF" in call("paths", "ltv").stderr
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_segment_that_nobody_was_ever_in_is_told(warehouse: Warehouse) -> None:
+    entered = Change(segment="vip", change="entered", cause="event", at=T0 + HOUR)
+    fill(warehouse, [update(event("Page Viewed", T0 + HOUR), [entered])])
+    result = call("paths", "transitions", "--segment", "vp", "--format", "json")
+    assert (json.loads(result.stdout), result.exit_code) == ([], 0)
+    assert "nobody was ever in segment vp; there are vip" in result.stderr
+    assert call("paths", "transitions", "--segment", "vip").stderr == ""
+
+
+@pytest.mark.usefixtures("shop")
+def test_what_clickhouse_refuses_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinks.clickhouse.paths.retention._SQL", "SELECT throwIf(1, 'too much')")
+    result = call("paths", "retention")
+    assert result.exit_code == 1
+    assert "the warehouse could not answer: too much" in result.output
+    assert len(result.output.splitlines()) == 1
 
 
 def test_nothing_found_is_an_empty_list(home: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,7 @@ import pytest
 
 import sinks
 from sinks.clickhouse.engine import Warehouse
-from sinks.clickhouse.migrate import Migration, SchemaError, available, migrate
+from sinks.clickhouse.migrate import Migration, SchemaError, available, migrate, plan
 from sinks.clickhouse.tables import COLUMNS
 
 EXTRA = Migration("9001_extra.sql", "-- two tables\nCREATE TABLE pathline.extra_a (a Int8) ENGINE = Memory;\n\n"
@@ -54,6 +58,44 @@ def test_a_migration_that_was_cut_off_is_finished(clean: Warehouse) -> None:
     assert tables(clean) & {"extra_a", "extra_b"} == {"extra_a"}
     assert migrate(clean, migrations=[*available(), EXTRA]) == [EXTRA.name]
     assert {"extra_a", "extra_b"} <= tables(clean)
+
+
+def test_the_plan_says_what_would_be_done_and_does_nothing(clean: Warehouse) -> None:
+    def states() -> dict[str, str]:
+        return {one.migration.name: one.state for one in plan(clean, [*available(), EXTRA])}
+
+    assert states() == {**{one.name: "applied" for one in available()}, EXTRA.name: "to apply"}
+    assert not tables(clean) & {"extra_a", "extra_b"}
+    clean.command(
+        "INSERT INTO pathline.migrations (name, checksum, statement) SELECT {name:String}, {checksum:String}, 0",
+        {"name": EXTRA.name, "checksum": EXTRA.checksum},
+    )
+    assert states()[EXTRA.name] == "applied in part"
+    assert "extra_b" in plan(clean, [*available(), EXTRA])[-1].pending[0]
+    edited = Migration(EXTRA.name, EXTRA.text + "-- edited\n")
+    assert plan(clean, [*available(), edited])[-1].state == "was changed after it was applied"
+    assert plan(clean)[-1].state == "is of a newer version"
+
+
+def test_the_commands_show_the_plan_and_carry_it_out(tmp_path: Path) -> None:
+    # in processes of their own: one embedded engine a process
+
+    def told(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "pathline", "warehouse", *arguments]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, "PATHLINE_HOME": str(tmp_path)}
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    assert told("plan")[0] == 1
+    (tmp_path / "warehouse").mkdir()
+    code, text = told("plan", "--format", "json")
+    assert code == 0
+    assert {row["state"] for row in json.loads(text)} == {"to apply"}
+    assert "CREATE TABLE pathline.events_raw" in told("plan", "--sql")[1]
+    assert told("migrate") == (0, f"applied: {', '.join(one.name for one in available())}\n")
+    assert told("migrate") == (0, "nothing to apply\n")
+    assert {row["state"] for row in json.loads(told("plan", "--format", "json")[1])} == {"applied"}
 
 
 def test_an_edited_migration_is_noticed(clean: Warehouse) -> None:

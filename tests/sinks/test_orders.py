@@ -68,7 +68,7 @@ def test_revenue_is_told_in_one_currency_and_unknown_ones_apart(warehouse: Wareh
     )
     put(warehouse, order(4, 2, REFUND, paid=3, currency="CHF"), order(5, 4, paid=2, currency="EUR"))
     assert told(warehouse) == [(1, 4), (2, None), (3, None), (5, 2)]
-    assert unknown(warehouse, conversions(warehouse, ORDERS, Filters())) == {"CHF": 5}
+    assert unknown(warehouse, ORDERS, Filters()) == {"CHF": 5}
 
 
 def test_conversions_are_what_events_yaml_gives_a_revenue() -> None:

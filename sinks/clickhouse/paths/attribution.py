@@ -9,11 +9,13 @@ within the dates. A conversion without a touch is told as (none).
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from sinks.clickhouse.engine import Warehouse
@@ -73,9 +75,18 @@ def attribution(
 ) -> dict[str, list[Credit]]:
     """By model what each node is owed, the most first. Raises BadQuestion."""
     found = owed(warehouse, models, asked, converting, question, filters)
-    costs = spent(warehouse, prices, filters).by(asked.by) if asked.by in ("channel", "campaign", "source") else {}
-    costs = {node: cost for node, cost in costs.items() if node and node not in asked.exclude}
+    costs = _costs(warehouse, asked, filters, prices) if asked.by in ("channel", "campaign", "source") else {}
     return {model: _credits(*found[model], costs) for model in models}
+
+
+def _costs(warehouse: Warehouse, asked: Nodes, filters: Filters, prices: Prices) -> dict[str, float]:
+    """What was spent by node, by the clean names of nodes."""
+    total: dict[str, float] = defaultdict(float)
+    known = spent(warehouse, prices, filters).by(asked.by)
+    for node, cost in zip(asked.named(pa.array(known, pa.string())).to_pylist(), known.values(), strict=True):
+        if node is not None:
+            total[node] += cost
+    return total
 
 
 def owed(

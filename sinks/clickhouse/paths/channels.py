@@ -88,8 +88,7 @@ def channels(warehouse: Warehouse, question: Question, filters: Filters) -> Chan
     for key, amount in cost.amounts.items():
         of(*key).cost += amount
     rows = sorted(found.values(), key=lambda row: (row.channel == NONE, -row.revenue, row.channel, row.campaign))
-    unknown = orders.unknown(warehouse, orders.conversions(warehouse, question.orders, filters))
-    return Channels(rows, cost.unknown, unknown)
+    return Channels(rows, cost.unknown, orders.unknown(warehouse, question.orders, filters))
 
 
 def _messages(warehouse: Warehouse, filters: Filters) -> dict[Key, Counter[int]]:

@@ -93,7 +93,7 @@ ASOF LEFT JOIN
 
 _FILES = """
 SELECT channel, campaign, if(known, '', x.currency) AS currency,
-       sum(x.amount * if(rates.rate > 0, rates.rate, 1)) AS amount,
+       arraySum(arraySort(groupArray(x.amount * if(rates.rate > 0, rates.rate, 1)))) AS amount,
        x.currency IN ('', {{base:String}}) OR rates.rate > 0 AS known
 FROM (SELECT * FROM pathline.costs WHERE day >= toDate32({{first:String}}) AND day <= toDate32({{last:String}})) AS x
 {rates}

@@ -8,9 +8,9 @@ from typing import Any
 
 from sinks.clickhouse.paths.channels import Channel
 from sinks.clickhouse.paths.experiment import Arm
+from sinks.clickhouse.paths.page import USUAL_WIDTH as WIDTH
 from sinks.clickhouse.paths.page import bar, colour, figure, heading, hinted, note, short, text
 
-WIDTH = 960
 #: below this the numbers of people in the arms are no chance
 _RATIO_ALARM = 0.001
 _UNEVEN = "The arms have not the shares of people they should have: something loses some, and the rest is worth nothing"

@@ -85,6 +85,15 @@ def on_sends(warehouse: Warehouse, filters: Filters) -> Condition:
     return _holding(warehouse, filters.where, "sends_placed", _SEND, condition)
 
 
+def segments(warehouse: Warehouse) -> list[str]:
+    """The segments that somebody was ever in."""
+    rows = warehouse.rows(
+        "SELECT DISTINCT toString(segment) AS name FROM pathline.memberships WHERE NOT startsWith(segment, '~')"
+        " ORDER BY name"
+    )
+    return [row["name"] for row in rows]
+
+
 def apart(condition: Condition, name: str) -> Condition:
     """The same with other names of parameters, so that it can stand beside a condition of another time."""
     sql = condition.sql

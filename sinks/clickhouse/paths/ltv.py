@@ -60,7 +60,7 @@ def ltv(warehouse: Warehouse, cohorts: Cohorts, asked: orders.Asked, filters: Fi
 # a person counts in the period -1, an order in its own, a buyer in that of the first order
 _SQL = """
 SELECT began, place, item.1 AS period, sum(item.2) AS people, sum(item.3) AS buyers, sum(item.4) AS orders,
-       sum(item.5) AS revenue, max(last) AS newest
+       arraySum(arraySort(groupArray(item.5))) AS revenue, max(last) AS newest
 FROM
 (
     SELECT

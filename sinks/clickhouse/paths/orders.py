@@ -76,10 +76,22 @@ def conversions(warehouse: Warehouse, asked: Asked, filters: Filters) -> Source:
     return Source(f"({_ORDERS.format(parts=' UNION ALL '.join(parts), rates=RATES, since=since)})", parameters)
 
 
-def unknown(warehouse: Warehouse, orders: Source) -> Counter[str]:
-    """Revenue that no rate tells the worth of, by its currency."""
+def unknown(warehouse: Warehouse, asked: Asked, filters: Filters) -> Counter[str]:
+    """Revenue that no rate tells the worth of, by its currency. Raises BadQuestion."""
+    # asked first, because orders take much longer and most projects have one currency
+    foreign = warehouse.rows(
+        "SELECT DISTINCT upper(JSONExtractString(properties, 'currency')) AS currency FROM pathline.events_raw"
+        " WHERE name IN {conversions:Array(String)} AND currency NOT IN ('', {base:String})"
+        " AND currency NOT IN (SELECT currency FROM pathline.rates WHERE rate > 0)",
+        {"conversions": list(asked.names), "base": asked.currency},
+    )
+    if not foreign:
+        return Counter()
+    orders = conversions(warehouse, asked, filters)
+    # sorted, because a sum of fractions depends on their order
     rows = warehouse.rows(
-        f"SELECT unknown, sum(amount) AS sum FROM {orders.sql} WHERE unknown != '' GROUP BY unknown ORDER BY unknown",
+        f"SELECT unknown, arraySum(arraySort(groupArray(amount))) AS sum FROM {orders.sql} WHERE unknown != ''"
+        " GROUP BY unknown ORDER BY unknown",
         orders.parameters,
     )
     return Counter({row["unknown"]: row["sum"] for row in rows})

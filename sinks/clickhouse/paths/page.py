@@ -18,8 +18,10 @@ _COLOURS = (
     "#8a8f98",
 )
 
+#: units a drawing is wide
+USUAL_WIDTH = 960
 #: longer texts in a table take several lines, and are cut
-_LONG, _MOST = 40, 400
+_LONG, _MOST = 40, 240
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -33,7 +35,7 @@ h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }} h3 {{ 
 p {{ color: var(--faint); }}
 table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: .35rem .7rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }}
-td.long {{ white-space: normal; min-width: 24rem; overflow-wrap: anywhere; }}
+td.long {{ white-space: normal; min-width: 14rem; overflow-wrap: anywhere; }}
 th.number, td.number {{ text-align: right; }}
 p.asked {{ font-size: .85rem; margin: .4rem 0; }} code {{ font-size: .85em; overflow-wrap: anywhere; }}
 .wide {{ overflow-x: auto; }}
@@ -43,7 +45,9 @@ p.asked {{ font-size: .85rem; margin: .4rem 0; }} code {{ font-size: .85em; over
 .tile small {{ color: var(--faint); }}
 figure {{ margin: 1.5rem 0; overflow-x: auto; }}
 svg {{ display: block; width: 100%; min-width: 40rem; height: auto; font-size: 13px; }}
-svg text {{ fill: var(--ink); }} svg text.faint {{ fill: var(--faint); }} svg .line {{ stroke: var(--line); }}
+svg text {{ fill: var(--ink); stroke-linejoin: round; }}
+svg .over {{ paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }}
+svg text.faint {{ fill: var(--faint); }} svg .line {{ stroke: var(--line); }}
 </style></head><body>
 <h1>{title}</h1>
 {parts}
@@ -100,8 +104,10 @@ def _mark(numeric: bool, text: str) -> str:
 
 def figure(width: float, height: float, label: str, *shapes: str) -> str:
     """A drawing of SVG shapes, `width` by `height` units; the label is for those who can't see it."""
+    # a wide one is scrolled rather than made small
+    wide = f' style="min-width: {width:g}px"' if width > USUAL_WIDTH else ""
     return (
-        f'<figure><svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{html.escape(label)}">\n'
+        f'<figure><svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{html.escape(label)}"{wide}>\n'
         + "\n".join(shapes)
         + "\n</svg></figure>"
     )

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from sinks.clickhouse.paths.funnel import Funnel, FunnelStep
+from sinks.clickhouse.paths.page import USUAL_WIDTH as WIDTH
 from sinks.clickhouse.paths.page import bar, colour, figure, heading, hinted, short, text
 
-WIDTH = 960
+#: how wide a letter is, at most in the average
+_LETTER = 7.4
 
 
 def funnel_bars(found: Funnel) -> str:
@@ -80,20 +82,21 @@ def sankey(edges: Sequence[tuple[int, str, str, int]]) -> str:
     height, gap = max(260, 44 * rows), 12
     most = max(sum(column.values()) for column in columns)
     scale = (height - gap * rows) / most
-    wide, band = 14, (WIDTH - 190) / max(1, len(columns) - 1)
+    wide, beside = 14, 190
+    width = max(WIDTH, 110 * (len(columns) - 1) + beside)
+    band = (width - beside) / max(1, len(columns) - 1)
     kinds = {name: number for number, name in enumerate(dict.fromkeys(n for column in columns for n in column))}
     tops: dict[tuple[int, str], float] = {}
-    boxes = []
+    boxes, labels = [], []
     for number, column in enumerate(columns):
-        y = 4.0
+        y = 8.0
+        room = (beside if number == len(columns) - 1 else band) - wide - 12
         for name, count in column.items():
             tops[number, name] = y
             x = number * band
-            boxes += [
-                bar(x, y, wide, count * scale, colour(kinds[name]), f"{name}: {count:,}"),
-                text(x + wide + 6, y + max(count * scale, 14) / 2, f"{short(name, 22)} {count:,}"),
-            ]
-            y += max(count * scale, 6) + gap
+            boxes.append(bar(x, y, wide, max(count * scale, 1), colour(kinds[name]), f"{name}: {count:,}"))
+            labels.append(text(x + wide + 6, y + count * scale / 2, _fitting(name, f"{count:,}", room)))
+            y += max(count * scale, 4) + gap
     leaving, coming = dict(tops), dict(tops)
     bands = []
     for step, origin, target, count in sorted(edges, key=lambda edge: (edge[0], -edge[3], edge[1], edge[2])):
@@ -105,9 +108,13 @@ def sankey(edges: Sequence[tuple[int, str, str, int]]) -> str:
         bands.append(
             _band(number * band + wide, start, (number + 1) * band, end, count * scale, colour(kinds[origin]), hint)
         )
-    bottom = max(top + 40 for top in tops.values())
-    tall = max(bottom, height + 8)
-    return figure(WIDTH, tall, "Flows", *bands, *boxes)
+    tall = max(max(tops.values()) + 40, height + 8)
+    return figure(width, tall, "Flows", *bands, *boxes, f'<g class="over">{"".join(labels)}</g>')
+
+
+def _fitting(name: str, count: str, room: float) -> str:
+    """A name, cut so that it has room with its count."""
+    return f"{short(name, max(3, int(room / _LETTER) - len(count) - 1))} {count}"
 
 
 def _column(edges: Sequence[tuple[int, str, str, int]], step: int) -> Mapping[str, int]:
