@@ -25,6 +25,7 @@ from schemas.definitions.model import (
     Project,
     TraitIs,
 )
+from tests.examples import few
 from tests.segments import buying
 from tests.segments.buying import Told, score
 from tests.segments.lab import D, H, Line, S, event, project
@@ -329,7 +330,7 @@ def _holds(asked: Predicts, events: list[Told], instant: int) -> bool:
     return value is not None and all(value >= n if op == "at_least" else value <= n for op, n in asked.tests)
 
 
-@settings(max_examples=40, deadline=None)
+@few(8)
 @given(histories())
 def test_at_every_instant_that_matters_the_answer_is_that_of_the_raw_events(
     drawn: tuple[dict[str, Any], Prediction, list[dict[str, Any]]],
@@ -340,7 +341,7 @@ def test_at_every_instant_that_matters_the_answer_is_that_of_the_raw_events(
     story.check()
 
 
-@settings(max_examples=30, deadline=None)
+@few(8)
 @given(histories(moves=False))
 def test_a_history_over_linked_identifiers_ends_like_the_same_history_under_one(
     drawn: tuple[dict[str, Any], Prediction, list[dict[str, Any]]],

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.graph.step import GraphStage
@@ -26,6 +26,7 @@ from schemas.definitions.grammar.measures import COMPUTED
 from schemas.definitions.yaml12 import read as read_yaml
 from schemas.identifiers import person_id
 from schemas.records import Assertion, Event, LinkEnvelope, Update
+from tests.examples import few
 
 H = 3_600_000
 T = 1_772_452_800_000  # Monday, 2026-03-02, noon UTC
@@ -271,7 +272,7 @@ def moments(history: Sequence[tuple[str, int, dict[str, Any]]]) -> tuple[int, li
     return end, [end + 2, *itertools.accumulate([H, 2 * H, 3 * H, 7 * H, 20 * H, 40 * H], initial=end + H)]
 
 
-@settings(max_examples=50, deadline=None)
+@few(8)
 @given(HISTORIES)
 def test_a_history_over_linked_identifiers_ends_like_the_same_history_under_one(
     history: list[tuple[str, int, dict[str, Any]]],
@@ -285,7 +286,7 @@ def test_a_history_over_linked_identifiers_ends_like_the_same_history_under_one(
         assert spread.profile(USER, at) == single.profile(USER, at)
 
 
-@settings(max_examples=50, deadline=None)
+@few(8)
 @given(HISTORIES, st.integers(1, 2_000))
 def test_a_split_gives_back_what_everybody_would_have_been_alone(
     history: list[tuple[str, int, dict[str, Any]]], minutes: int
