@@ -64,6 +64,8 @@ class Handles:
             self._receipt(turn, told.provider_id, told.event)
         elif told.kind == "forget":
             turn.put(HANDLES, told.provider_id, None)
+        else:
+            raise BadRecord(f"a record of kind {told.kind!r} that says nothing")
 
     def on_wake(self, kind: str, key: str, due: int, turn: Turn) -> None:
         """An id is not needed any more, or a send did not turn up in time."""

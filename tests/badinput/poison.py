@@ -28,6 +28,7 @@ from schemas.records import (
     Period,
     PersonEnvelope,
     PromoCode,
+    Receipt,
     Refusal,
     SendCommand,
     Update,
@@ -39,7 +40,7 @@ CODEC = Codec()
 AT = EVENT.occurred_at
 PERSON = person_id("user_id:nobody")
 MARKETING, TRANSACTIONAL = topics.outbound("email"), topics.outbound("email", True)
-LEDGER = topics.ledger("email")
+LEDGER, RECEIPTS = topics.ledger("email"), topics.receipts("sms")
 #: of the channels that the project of these tests names a connector for
 DISPATCH = tuple(app for channel in ("email", "push", "sms") for app in topics.dispatch_apps(channel))
 #: who reads a topic, as `app` of dead letters; `definitions` is read by all and told by the graph, and by the sink,
@@ -61,6 +62,7 @@ READERS = {
     MARKETING: ("dispatch-email", "sink"),
     TRANSACTIONAL: ("dispatch-email-transactional", "sink"),
     LEDGER: ("sink",),
+    RECEIPTS: ("dispatch-sms",),
 }
 #: compacted topics take no record without a key; there a null value says that a key is gone, which some understand
 COMPACTED = (topics.ASSIGNMENTS, topics.DEFINITIONS, topics.PROMOS, LEDGER)
@@ -100,6 +102,7 @@ GOOD: dict[str, Wire] = {
     topics.PROMOS: PromoCode(promo="p", code="c", at=AT),
     topics.ACCESSES: Access(access_id="a", at=AT, key="k", outcome="unknown"),
     LEDGER: LedgerEntry(send_id="s", person_id=PERSON, channel="email", state="accepted", at=AT),
+    RECEIPTS: Receipt(kind="forget", provider_id="i", at=AT),
 }
 #: sound Avro with content that no reader of the topic can use
 SENSELESS: dict[str, Wire] = {
@@ -107,6 +110,7 @@ SENSELESS: dict[str, Wire] = {
     topics.LINKS: LinkEnvelope(kind="?"),
     topics.PEOPLE: PersonEnvelope(kind="marker", person_id="", marker=Marker(version="unheard of", at=AT)),
     topics.UPDATES: Update(kind="timer", person_id=PERSON, at=AT, profile=b'{"consents": 5'),
+    RECEIPTS: Receipt(kind="?", provider_id="i", at=AT),
     topics.DEFINITIONS: Definitions(version="broken", published_at=AT, files={"identity.yaml": "identifiers: ["}),
 }
 #: what only some readers of its topic can't use: the sink's row of a project is one of its files, whatever they say
