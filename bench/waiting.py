@@ -107,7 +107,7 @@ def main() -> None:
         apply_topics(settings, ["email"])
         publish(settings, parse(PROJECT))
         began = time.time()
-        from_ = int((began + 60 + people / 4_000 + people / _SLOWEST) * 1000)
+        from_ = int((began + 40 + people / 4_000 + people / _SLOWEST / asked.workers) * 1000)
         fill(at.brokers, people, due, from_)
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {asked.workers} workers", flush=True)
         with at.quiet():

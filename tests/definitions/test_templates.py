@@ -3,7 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from schemas.definitions.liquid import MAX_CHARACTERS, parsed, rendered
 from schemas.definitions.model import Template
 from schemas.definitions.templates import TemplateError, plain_text, render, render_text
 
@@ -16,6 +19,23 @@ NAMES: dict[str, Any] = {
 
 def template(subject: str = "Hi", body: str = "<p>Hello</p>", **more: str) -> Template:
     return Template("t", {"subject": subject, "body": body, **more})
+
+
+@given(st.text("a}%&<>\"'\r\n\t {é"), st.booleans())
+def test_words_without_tags_are_what_the_library_makes_of_them(text: str, html: bool) -> None:
+    try:
+        expected = str(parsed(text, html).render())
+    except Exception:
+        with pytest.raises(TemplateError):
+            rendered(text, {}, html)
+    else:
+        assert rendered(text, {}, html) == expected
+
+
+def test_words_without_tags_may_be_as_long_as_any_others() -> None:
+    assert rendered("a" * MAX_CHARACTERS, {}) == "a" * MAX_CHARACTERS
+    with pytest.raises(TemplateError):
+        rendered("a" * (MAX_CHARACTERS + 1), {})
 
 
 def test_an_e_mail_has_a_subject_a_page_and_plain_text() -> None:
