@@ -87,9 +87,11 @@ def parting(slots: Slots[State], together: View) -> Slots[State]:
         known = {split(identifier)[1] for identifier in (identifier_of(name), *state.used)}
         choices = {subject: choice for address in known for subject, choice in refused.get(address, {}).items()}
         suppressed = {address: together.suppressed[address] for address in known & together.suppressed.keys()}
-        if not choices and not suppressed:
+        back = {address: together.alive[address] for address in known & together.alive.keys()}
+        if not choices and not suppressed and not back:
             return slot
-        news = State(first_seen=NEVER, choices=choices, suppressed=suppressed)
+        died = {address: together.died[address] for address in suppressed.keys() & together.died.keys()}
+        news = State(first_seen=NEVER, choices=choices, suppressed=suppressed, died=died, alive=back)
         return msgspec.structs.replace(slot, state=join(state, news))
 
     return Slots({name: warned(name, slot) for name, slot in slots.held.items()}, slots.redirects)

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from processors.runtime.slots import Slot, bury
-from processors.segments.model import NEVER, Person, State, join
+from processors.segments.model import NEVER, Person, State, join, suppressed
 from schemas.erasure import Erased, mark
 from schemas.identifiers import identifier_of, person_id, slot_of, split
 from schemas.records import Erasure, Event, HandedSlot, PersonEnvelope, SlotVersion
@@ -48,11 +48,8 @@ def without(person: Person, erasure: Erasure) -> Person:
 
 def outliving(person: Person, erasure: Erasure) -> Iterator[PersonEnvelope]:
     """What the persons have to know as which erased identifiers begin anew: that their address is suppressed."""
-    dead = (person.slots.held[slot].state for slot in erasure.slots if slot in person.slots.held)
-    scopes: dict[str, str] = {}
-    for state in dead:
-        for address, scope in state.suppressed.items() if state is not None else ():
-            scopes[address] = scope if scopes.get(address) != "all" else "all"
+    held = (person.slots.held[slot].state for slot in erasure.slots if slot in person.slots.held)
+    scopes = suppressed([state for state in held if state is not None])
     generations = {identifier_of(slot): g for slot, g in zip(erasure.slots, erasure.generations, strict=False) if g}
     for identifier, generation in generations.items():
         address = split(identifier)[1]

@@ -22,6 +22,7 @@ from processors.segments.model import (
     Trait,
     joined_collected,
     joined_engagements,
+    merged,
     newer_choice,
     newer_listed,
     storable,
@@ -90,11 +91,12 @@ class Fold:
         if told is not None:
             said += [(subject, False) for subject in consents.withdrawn(told)]
             self._suppress(list(consents.suppressions(told, self._view.addresses, plan)))
+            self._revive(told)
         if said:
             self._choose(said)
         if plan.affinity and (told is not None or event.name in plan.purchases):
             self._engage(told)
-        self._use(0 if told is not None else event.occurred_at)
+        self._use(event.occurred_at if told is None or told.kind == "started" else 0)
         if event.name in plan.rules or event.name in plan.undoes:
             for name, key in occurrences.concerned(event, self._document, plan):
                 self._occurrence(name, key)
@@ -176,8 +178,21 @@ class Fold:
         suppressed = dict(self._old.suppressed)
         for address, scope in found:
             suppressed[address] = wider_scope(suppressed.get(address, scope), scope)
+        dead = {address: self._event.occurred_at for address, scope in found if scope == "all"}
+        if dead and (died := merged(self._old.died, dead, max)) != self._old.died:
+            self._new["died"] = died
+            self.profile = True
         if suppressed != self._old.suppressed:
             self._new["suppressed"] = suppressed
+            self.profile = True
+
+    def _revive(self, told: Receipt) -> None:
+        """An address that was dead has come back."""
+        if told.kind != "started":
+            return
+        alive = merged(self._old.alive, dict.fromkeys(told.addresses, self._event.occurred_at), max)
+        if alive != self._old.alive:
+            self._new["alive"] = alive
             self.profile = True
 
     def _engage(self, told: Receipt | None) -> None:

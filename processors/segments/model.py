@@ -6,7 +6,8 @@ matter in which order slots meet. All instants are milliseconds since 1970 UTC.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -115,7 +116,8 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     `history` the values of traits that conditions with `held_for` ask about, in order of time; `sequences` the events
     that can be steps, by sequence and value of its `same`; `lists` what was said of (list, identifier); `engagements`
     what was done in channels, in order of time; `measured` the readings by measure, in order of time; `collected` what
-    was put into lists and taken out of them."""
+    was put into lists and taken out of them; `died` when an address was last found dead, `alive` when it last showed
+    that it is not."""
 
     first_seen: int
     traits: dict[str, Trait] = {}
@@ -132,6 +134,8 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     measured: dict[str, tuple[Reading, ...]] = {}
     collected: dict[str, Collected] = {}
     place: Trait | None = None
+    died: dict[str, int] = {}
+    alive: dict[str, int] = {}
 
 
 #: Parts of a slot's state that hold only what definitions ask for, by the names in `Plan.kept`.
@@ -240,6 +244,8 @@ def join(a: State, b: State) -> State:
         measured=merged(a.measured, b.measured, joined_readings),
         collected=merged(a.collected, b.collected, joined_collected),
         place=_newer(a.place, b.place),
+        died=merged(a.died, b.died, max),
+        alive=merged(a.alive, b.alive, max),
     )
 
 
@@ -270,6 +276,22 @@ def newer_choice(a: Choice, b: Choice) -> Choice:
 def newer_listed(a: Listed, b: Listed) -> Listed:
     """The newer one; at equal times that it left."""
     return max(a, b, key=lambda listed: (listed.at, not listed.member))
+
+
+def newest(times: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The latest time by key."""
+    return reduce(lambda a, b: merged(a, b, max), times, dict[str, int]())
+
+
+def suppressed(states: Sequence[State]) -> dict[str, str]:
+    """Scope by address as all these say together: one that was found dead and came back may be used again."""
+    found = reduce(lambda a, b: merged(a, b, wider_scope), (state.suppressed for state in states), dict[str, str]())
+    died, alive = newest(state.died for state in states), newest(state.alive for state in states)
+    return {
+        address: scope
+        for address, scope in found.items()
+        if scope != "all" or alive.get(address, 0) <= died.get(address, 0)
+    }
 
 
 def wider_scope(a: str, b: str) -> str:

@@ -15,18 +15,20 @@ from processors.segments.plan import Plan
 from schemas.identifiers import Refused, normalise, split
 from schemas.records import Event
 
-Kind = Literal["bounced", "complained", "unsubscribed", "other"]
+Kind = Literal["bounced", "complained", "unsubscribed", "started", "other"]
 
 #: last words of a receipt's name
 _KINDS: dict[str, Kind] = {
     "Bounced": "bounced",
     "Spam": "complained",  # Email Marked as Spam
     "Unsubscribed": "unsubscribed",
+    "Started": "started",  # Telegram Started: whoever blocked the bot is back
     **dict.fromkeys(("Sent", "Delivered", "Received", "Deferred", "Dropped", "Failed", "Rejected"), "other"),
     **dict.fromkeys(("Opened", "Read", "Seen", "Clicked", "Tapped", "Replied", "Dismissed"), "other"),
     **dict.fromkeys(("Answered", "Unanswered", "Agreed", "Declined"), "other"),
 }
 _FAMILIES = {"push notification": "push"}
+_BOTS = frozenset({"telegram", "viber", "whatsapp"})
 _COMMON = frozenset({"email", "sms", "push"})
 #: Bounces that will not go away. A bounce that does not say which kind it is counts as one: a dead address that is
 #: written to again harms the reputation of the sender, a living one comes back with its next consent.
@@ -53,6 +55,8 @@ def kind_of(name: str, channels: frozenset[str]) -> tuple[Kind, str] | None:
     noun = name.removesuffix(" Marked as Spam").removesuffix(" Link Clicked")
     noun = (noun.rpartition(" ")[0] if noun == name else noun).lower()
     family = _FAMILIES.get(noun, noun.replace(" ", "_"))
+    if kind == "started" and family not in _BOTS:
+        return None  # a call that starts is no address that comes back
     return (kind, family) if kind is not None and (family in channels or family in _COMMON) else None
 
 

@@ -35,7 +35,8 @@ from processors.segments.model import (
     merged,
     newer_choice,
     newer_trait,
-    wider_scope,
+    newest,
+    suppressed,
 )
 from processors.segments.plan import Plan
 from processors.segments.sequences import Taken
@@ -190,7 +191,17 @@ class View:
     @cached_property
     def suppressed(self) -> Mapping[str, str]:
         """Scope by address: marketing or all."""
-        return reduce(lambda a, b: merged(a, b, wider_scope), (s.suppressed for s in self._states), dict[str, str]())
+        return suppressed(self._states)
+
+    @cached_property
+    def died(self) -> Mapping[str, int]:
+        """When an address was last found dead."""
+        return newest(state.died for state in self._states)
+
+    @cached_property
+    def alive(self) -> Mapping[str, int]:
+        """When an address last showed that it is not dead."""
+        return newest(state.alive for state in self._states)
 
     def reached_by(self, channel: str) -> list[str]:
         """Addresses of a channel."""

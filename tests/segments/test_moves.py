@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from processors.runtime.partitioner import partition_of
-from processors.segments.model import Person
+from processors.segments.model import NEVER, Person, State, join, suppressed
 from schemas import topics
 from schemas.codec import BadRecord
 from schemas.consent import allowed
 from schemas.definitions.expressions import compile
-from schemas.definitions.model import All, Did, HasConsent, InSegment, Not, TraitIs, Window
+from schemas.definitions.model import All, Channel, Did, HasConsent, InSegment, Not, TraitIs, Window
 from schemas.erasure import Erased, mark
 from schemas.records import Erasure, HandedSlot, Handoff, PersonEnvelope
-from tests.segments.lab import H, Line, S, event, identify, project
+from tests.segments.lab import CHANNELS, H, Line, S, event, identify, project
 
 T = 1_700_000_000_000
 COOKIE = "anonymous_id:c#0"
@@ -80,6 +85,45 @@ def test_an_address_stays_refused_and_suppressed_when_the_device_that_told_it_is
         assert profile["suppressed"] == {address: "marketing"}
     line.happen(identify(T + 7, identifiers=["user_id:u1", f"email:{address}"], context=banner))
     assert line.story("mailable")[-1] == (T + 7, "entered", "event"), "a newer grant counts"
+
+
+def test_an_address_that_came_back_is_not_dead_again_for_whoever_gets_one_of_its_slots() -> None:
+    telegram = Channel("telegram", identifiers=("telegram",))
+    line = Line(dataclasses.replace(project({}), channels={**CHANNELS, "telegram": telegram}))
+    line.move("E", "P", {"telegram:7#0": 2}, at=T)
+    line.happen(identify(T + 1, identifiers=["user_id:u1", "telegram:7"]))
+    line.happen(event("Telegram Bounced", T + 2, identifiers=["telegram:7"]), slot="telegram:7#0")
+    assert line.profile("P")["suppressed"] == {"7": "all"}
+    line.happen(event("Telegram Started", T + 3, identifiers=["anonymous_id:c", "telegram:7"]), slot=COOKIE)
+    assert line.profile("P")["suppressed"] == {}
+    line.move("P", "C", {"telegram:7#0": 3}, at=T + 4, reason="split")
+    line.happen(event("View", T + 5, identifiers=["telegram:7"]), person="C", slot="telegram:7#0", version=3)
+    assert "7" in line.profile("C")["addresses"]["telegram"]
+    assert line.profile("C")["suppressed"] == {}
+
+
+TIMES = st.dictionaries(st.sampled_from("ab"), st.integers(1, 4))
+STATES = st.builds(
+    State,
+    first_seen=st.just(NEVER),
+    suppressed=st.dictionaries(st.sampled_from("ab"), st.sampled_from(["marketing", "all"])),
+    died=TIMES,
+    alive=TIMES,
+)
+
+
+@given(STATES, STATES, STATES)
+def test_what_is_suppressed_does_not_hang_on_which_slots_met_first(a: State, b: State, c: State) -> None:
+    together = suppressed([a, b, c])
+    for joined in (join(join(a, b), c), join(c, join(b, a)), join(a, join(b, join(c, a)))):
+        assert suppressed([joined]) == together
+
+
+def test_a_state_of_before_addresses_came_back_is_read_and_its_dead_can_come_back() -> None:
+    earlier = msgspec.msgpack.encode(msgspec.to_builtins(State(first_seen=1, suppressed={"7": "all"}))[:-2])
+    state = msgspec.msgpack.decode(earlier, type=State)
+    assert suppressed([state]) == {"7": "all"}
+    assert suppressed([state, State(first_seen=NEVER, alive={"7": T})]) == {}
 
 
 def test_a_window_goes_on_at_the_person_who_got_the_slot() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from schemas.consent import allowed, suppression
-from schemas.definitions.model import HasConsent, Not, Reachable, TraitIs
+from schemas.definitions.model import Channel, HasConsent, Not, Reachable, TraitIs
 from schemas.traits import compare
-from tests.segments.lab import D, H, Line, event, identify, project
+from tests.segments.lab import CHANNELS, D, H, Line, event, identify, project
 
 T = 1_700_000_000_000
 MAIL = ["user_id:u1", "email:a@example.com"]
@@ -280,6 +282,23 @@ def test_consent(choices: list[tuple[str, str, str, bool, int]], policy: str, pu
     consents = [dict(zip(names, choice, strict=True)) for choice in choices]
     assert allowed(consents, policy, "email", purpose, "a")[0] is expected
     assert allowed(consents[::-1], policy, "email", purpose, "a")[0] is expected
+
+
+def test_a_chat_that_blocked_the_bot_may_be_written_to_again_once_it_starts_it() -> None:
+    channels = {**CHANNELS, "telegram": Channel("telegram", identifiers=("telegram",))}
+    line = Line(dataclasses.replace(project({}), channels=channels))
+    blocked = {"bounce_type": "hard"}
+    line.happen(
+        identify(T, identifiers=["user_id:u1", "telegram:7"]),
+        event("Telegram Bounced", T + 1, identifiers=["telegram:7"], properties=blocked),
+    )
+    assert line.profile()["suppressed"] == {"7": "all"}
+    line.happen(event("Telegram Started", T + 5, identifiers=["telegram:7"]))
+    assert line.profile()["suppressed"] == {}
+    line.happen(event("Telegram Bounced", T + 3, received_at=T + 6, identifiers=["telegram:7"], properties=blocked))
+    assert line.profile()["suppressed"] == {}, "of before it came back"
+    line.happen(event("Telegram Bounced", T + 7, identifiers=["telegram:7"], properties=blocked))
+    assert line.profile()["suppressed"] == {"7": "all"}
 
 
 def test_suppression_by_category() -> None:
