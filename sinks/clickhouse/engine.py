@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 
 from sinks.clickhouse.migrate import migrate
 
-# what the endpoint of a line takes and the client thinks it does not
+# what the endpoint of a line takes and the client thinks it does not; it would say so at every query
 clickhouse_connect.common.set_setting("invalid_setting_action", "send")
+logging.getLogger("clickhouse_connect.driver.client").setLevel(logging.ERROR)
 #: of answers in Arrow: packing costs more than a way within the machine
 _AS_IT_IS = {"output_format_arrow_compression_method": "none", "output_format_arrow_low_cardinality_as_dictionary": 1}
 _SAID = re.compile(r"DB::Exception: (.*?)(?:: [Ww]hile executing|: In scope |\. Stack trace| \(version| \(for url|$)")
@@ -40,8 +42,7 @@ class Warehouse:
 
     def arrow(self, sql: str, parameters: dict[str, Any] | None = None) -> pa.Table:
         """Result as an Arrow table, for large ones; columns of few texts have them as a dictionary."""
-        table = self._client.query_arrow(sql, parameters=parameters or {}, settings=_AS_IT_IS, use_strings=True)
-        return table
+        return self._client.query_arrow(sql, parameters=parameters or {}, settings=_AS_IT_IS, use_strings=True)
 
     def command(self, sql: str, parameters: dict[str, Any] | None = None) -> None:
         """Run a statement for its effect."""

@@ -18,7 +18,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from sinks.clickhouse import asked
 from sinks.clickhouse.app import serving
-from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.engine import Warehouse, open_server
 from sinks.clickhouse.http import application
 from sinks.clickhouse.packing import Packer, unpacked
 from sinks.clickhouse.statements import format_of, of_no_rows
@@ -69,6 +69,13 @@ def test_clickhouse_connect_reads(url: str) -> None:
     with pytest.raises(DatabaseError, match="nowhere"):
         client.query("SELECT * FROM nowhere")
     client.close()
+
+
+def test_our_own_commands_read_without_a_word(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    read = open_server(url, prepare=False)
+    assert read.arrow("SELECT name FROM pathline.events").num_rows == 3
+    read.close()
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(
