@@ -44,8 +44,10 @@ BRANCH: Final = "branch"
 UPDATED: Final = "updated"
 #: a step has done something that is no message, in words in the detail
 DONE: Final = "done"
+#: an instance went over to a newer version of its journey; its step there is the decision's
+MIGRATED: Final = "migrated"
 #: where an instance is, rather than what was decided about it
-TRACES: Final = frozenset({WAITING, BRANCH, UPDATED, DONE})
+TRACES: Final = frozenset({WAITING, BRANCH, UPDATED, DONE, MIGRATED})
 #: the detail of whatever does not happen to people whom the project excludes
 EXCLUDED: Final = "excluded by project.yaml"
 

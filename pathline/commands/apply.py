@@ -43,6 +43,7 @@ def apply(
     # a new channel needs its topics before the first journey sends over it
     apply_topics(settings, topic_channels(checked))
     fill_pools(settings, folder, checked)
+    tell_inside(settings, checked)
     rules = rules_in_force(settings)
     if publish(settings, checked, user()):
         typer.echo(f"{checked.name} {checked.version} is in force")
@@ -70,6 +71,20 @@ def _follow(settings: Settings, version: str) -> None:
         typer.echo(f"all segments answer for everybody; {progress.spoken()}")
     finally:
         turnover.close()
+
+
+def tell_inside(settings: Settings, project: Project) -> None:
+    """Tell who is inside journeys that the project changes or no longer has, where a warehouse knows it."""
+    from pathline.commands.asking import answering
+    from pathline.journeys.publishing import inside
+    from schemas.registry import codec_for
+
+    before = published_last(settings, codec_for(settings))
+    if before is None or before.version == project.version:
+        return
+    with suppress(UserError), answering(prepare=False) as warehouse:
+        for line in inside(warehouse, before.files, project):
+            typer.echo(line)
 
 
 def fill_pools(settings: Settings, folder: Path, project: Project) -> None:

@@ -88,6 +88,7 @@ def admit(person: Working, plan: Plan, walk: Walk, candidate: Candidate) -> None
         hops=candidate.chain.hops,
         chained_at=candidate.chain.since,
         occasion=candidate.occasion,
+        followed=person.since,
     )
     person.start(instance, candidate.slot)
     person.decide(at, reasons.ENTERED, candidate.why, journey=journey.name, instance=instance)

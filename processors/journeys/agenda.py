@@ -34,7 +34,7 @@ class Agendas:
         """Other definitions are in force since an instant; `before` are those that were. None if time brings nothing by
         any of them."""
         known = self._turn.get(AGENDA, "")
-        if known is None and not plan.timed:
+        if known is None and not (plan.timed or plan.migrates):
             return None
         schedules = {}
         for name, entrance in plan.by_schedule.items():
@@ -44,7 +44,9 @@ class Agendas:
             elif (coming := _occurrence(plan, entrance, since)) is not None:
                 schedules[name] = coming
                 self._wake(coming)
-        agenda = Agenda(version=plan.project.version, since=since, swept="", schedules=schedules)
+        version, maps = plan.project.version, () if known is None else known.maps
+        maps = (*maps, (version, since)) if plan.migrates else maps
+        agenda = Agenda(version=version, since=since, swept="", schedules=schedules, maps=maps)
         self._turn.put(AGENDA, "", agenda)
         self._turn.wake(KEY, self._turn.now)
         return agenda
@@ -82,7 +84,10 @@ class Agendas:
             found = list(islice(self._turn.scan(PERSONS, after=agenda.swept), AT_ONCE))
             for key, _ in found:
                 follow(key)
-            self._put(swept=found[-1][0] if found else None)
+            if found:
+                self._put(swept=found[-1][0])
+            else:
+                self._put(swept=None, maps=agenda.maps[-1:])
             self._turn.wake(KEY, self._turn.now)
             return
         for name, occurrence in agenda.schedules.items():

@@ -41,7 +41,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     b"" if none did. `acted` is the last event that acted on the instance, which can't act on it again. A timer that
     fired too late is `due` when it is released, and was to fire at `missed`. `codes` are promo codes as JSON, by the
     names they have in templates. `entrance` is the way by which it came in, by its place. `hops` journeys in a row, the
-    first at `chained_at`, have led to it; or a date or occurrence, the `occasion`.
+    first at `chained_at`, have led to it; or a date or occurrence, the `occasion`. `followed` is the instant of the
+    newest publication that it entered under or that had a say in whether it stays on its version.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     hops: int = 0
     chained_at: int = 0
     occasion: str = ""
+    followed: int = 0
 
     @property
     def begun(self) -> bool:
@@ -213,12 +215,14 @@ class Occurrence(msgspec.Struct, frozen=True, kw_only=True):
 
 class Agenda(msgspec.Struct, frozen=True, kw_only=True):
     """What time brings in a partition under the definitions in force since `since`: schedules by entry. While people
-    follow the version, those with keys up to `swept` have."""
+    follow the version, those with keys up to `swept` have; `maps` are the versions (and since when they hold) that take
+    people over and that not all have followed, and the last one for those who arrive late, oldest first."""
 
     version: str
     since: int
     swept: str | None = None
     schedules: dict[str, Occurrence] = {}
+    maps: tuple[tuple[str, int], ...] = ()
 
 
 class Release(msgspec.Struct, frozen=True):

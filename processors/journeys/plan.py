@@ -52,7 +52,8 @@ class Plan:
 
     A send matters for caps and receipts for `keeps` milliseconds, for intents for `says` (None: for ever); `contended`
     is whether one can take the place of another, `reads` whether it matters who reads what. `redeems` are the
-    promos whose codes an event of a name may show as used.
+    promos whose codes an event of a name may show as used. `migrates` are the journeys that take people over from
+    earlier versions.
     """
 
     project: Project
@@ -69,6 +70,7 @@ class Plan:
     contended: bool
     reads: bool
     redeems: dict[str, tuple[Promo, ...]]
+    migrates: frozenset[str]
 
     @property
     def timed(self) -> bool:
@@ -146,6 +148,7 @@ def _plan(project: Project) -> Plan:
             for name in {event for promo in project.promos.values() for event in promo.redeemed}
         },
         reads=any(send.choice == "best" for send in sends(project)),
+        migrates=frozenset(journey.name for journey in journeys if journey.migrate is not None),
     )
 
 

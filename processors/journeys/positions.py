@@ -9,7 +9,7 @@ from __future__ import annotations
 from schemas.definitions.model import Journey, Repeat, Step, WaitFor
 from schemas.definitions.steps import ON_TIMEOUT, THEN, arms
 
-__all__ = ["ON_TIMEOUT", "Position", "after", "arm_of", "into", "settled", "step_at", "visit"]
+__all__ = ["ON_TIMEOUT", "Position", "after", "arm_of", "find", "into", "rounds", "settled", "step_at", "visit"]
 
 Position = tuple[int, ...]
 
@@ -31,6 +31,33 @@ def arm_of(step: WaitFor, trigger: int) -> int:
     """The arm a `wait_for` goes on with when this one of its triggers happens."""
     own = step.own[trigger] if step.own else None
     return THEN if own is None else ON_TIMEOUT + 1 + trigger
+
+
+def rounds(journey: Journey, position: Position) -> tuple[int, ...]:
+    """The round that each `repeat` around a position is in, the outermost first."""
+    around = ((position[end], step_at(journey, position[:end])) for end in range(1, len(position), 2))
+    return tuple(number for number, step in around if isinstance(step, Repeat))
+
+
+def find(journey: Journey, step_id: str, rounds: tuple[int, ...] = ()) -> Position | None:
+    """Where a step stands, in these rounds of the repeats around it as far as they have so many; None if nowhere."""
+    return _find(journey.steps, (), step_id, rounds)
+
+
+def _find(steps: tuple[Step, ...], within: Position, step_id: str, rounds: tuple[int, ...]) -> Position | None:
+    for index, step in enumerate(steps):
+        position = (*within, index)
+        if step.id == step_id:
+            return position
+        if isinstance(step, Repeat):
+            first, inner = min(rounds[0] if rounds else 0, step.times - 1), rounds[1:]
+        else:
+            first, inner = 0, rounds
+        for arm, nested in enumerate(arms(step), first):
+            found = _find(nested, (*position, arm), step_id, inner)
+            if found is not None:
+                return found
+    return None
 
 
 def settled(journey: Journey, position: Position) -> Position | None:

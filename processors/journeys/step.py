@@ -20,6 +20,7 @@ from processors.journeys.entering import enter
 from processors.journeys.erasure import alive, erase
 from processors.journeys.happening import Happening
 from processors.journeys.late import Lateness
+from processors.journeys.migrating import concerned, migrate
 from processors.journeys.model import (
     AGENDA,
     IN_FORCE,
@@ -134,7 +135,7 @@ class JourneysStage:
 
     def _go_on(self, turn: Turn) -> None:
         """Take the next people of the partition along to what time brings."""
-        plan = self._plan(turn)
+        plan = self._plan(turn.get(IN_FORCE, ""))
 
         def follow(key: str) -> None:
             self._close(self._open(key, turn), turn)
@@ -296,6 +297,8 @@ class JourneysStage:
             self._fire(person, at, turn)
         stayed = moving.arrive(person, handoff)
         if stayed:
+            # their last owner may not have come to a version that holds here
+            self._take_over(person, self._agenda(turn, person.plan), turn)
             moving.expect_profile(person, stayed, turn.now)
             turn.wake(person.id, turn.now + PATIENCE_MS)
         if person.slots.complete:
@@ -309,19 +312,33 @@ class JourneysStage:
     def _open(self, id_: str, turn: Turn) -> Working:
         known, codes = turn.get(PROFILES, id_), Codes(turn, self._secret)
         profile = snapshot.read(known.json) if known is not None else snapshot.EMPTY
-        person = Working(id_, turn.get(PERSONS, id_) or Person(), profile, self._plans, self._plan(turn), codes)
+        in_force = turn.get(IN_FORCE, "")
+        since = 0 if in_force is None else in_force.at
+        stored, plan = turn.get(PERSONS, id_) or Person(), self._plan(in_force)
+        person = Working(id_, stored, profile, self._plans, plan, codes, since)
         agenda = self._agenda(turn, person.plan)
         if agenda is not None and person.person.version != agenda.version:
-            self._follow(person, agenda)
+            self._follow(person, agenda, turn)
         return person
 
-    def _follow(self, person: Working, agenda: Agenda) -> None:
+    def _follow(self, person: Working, agenda: Agenda, turn: Turn) -> None:
         """The person goes over to the definitions in force, at the instant since when they are."""
+        self._take_over(person, agenda, turn)
         follow_dates(person, max(agenda.since, person.person.last), anew=True)
         person.change(version=agenda.version)
 
-    def _plan(self, turn: Turn) -> Plan | None:
-        in_force = turn.get(IN_FORCE, "")
+    def _take_over(self, person: Working, agenda: Agenda | None, turn: Turn) -> None:
+        """Instances go over to newer versions that have a place for them, after what was due before these held."""
+        for version, since in () if agenda is None else agenda.maps:
+            plan = self._plans.of(version)
+            if not concerned(person, plan, since):
+                continue
+            if not person.person.held and not person.person.expected:
+                self._fire(person, since, turn)
+            person.change(last=max(since, person.person.last))
+            migrate(person, plan, since, Walk(person, person.person.last))
+
+    def _plan(self, in_force: InForce | None) -> Plan | None:
         return self._plans.latest() if in_force is None else self._plans.of(in_force.version)
 
     def _agenda(self, turn: Turn, plan: Plan | None) -> Agenda | None:

@@ -33,8 +33,16 @@ class Working:
     and `wakes` (due, priority)."""
 
     def __init__(
-        self, id_: str, person: Person, profile: Snapshot, plans: Plans, plan: Plan | None, codes: Codes
+        self,
+        id_: str,
+        person: Person,
+        profile: Snapshot,
+        plans: Plans,
+        plan: Plan | None,
+        codes: Codes,
+        since: int = 0,
     ) -> None:
+        """`plan` is in force since an instant (0: ever)."""
         self.id = id_
         self.codes = codes
         self.person = person
@@ -45,6 +53,7 @@ class Working:
         self.joining = False
         self._stored = person
         self.plan = plan
+        self.since = since
         self.outputs: list[tuple[str, str, Wire | None]] = []
         self.wakes: list[tuple[int, int]] = []
         self._plans = plans
@@ -273,6 +282,10 @@ class Working:
         if journey is None:
             journey = self._journeys[key] = self.project(instance).journeys[instance.journey]
         return journey
+
+    def text(self, instance: Instance) -> str | None:
+        """The file of an instance's journey, as it was when it entered."""
+        return self.project(instance).files.get(self.journey(instance).path)
 
     def entry(self, instance: Instance) -> Entry:
         """The way by which an instance came in."""

@@ -22,6 +22,7 @@ from schemas.definitions.model import (
     Exit,
     Issue,
     Journey,
+    Migration,
     Moment,
     Repeat,
     Segment,
@@ -97,10 +98,16 @@ class JourneyBuilder:
             intent=part.intent,
             intent_for=part.intent_for,
             path=self._file,
+            migrate=self._migration(part.migrate) if part.migrate is not None else None,
         )
         for asked, mark in self._triggers.asked:
             refer("step", asked, self._ids, self._findings, mark)
         return Built(journey, self._hoist.segments, self._uses)
+
+    def _migration(self, part: written.Migration) -> Migration:
+        for step, target in part.steps.items():
+            refer("step", target, self._ids, self._findings, part.at_step(step))
+        return Migration(part.steps, part.others)
 
     @property
     def _names_at_run(self) -> frozenset[str]:

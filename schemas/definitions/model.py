@@ -516,6 +516,15 @@ class Goal:
 
 
 @dataclass(frozen=True, slots=True)
+class Migration:
+    """Takes people who are at a step of an earlier version to one of this version, by the ids of both; `others` stay on
+    the version they are on, or leave."""
+
+    steps: Mapping[str, str]
+    others: Literal["stay", "exit"] = "stay"
+
+
+@dataclass(frozen=True, slots=True)
 class Journey:
     name: str
     entries: tuple[Entry, ...]
@@ -528,6 +537,7 @@ class Journey:
     intent: str = ""
     intent_for: int | None = None
     path: str = ""
+    migrate: Migration | None = None
 
 
 # --- the rest of the project -----------------------------------------------------------------------------------------

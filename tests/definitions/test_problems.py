@@ -211,6 +211,10 @@ def test_entries(enter: str, place: str, message: str) -> None:
     ("more", "message"),
     [
         ("exit: done", "an event or a segment, or a list of them, is expected"),
+        ("migrate: {steps: {old: 9}}", "text is expected"),
+        ("migrate: {steps: {old: later}}", "there is no step 'later' (allowed: 1)"),
+        ("migrate: {}", "this takes nobody over: name steps, or say others: exit"),
+        ("migrate: {others: go}", "'go' is not allowed here (allowed: exit, stay)"),
         ("exit: [{left: nope}]", "there is no segment 'nope'"),
         ("goal: {within: 1d}", "a goal is an event or a segment"),
         ("category: promo", "'promo' is not allowed here"),

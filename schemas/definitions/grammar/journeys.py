@@ -32,7 +32,7 @@ from schemas.definitions.grammar.entries import (
     Triggers,
 )
 from schemas.definitions.problems import nearest
-from schemas.definitions.yaml12 import Mapping
+from schemas.definitions.yaml12 import Mapping, Mark
 
 STEPS = (
     *(
@@ -355,6 +355,28 @@ AnyStep = Annotated[
 ]
 
 
+class Migration(Part):
+    """What becomes of people who are inside an earlier version when this one is published."""
+
+    steps: dict[str, str] = Field(
+        default_factory=dict, description="Id of the step they are at: id of the step of this version they go on at."
+    )
+    others: Literal["stay", "exit"] = Field(
+        "stay", description="Who is at a step that is not named stays on the version they entered with, or leaves."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Migration:
+        if not self.steps and self.others == "stay":
+            raise ValueError("this takes nobody over: name steps, or say others: exit")
+        return self
+
+    def at_step(self, step: str) -> Mark:
+        """Where it stands what becomes of those at a step."""
+        places = self._mapping.get("steps")
+        return places.at(step) if isinstance(places, Mapping) else self.at("steps")
+
+
 class JourneyFile(Part):
     """A file in journeys/: what happens to people, step by step."""
 
@@ -371,6 +393,9 @@ class JourneyFile(Part):
     intent: str = Field("", description="A Liquid template: no second message with the same result.")
     intent_for: Span | None = Field(None, description="For so long; default: ever.")
     steps: list[AnyStep] = Field(min_length=1)
+    migrate: Migration | None = Field(
+        None, description="Takes those over who are inside earlier versions; default: they stay on theirs."
+    )
 
 
 for _part in (
