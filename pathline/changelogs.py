@@ -28,7 +28,9 @@ class PutBack:
 def put_back(settings: Settings, app: str, partition: int, offset: int, *, delete: bool = False) -> PutBack:
     """Write what a key held before the record at `offset`, behind everything; nothing with `delete`.
 
-    Raises UserError when the app has workers, or the record is not there or not the last under its key; KafkaException.
+    A worker that comes meanwhile does no harm: what it can't read it can't write over, and at the latest after its next
+    start it has what is put back. Raises UserError when the app has workers, or the record is not there or not the last
+    under its key; KafkaException.
     """
     if workers := _members(settings, app):
         raise UserError(f"{app} has {workers} workers that may change its state meanwhile: stop them first.")
