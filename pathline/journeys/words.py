@@ -7,25 +7,18 @@ from typing import assert_never
 
 import orjson
 
+from pathline.journeys.conditions import condition
 from schemas.definitions.durations import spoken
 from schemas.definitions.grammar.base import DAYS
-from schemas.definitions.hoisting import HIDDEN
 from schemas.definitions.model import (
-    All,
-    AnyOf,
     Arm,
     Branch,
     ChangeList,
-    Condition,
-    Did,
     Emit,
     Entry,
     Exit,
-    Holds,
-    InSegment,
     Issue,
     Journey,
-    Not,
     OnDate,
     Repeat,
     Requested,
@@ -35,7 +28,6 @@ from schemas.definitions.model import (
     Split,
     Start,
     Step,
-    TraitIs,
     Trigger,
     UpdateTraits,
     Wait,
@@ -178,42 +170,3 @@ def _called(number: int, arm: Arm) -> str:
 
 def _arm(arm: Arm, hidden: Mapping[str, Segment]) -> str:
     return "otherwise" if arm.when is None else condition(arm.when, hidden)
-
-
-def condition(when: Condition, hidden: Mapping[str, Segment]) -> str:
-    """A condition in short. What asks about history stands in a hidden segment, which is told in its place."""
-    match when:
-        case All(of=parts):
-            return " and ".join(condition(part, hidden) for part in parts)
-        case AnyOf(of=parts):
-            return " or ".join(condition(part, hidden) for part in parts)
-        case Not(of=part):
-            return f"not ({condition(part, hidden)})"
-        case Holds(cel=cel):
-            return cel.source
-        case InSegment(segment=name):
-            known = hidden.get(name) if name.startswith(HIDDEN) else None
-            return condition(known.when, hidden) if known is not None else f"in {name}"
-        case Did(events=events, at_least=least, at_most=most, window=window):
-            count = f" {least} times" if least > 1 else " never" if most == 0 else ""
-            far = f" within {spoken(window.far)}" if window.far is not None else ""
-            return f"did {' or '.join(events)}{count}{far}"
-        case TraitIs(trait=trait, op=op, value=value):
-            return f"{trait} {_OPERATORS.get(op, op)} {value}"
-        case _:
-            facts = [getattr(when, name) for name in type(when).__slots__]
-            shown = " ".join(str(value) for value in facts if isinstance(value, str | int | float) and value != "")
-            return f"{_NAMES.get(type(when).__name__, 'condition')} {shown}".strip()
-
-
-_OPERATORS = {"equals": "=", "not_equals": "is not", "at_least": "at least", "at_most": "at most"}
-_NAMES = {
-    "HasConsent": "consent",
-    "InList": "in list",
-    "InOrder": "did in order",
-    "LocalTime": "time of day",
-    "Measured": "measure",
-    "Percent": "percent",
-    "Prefers": "prefers",
-    "Reachable": "reachable",
-}
