@@ -26,7 +26,7 @@ from schemas.settings import Settings
 from tests.graph.rules import CODEC, assignments
 from tests.identity.crowd import Town, happening
 
-EVENTS = 10_000
+EVENTS = 5_000
 PARTITIONS = 2
 PROJECT = parse(
     {
@@ -124,7 +124,7 @@ def test_kill_9_of_resolver_and_graph_loses_and_doubles_nothing(tmp_path: Path) 
             "PATHLINE_PARTITIONS": str(PARTITIONS),
             "PATHLINE_SESSION_TIMEOUT_MS": "2000",
             "PATHLINE_TRANSACTION_TIMEOUT_MS": "4000",
-            "PATHLINE_BATCH_RECORDS": "300",
+            "PATHLINE_BATCH_RECORDS": "150",
         }
         settings = Settings(brokers=brokers, home=tmp_path / "home", partitions=PARTITIONS)
         apply_topics(settings, [])

@@ -30,7 +30,7 @@ from schemas.records import Decision, Event, Move, SendCommand, SlotVersion, Upd
 from schemas.settings import Settings
 from tests.journeys.lab import CODEC, FILES, SEND
 
-UPDATES, PEOPLE, MOVERS, PARTITIONS = 8_000, 320, 100, 2
+UPDATES, PEOPLE, MOVERS, PARTITIONS = 4_000, 160, 50, 2
 HOUR = 3_600_000
 #: long enough ago that every timer is due: the worker comes back to a backlog of three days
 START = time.time_ns() // 1_000_000 - 80 * HOUR
@@ -150,7 +150,7 @@ def test_kill_9_of_journeys_loses_and_doubles_no_decision_and_no_send(tmp_path: 
             "PATHLINE_PARTITIONS": str(PARTITIONS),
             "PATHLINE_SESSION_TIMEOUT_MS": "2000",
             "PATHLINE_TRANSACTION_TIMEOUT_MS": "4000",
-            "PATHLINE_BATCH_RECORDS": "300",
+            "PATHLINE_BATCH_RECORDS": "150",
         }
         apply_topics(settings, ["email", "push"])
         assert publish(settings, PROJECT)

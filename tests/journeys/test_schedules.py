@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.journeys.model import AGENDA, PERSONS
@@ -15,6 +15,7 @@ from schemas import reasons
 from schemas.definitions import parse
 from schemas.definitions.expressions import iso
 from schemas.identifiers import person_id
+from tests.examples import few
 from tests.journeys.lab import SEND, Lab, at
 
 DAILY = "enter: {schedule: FREQ=DAILY;BYHOUR=14, of: vip}\nsteps:\n" + SEND
@@ -243,7 +244,7 @@ def test_nothing_is_remembered_where_time_brings_nothing(lab: Lab) -> None:
     assert person.version == ""
 
 
-@settings(max_examples=40, deadline=None)
+@few(8)
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.integers(0, 30)), max_size=25),
     st.sampled_from([None, "2/h", "6/h"]),

@@ -151,7 +151,7 @@ def test_a_rolling_restart_under_load_loses_nothing_and_doubles_nothing(line: Li
     load = threading.Thread(target=customers)
     load.start()
     # the long form of the campaign restarts all of them, and the broker (`python -m tests.faults.line`)
-    names = ("identity", "segments", "segments-1", "sink")
+    names = ("segments", "segments-1", "sink")
     first = line.status()
     before = {name: process(first, name)["pid"] for name in names}
     told = line.run("restart", *names)

@@ -180,7 +180,7 @@ def test_as_a_trait_it_changes_at_the_second_and_conditions_ask_it() -> None:
     line.happen(event("View", T))
     assert line.profile()["traits"] == {}
     line.happen(order(T + D, 1), order(T + 4 * D, 2))
-    line.until(T + 900 * D)
+    line.until(T + 400 * D)
     events = [Told("", "Order", T + d * D, T, n, str(n), 30) for n, d in ((1, 1), (2, 4))]
     profiles = [(u.at, orjson.loads(u.profile)["traits"]) for u in line.updates if u.profile is not None]
     assert len(profiles) > 20
@@ -191,7 +191,7 @@ def test_as_a_trait_it_changes_at_the_second_and_conditions_ask_it() -> None:
         assert before != values, "the profile travels only when it changed"
     changed = [change for _, change, _ in line.story("hot")]
     assert changed == ["entered", "left"]
-    assert line.profile()["traits"]["chance"] < 0.02
+    assert line.profile()["traits"]["chance"] < 0.05
 
 
 def test_only_orders_are_kept_and_only_when_something_is_predicted() -> None:
@@ -263,7 +263,7 @@ class Story:
             else:
                 self._event(number, step)
             self._remember()
-        self.line.until(self.now + 900 * D)
+        self.line.until(self.now + 300 * D)
 
     def move(self, slot: str, to: str) -> None:
         if self.homes[slot] == to:
@@ -299,8 +299,9 @@ class Story:
                 for u in self.line.updates
                 if u.person_id == person and u.profile is not None
             ]
-            edges = {at for at, *_ in [*changes, *profiles]} | {since for since, _ in self.epochs}
-            edges |= {one.at for one in self.events} | {self.now + d * D for d in (1, 9, 40, 160, 700)}
+            # a rounded trait changes hundreds of times: every fourth of them
+            edges = {at for at, *_ in [*changes, *profiles[::4]]} | {since for since, _ in self.epochs}
+            edges |= {one.at for one in self.events} | {self.now + d * D for d in (1, 9, 40, 160, 299)}
             for instant in sorted({at + side for at in edges if at >= T for side in (-1, 0, S)}):
                 events = [e for e in self.owned(person, instant) if e.received_at <= instant]
                 if not events:
@@ -330,7 +331,7 @@ def _holds(asked: Predicts, events: list[Told], instant: int) -> bool:
     return value is not None and all(value >= n if op == "at_least" else value <= n for op, n in asked.tests)
 
 
-@few(8)
+@few(5)
 @given(histories())
 def test_at_every_instant_that_matters_the_answer_is_that_of_the_raw_events(
     drawn: tuple[dict[str, Any], Prediction, list[dict[str, Any]]],

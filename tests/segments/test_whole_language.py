@@ -272,7 +272,7 @@ def moments(history: Sequence[tuple[str, int, dict[str, Any]]]) -> tuple[int, li
     return end, [end + 2, *itertools.accumulate([H, 2 * H, 3 * H, 7 * H, 20 * H, 40 * H], initial=end + H)]
 
 
-@few(8)
+@few(5)
 @given(HISTORIES)
 def test_a_history_over_linked_identifiers_ends_like_the_same_history_under_one(
     history: list[tuple[str, int, dict[str, Any]]],
@@ -286,7 +286,7 @@ def test_a_history_over_linked_identifiers_ends_like_the_same_history_under_one(
         assert spread.profile(USER, at) == single.profile(USER, at)
 
 
-@few(8)
+@few(4)
 @given(HISTORIES, st.integers(1, 2_000))
 def test_a_split_gives_back_what_everybody_would_have_been_alone(
     history: list[tuple[str, int, dict[str, Any]]], minutes: int

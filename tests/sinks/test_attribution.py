@@ -18,6 +18,7 @@ from sinks.clickhouse.paths.filters import BadQuestion, Filters
 from sinks.clickhouse.paths.models import CONVERSION, MODELS, NULL, START, Edges, removal_shares
 from sinks.clickhouse.paths.orders import Asked
 from sinks.clickhouse.paths.touches import Nodes, TouchRules
+from tests.examples import few
 from tests.sinks import slow
 from tests.sinks.made import DAY, HOUR, T0, event, fill, send, update
 
@@ -56,7 +57,7 @@ HITS = st.lists(
     nulls=st.booleans(),
     half_life=st.sampled_from([HOUR, 7 * DAY]),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(8, but=[HealthCheck.function_scoped_fixture])
 def test_each_model_gives_what_its_slow_form_gives(
     engine: Warehouse,
     hits: list[tuple[int, int, str]],

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from schemas.definitions.expressions import compile as cel
@@ -19,6 +19,7 @@ from sinks.clickhouse.paths.costs import Prices
 from sinks.clickhouse.paths.filters import Filters
 from sinks.clickhouse.paths.orders import Asked
 from sinks.clickhouse.paths.touches import TouchRules
+from tests.examples import few
 from tests.sinks import slow
 from tests.sinks.made import DAY, HOUR, MINUTE, T0, event, fill, send, update
 from tests.sinks.test_transitions import KINDS, PEOPLE
@@ -130,7 +131,7 @@ def happenings(draw: st.DrawFn) -> tuple[list[Event], list[SendCommand]]:
 
 
 @given(made=happenings(), depth=st.integers(0, 3), lookback=st.sampled_from([DAY, 5 * DAY]))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(8, but=[HealthCheck.function_scoped_fixture])
 def test_channels_are_those_found_one_by_one(
     engine: Warehouse, made: tuple[list[Event], list[SendCommand]], depth: int, lookback: int
 ) -> None:

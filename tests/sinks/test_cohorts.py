@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from statistics import median
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from schemas.definitions.model import EventRule
@@ -21,6 +21,7 @@ from sinks.clickhouse.paths.ltv import Worth, ltv
 from sinks.clickhouse.paths.orders import Asked
 from sinks.clickhouse.paths.retention import Retained, retention
 from sinks.clickhouse.paths.touches import Nodes, TouchRules
+from tests.examples import few
 from tests.sinks import slow
 from tests.sinks.made import DAY, HOUR, T0, event, fill, update
 
@@ -128,7 +129,7 @@ def beginnings(events: Sequence[Event], start: str, by: str, period: str) -> dic
     by=st.sampled_from(["", "channel"]),
     most=st.sampled_from([2, 100]),
 )
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(8, but=[HealthCheck.function_scoped_fixture])
 def test_cohorts_are_those_found_one_by_one(
     engine: Warehouse,
     happened: list[tuple[int, str, str, str]],
@@ -165,7 +166,7 @@ def test_cohorts_are_those_found_one_by_one(
 
 
 @given(happened=st.lists(HAPPENED, min_size=1, max_size=25), silence=st.integers(1, 40).map(lambda n: n * DAY))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(6, but=[HealthCheck.function_scoped_fixture])
 def test_drop_off_is_that_found_one_by_one(
     engine: Warehouse, happened: list[tuple[int, str, str, str]], silence: int
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -21,6 +21,7 @@ from sinks.clickhouse.files import BadFile, load_text
 from sinks.clickhouse.http import application
 from sinks.clickhouse.paths.costs import Prices, spent
 from sinks.clickhouse.paths.filters import Filters
+from tests.examples import few
 from tests.sinks.made import DAY, T0, event, fill, send, update
 
 #: T0 is 2026-03-01
@@ -120,7 +121,7 @@ RATES = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["USD", "CHF"]), s
     since=st.none() | st.integers(-1, 5),
     days=st.none() | st.integers(0, 5),
 )
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(10, but=[HealthCheck.function_scoped_fixture])
 def test_costs_are_those_found_line_by_line(
     engine: Warehouse,
     files: list[list[tuple[int, str, str, int, str]]],

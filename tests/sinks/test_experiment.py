@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from schemas.definitions import Project, parse
@@ -16,6 +16,7 @@ from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths.experiment import TREATED, Question, experiment, question_of
 from sinks.clickhouse.paths.filters import BadQuestion, Filters
 from sinks.clickhouse.paths.statistics import difference, interval, p_value, ratio_p_value
+from tests.examples import few
 from tests.sinks.made import DAY, HOUR, T0, decision, event, fill, update
 
 BUY = "Order Completed"
@@ -75,7 +76,7 @@ def test_arms_are_compared_by_who_converts_in_time(warehouse: Warehouse) -> None
     since=st.sampled_from([None, 3]),
     paid=st.sampled_from([None, 1]),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(8, but=[HealthCheck.function_scoped_fixture])
 def test_arms_are_those_found_one_by_one(
     engine: Warehouse,
     arms: list[tuple[int, str, int]],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from schemas.definitions.expressions import compile as cel
@@ -13,6 +13,7 @@ from sinks.clickhouse.paths.filters import BadQuestion, Filters
 from sinks.clickhouse.paths.flows import Flow, Follower, flows, followers
 from sinks.clickhouse.paths.touches import Nodes, TouchRules
 from sinks.clickhouse.paths.walks import Question
+from tests.examples import few
 from tests.sinks import slow
 from tests.sinks.made import DAY, HOUR, MINUTE, T0, event, fill, update
 
@@ -30,7 +31,7 @@ HITS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8), st.sampled_from(
     collapse=st.booleans(),
     every=st.booleans(),
 )
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(10, but=[HealthCheck.function_scoped_fixture])
 def test_flows_are_those_found_by_walking(
     engine: Warehouse,
     hits: list[tuple[int, int, str]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from schemas.definitions import parse
@@ -16,6 +16,7 @@ from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.files import load_text
 from sinks.clickhouse.paths.filters import Filters
 from sinks.clickhouse.paths.orders import Asked, asked_of, conversions, unknown
+from tests.examples import few
 from tests.sinks.made import DAY, HOUR, T0, event, fill, update
 
 BUY, REFUND, CANCEL = "Order Completed", "Order Refunded", "Order Cancelled"
@@ -91,7 +92,7 @@ HAPPENED = st.tuples(
 
 
 @given(happened=st.lists(HAPPENED, max_size=14), since=st.integers(0, 4), days=st.integers(1, 6))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(12, but=[HealthCheck.function_scoped_fixture])
 def test_orders_are_those_found_one_by_one(
     engine: Warehouse, happened: list[tuple[int, str, Any, Any, str, str]], since: int, days: int
 ) -> None:

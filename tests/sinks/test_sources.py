@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from schemas.definitions import parse
@@ -18,6 +18,7 @@ from schemas.definitions.model import SourceRule
 from schemas.records import Event
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths.sources import source_of
+from tests.examples import few
 from tests.sinks.made import T0, event, fill, update
 
 SHOP = "https://www.shop.example/"
@@ -111,7 +112,7 @@ def written_rules(draw: st.DrawFn) -> SourceRule:
     page=HOSTS.filter(bool),
     referrer=HOSTS,
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(12, but=[HealthCheck.function_scoped_fixture])
 def test_sources_are_those_found_one_by_one(
     engine: Warehouse,
     rules: list[SourceRule],

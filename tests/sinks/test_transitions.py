@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from schemas.definitions.expressions import compile as cel
@@ -18,6 +18,7 @@ from sinks.clickhouse.paths.filters import BadQuestion, Filters
 from sinks.clickhouse.paths.reading import Names, read
 from sinks.clickhouse.paths.touches import Nodes, TouchRules, nodes
 from sinks.clickhouse.paths.transitions import Transition, transitions
+from tests.examples import few
 from tests.sinks import slow
 from tests.sinks.made import DAY, HOUR, MINUTE, T0, event, fill, send, update
 
@@ -65,7 +66,7 @@ KINDS = [
 
 
 @given(made=happenings(), depth=st.integers(0, 3), gap=st.sampled_from([MINUTE, 30 * MINUTE, DAY]), by=st.booleans())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(8, but=[HealthCheck.function_scoped_fixture])
 def test_transitions_are_those_found_one_by_one(
     engine: Warehouse, made: tuple[list[Event], list[SendCommand]], depth: int, gap: int, by: bool
 ) -> None:

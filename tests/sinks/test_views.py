@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from schemas.definitions import parse
@@ -33,6 +33,7 @@ from sinks.clickhouse.paths.filters import Filters
 from sinks.clickhouse.paths.orders import asked_of, conversions
 from sinks.clickhouse.paths.touches import TouchRules
 from sinks.clickhouse.person import find
+from tests.examples import few
 from tests.sinks import slow
 from tests.sinks.made import DAY, HOUR, MINUTE, T0, decision, event, fill, send, update
 from tests.sinks.test_transitions import PEOPLE, happenings
@@ -65,7 +66,7 @@ def ms(at: Any) -> int | None:
 
 
 @given(made=happenings())
-@settings(max_examples=15, deadline=None, suppress_health_check=QUIET)
+@few(6, but=QUIET)
 def test_touches_are_those_that_paths_are_made_of(shop: Warehouse, made: tuple[list[Event], list[SendCommand]]) -> None:
     events, sends = made
     for table in ("events_raw", "sends_raw"):
@@ -99,7 +100,7 @@ def test_touches_are_those_that_paths_are_made_of(shop: Warehouse, made: tuple[l
 
 
 @given(made=happenings(), states=st.lists(st.sampled_from(["accepted", "withheld", "failed", "unknown"]), max_size=6))
-@settings(max_examples=15, deadline=None, suppress_health_check=QUIET)
+@few(6, but=QUIET)
 def test_a_send_has_what_its_receipts_show(
     engine: Warehouse, made: tuple[list[Event], list[SendCommand]], states: list[str]
 ) -> None:
@@ -251,7 +252,7 @@ def test_a_merge_goes_on_what_the_absorbed_person_began(warehouse: Warehouse) ->
 
 
 @given(st.lists(st.tuples(st.sampled_from(PEOPLE), st.integers(1, 5)), max_size=12), st.booleans())
-@settings(max_examples=15, deadline=None, suppress_health_check=QUIET)
+@few(6, but=QUIET)
 def test_who_was_in_a_segment_when(engine: Warehouse, steps: list[tuple[str, int]], merges: bool) -> None:
     """Each step enters or leaves by turns; with `merges` the first two people are one in the end."""
     for table in ("memberships", "moves", "assignments", "slot_owners"):

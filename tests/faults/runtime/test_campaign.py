@@ -10,7 +10,7 @@ from tests.faults.schedule import Kind
 
 
 def test_everything_counts_once_after_faults_of_every_kind(tmp_path: Path) -> None:
-    report = run(tmp_path, events=20_000, seed=4, faults=1, calm_seconds=0.3)
+    report = run(tmp_path, events=8_000, seed=4, faults=1, calm_seconds=0.1)
     assert not [found for _, found in report.verdict if isinstance(found, Violated)]
     assert len(report.aftermaths) > len(Kind)
     assert not [aftermath for aftermath in report.aftermaths if aftermath.skipped]

@@ -17,7 +17,7 @@ from tests.faults.line.running import RunningLine, until
 from tests.faults.schedule import Fault, Kind
 from tests.line.running.mailbox import mails
 
-EVENTS, RATE = 1_200, 30.0
+EVENTS, RATE = 600, 15.0
 SEED = 5
 #: one fault of each kind, at processes that have not been hit before
 FAULTS = (
@@ -60,7 +60,7 @@ def test_an_event_of_the_segment_library_becomes_a_row_and_one_e_mail(running: R
 
 
 def test_faults_under_load_neither_lose_nor_double_anything(running: RunningLine) -> None:
-    campaign = Campaign(running, SEED, print, poison_every=100)
+    campaign = Campaign(running, SEED, print, poison_every=50)
     campaign.run(EVENTS, campaign.suffer(FAULTS), rate=RATE)
     campaign.settle()
     campaign.judge()

@@ -145,9 +145,9 @@ def test_a_person_is_forgotten_whole_while_processes_are_killed(here: RunningLin
     killer.start()
     try:
         person(here, "catrin")
-        time.sleep(4)
+        time.sleep(2)
     finally:
-        order = threading.Thread(target=lambda: (time.sleep(4), over.set()))
+        order = threading.Thread(target=lambda: (time.sleep(3), over.set()))
         order.start()
         report = cli("forget", "user_id:catrin", "--patience", "120")
         order.join()

@@ -20,11 +20,11 @@ from sinks.clickhouse.engine import Warehouse, open_server
 from tests.faults.line.running import RunningLine, until
 from tests.line.running.mailbox import mails
 
-USERS = 1_500
+USERS, WAVE = 500, 125
 #: per user: two anonymous views, one identify that joins them, seven orders
 EVENTS = 10
-BATCH = 100
-PACE_SECONDS = 0.7
+BATCH = 50
+PACE_SECONDS = 0.9
 
 
 def message(user: int, step: int) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def kill_each(stack: Stack, done: threading.Event) -> list[str]:
     """kill -9 of one process of each kind in turn, each after the one before is back."""
     killed = []
     for name in kinds(stack):
-        if done.wait(1.0):
+        if done.wait(0.3):
             break
         pid = process_of(stack, name).pid
         assert pid is not None
@@ -99,7 +99,7 @@ def is_back(stack: Stack, name: str, killed: int) -> bool:
 def test_a_kill_of_each_process_in_mid_run_changes_no_count(running: RunningLine) -> None:
     stack = running.stack
     # users one after the other within a wave, so that logins, orders and sends happen all the time
-    waves = [range(first, first + 500) for first in range(0, USERS, 500)]
+    waves = [range(first, first + WAVE) for first in range(0, USERS, WAVE)]
     messages = [message(user, step) for wave in waves for step in range(EVENTS) for user in wave]
     batches = [messages[at : at + BATCH] for at in range(0, len(messages), BATCH)]
     done, killed = threading.Event(), list[str]()
