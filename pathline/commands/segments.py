@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from pathline.commands.segments_sql import sql
 from pathline.tables import as_csv, show
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 Format = Annotated[Literal["table", "json", "csv"], typer.Option(help="table, json or csv.")]
 #: so many people are shown of those who would enter or leave
 SHOWN = 3
+
+
+app.command()(sql)
 
 
 @app.callback()

@@ -94,9 +94,10 @@ def _faded(points: int, at: int, newest: int) -> float:
 
 
 def _placed(past: Sequence[Engagement]) -> Iterator[tuple[int, str, int]]:
-    """(when, channel, worth), a purchase in the channel that the person answered in last, shortly before it."""
+    """(when, channel, worth), a purchase in the channel that the person answered in last, shortly before it; at one
+    instant answers come before purchases, by channel."""
     answered: tuple[int, str] | None = None
-    for at, _, channel, points in past:
+    for at, _, channel, points in sorted(past, key=lambda one: (one[0], one[3] == PURCHASE, one[2])):
         if channel:
             if points != PURCHASE:
                 answered = at, channel

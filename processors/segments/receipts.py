@@ -18,7 +18,7 @@ from schemas.records import Event
 Kind = Literal["bounced", "complained", "unsubscribed", "started", "other"]
 
 #: last words of a receipt's name
-_KINDS: dict[str, Kind] = {
+KINDS: dict[str, Kind] = {
     "Bounced": "bounced",
     "Spam": "complained",  # Email Marked as Spam
     "Unsubscribed": "unsubscribed",
@@ -27,9 +27,11 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("Opened", "Read", "Seen", "Clicked", "Tapped", "Replied", "Dismissed"), "other"),
     **dict.fromkeys(("Answered", "Unanswered", "Agreed", "Declined"), "other"),
 }
-_FAMILIES = {"push notification": "push"}
+#: first words that are no channel's name as they are written
+FAMILIES = {"push notification": "push"}
+#: channels that receipts may be of, whatever the project calls its own
+COMMON = frozenset({"email", "sms", "push"})
 _BOTS = frozenset({"telegram", "viber", "whatsapp"})
-_COMMON = frozenset({"email", "sms", "push"})
 #: Bounces that will not go away. A bounce that does not say which kind it is counts as one: a dead address that is
 #: written to again harms the reputation of the sender, a living one comes back with its next consent.
 _LASTING = frozenset({"", "hard", "permanent"})
@@ -51,13 +53,13 @@ def kind_of(name: str, channels: frozenset[str]) -> tuple[Kind, str] | None:
     """(kind, family) of a receipt's name; the family is a channel, `push`, or empty for a plain `Unsubscribed`."""
     if name == "Unsubscribed":
         return "unsubscribed", ""
-    kind = _KINDS.get(name.rpartition(" ")[2])
+    kind = KINDS.get(name.rpartition(" ")[2])
     noun = name.removesuffix(" Marked as Spam").removesuffix(" Link Clicked")
     noun = (noun.rpartition(" ")[0] if noun == name else noun).lower()
-    family = _FAMILIES.get(noun, noun.replace(" ", "_"))
+    family = FAMILIES.get(noun, noun.replace(" ", "_"))
     if kind == "started" and family not in _BOTS:
         return None  # a call that starts is no address that comes back
-    return (kind, family) if kind is not None and (family in channels or family in _COMMON) else None
+    return (kind, family) if kind is not None and (family in channels or family in COMMON) else None
 
 
 def receipt(event: Event, document: Mapping[str, Any], plan: Plan) -> Receipt | None:

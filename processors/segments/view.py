@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, reduce
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -147,8 +147,9 @@ class View:
         """The person's number in a lottery, 0 <= number < 100: it hangs on the identifier the person was seen by
         first, so any run draws the same and a merged person goes on with the number it had first."""
         first = min((state.first_seen, slot) for slot, state in self._held.items())[1]
-        drawn = blake2b(f"{of}\0{identifier_of(first)}".encode(), digest_size=8).digest()
-        return int.from_bytes(drawn) / 2**64 * 100
+        # a hash that the warehouse has too
+        drawn = sha256(f"{of}\0{identifier_of(first)}".encode()).digest()
+        return int.from_bytes(drawn[:8]) / 2**64 * 100
 
     @cached_property
     def lists(self) -> frozenset[str]:

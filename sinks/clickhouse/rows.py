@@ -127,8 +127,9 @@ def listed_row(said: Event, person: bytes, slot: str, version: int, origin: Orig
     name = str(_object("properties", said.properties).get("list", ""))
     if len(said.identifiers) != 1:
         raise BadRecord(f"a list is said to be of {len(said.identifiers)} identifiers, not of one")
-    at, joined = _instant("occurred_at", said.occurred_at), said.name == lists.JOINED
-    return (at, name, said.identifiers[0], joined, person, slot, _count("version", version), *origin)
+    times = _instant("occurred_at", said.occurred_at), _instant("received_at", said.received_at)
+    joined = said.name == lists.JOINED
+    return (*times, name, said.identifiers[0], joined, person, slot, _count("version", version), *origin)
 
 
 def assignment_rows(assignment: Assignment, origin: Origin) -> Rows:

@@ -48,6 +48,7 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
     },
     "listed_raw": {
         "at": _INSTANT,
+        "received_at": _INSTANT,
         "list": pa.string(),
         "identifier": pa.string(),
         "member": pa.bool_(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
+from hashlib import sha256
 from itertools import pairwise, product
 from typing import Any
 
@@ -79,8 +79,8 @@ def holds(condition: Condition, events: Sequence[Happened], now: int, found: set
             return any(_listed([e for e in events if e.slot == slot]) for slot in {e.slot for e in events})
         case Percent(low, high, of):
             first = min((e.at, e.slot) for e in events if e.name not in ("Listed", "Unlisted"))[1]
-            drawn = blake2b(f"{of}\0{first.partition('#')[0]}".encode(), digest_size=8).digest()
-            return low <= int.from_bytes(drawn) / 2**64 * 100 < high
+            drawn = sha256(f"{of}\0{first.partition('#')[0]}".encode()).digest()
+            return low <= int.from_bytes(drawn[:8]) / 2**64 * 100 < high
         case Did():
             return _counted(condition, events, now)
         case Measured(measure, tests, when):
