@@ -57,7 +57,7 @@ class Asking:
             expression = compile(self.where) if self.where else None
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--where") from error
-        return Filters(instant(self.from_, "--from"), instant(self.to, "--to"), self.segment, expression)
+        return Filters(*span(self.from_, self.to), self.segment, expression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,23 +166,27 @@ def question(command: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def answering(segment: str = "", prepare: bool = True) -> Iterator[Warehouse]:
-    """The warehouse of the line; its troubles and bad questions are told to the person at the command line, and when
-    nobody was ever in the segment asked about. `prepare`: with this version's schema, where its files are opened."""
+    """The warehouse of the line; its troubles, bad questions and a segment that is not there are told to the person at
+    the command line. `prepare`: with this version's schema, where its files are opened."""
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
     from pathline.errors import UserError
     from pathline.local import current
+    from schemas.definitions.problems import nearest
     from sinks.clickhouse.connect import connect
     from sinks.clickhouse.engine import WarehouseError, said
     from sinks.clickhouse.migrate import SchemaError
     from sinks.clickhouse.paths.filters import BadQuestion, segments
+    from sinks.clickhouse.views import published
 
     try:
         warehouse = connect(current.settings(), prepare)
         try:
             if segment and segment not in (known := segments(warehouse)):
-                told = f"nobody was ever in segment {segment}; there are {', '.join(known) or 'none'}"
-                typer.echo(told, err=True)
+                project = published(warehouse)
+                if project is None or segment not in project.segments:
+                    raise UserError(f"there is no segment {segment!r}: {nearest(segment, known)}")
+                typer.echo(f"nobody was ever in segment {segment}", err=True)
             yield warehouse
         finally:
             warehouse.close()
@@ -251,3 +255,11 @@ def instant(text: str | None, option: str) -> int | None:
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is no ISO 8601 date or instant", param_hint=option) from error
     return round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def span(from_: str | None, to: str | None) -> tuple[int | None, int | None]:
+    """The instants of `--from` and `--to`. Raises typer.BadParameter, also when no time is between them."""
+    since, until = instant(from_, "--from"), instant(to, "--to")
+    if since is not None and until is not None and since >= until:
+        raise typer.BadParameter("the time ends before it begins", param_hint="--to")
+    return since, until

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pathline.commands.asking import From, ProjectFolder, To, Touching, answering, instant, project_of, question
+from pathline.commands.asking import From, ProjectFolder, To, Touching, answering, project_of, question, span
 
 
 @question
@@ -30,19 +30,17 @@ def report(
     from pathline.report import Report, draw
     from sinks.clickhouse.paths.weekly import WEEK_MS, Span, newest_week
 
-    since, until = instant(from_, "--from"), instant(to, "--to")
-    if since is not None and until is not None and since >= until:
-        raise typer.BadParameter("the time ends before it begins", param_hint="--to")
+    since, until = span(from_, to)
     rules, loaded = touching.rules(project), project_of(project)
     with answering() as warehouse:
         if since is not None or until is not None:
-            span = Span(
+            week = Span(
                 since if since is not None else (until or 0) - WEEK_MS,
                 until if until is not None else (since or 0) + WEEK_MS,
             )
         else:
-            span = newest_week(warehouse, current.settings().make_clock().now())
-        told = draw(warehouse, Report(span, rules, loaded, tuple(steps or ())))
+            week = newest_week(warehouse, current.settings().make_clock().now())
+        told = draw(warehouse, Report(week, rules, loaded, tuple(steps or ())))
     try:
         output.write_text(told, "utf-8")
     except OSError as error:

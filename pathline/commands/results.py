@@ -21,9 +21,9 @@ from pathline.commands.asking import (
     answering,
     column_of,
     duration,
-    instant,
     project_of,
     question,
+    span,
     without_rate,
 )
 
@@ -178,7 +178,7 @@ def person(
     from sinks.clickhouse.person import story
 
     with answering() as warehouse:
-        since, until = instant(from_, "--from"), instant(to, "--to")
+        since, until = span(from_, to)
         found = story(warehouse, normalised(identifier, project_of(project)), limit, since, until)
     if found is None:
         raise UserError(f"nobody is known by {identifier}")

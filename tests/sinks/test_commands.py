@@ -13,10 +13,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pathline.cli import app
+from schemas.definitions import parse
 from schemas.identifiers import person_id, slot_of
 from schemas.records import Assignment, Change, Move, Period, Refusal, SlotVersion, Update
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.files import load_text
+from sinks.clickhouse.views import adopt
 from tests.sinks.made import DAY, HOUR, MINUTE, T0, decision, event, fill, send, update
 
 ANN, COOKIE = "email:ann@example.com", "anonymous_id:cookie"
@@ -139,6 +141,7 @@ class TestPaths:
             (("transitions", "--touch", "felt"), "delivered"),
             (("transitions", "--session-gap", "soon"), "30s, 5m, 6h"),
             (("transitions", "--from", "yesterday"), "ISO 8601"),
+            (("transitions", "--from", "2026-03-02", "--to", "2026-03-01"), "ends before it begins"),
             (("transitions", "--where", "event.properties.total >"), "--where"),
             (("transitions", "--where", "entry.name == 'A'"), "about event"),
             (("transitions", "--format", "xml"), "table, json, csv, html"),
@@ -172,12 +175,17 @@ def test_amounts_without_a_rate_are_told_beside_the_answer(home: Path, warehouse
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_segment_that_nobody_was_ever_in_is_told(warehouse: Warehouse) -> None:
+def test_a_segment_that_is_not_there_is_told(warehouse: Warehouse) -> None:
     entered = Change(segment="vip", change="entered", cause="event", at=T0 + HOUR)
     fill(warehouse, [update(event("Page Viewed", T0 + HOUR), [entered])])
     result = call("paths", "transitions", "--segment", "vp", "--format", "json")
+    assert (result.stdout, result.exit_code) == ("", 1)
+    assert "there is no segment 'vp': did you mean vip?" in result.stderr
+    asleep = parse({"segments/asleep.yaml": "name: asleep\nwhen: {not: {did: Page Viewed}}\n"})
+    adopt(warehouse, asleep, T0)
+    result = call("paths", "transitions", "--segment", "asleep", "--format", "json")
     assert (json.loads(result.stdout), result.exit_code) == ([], 0)
-    assert "nobody was ever in segment vp; there are vip" in result.stderr
+    assert "nobody was ever in segment asleep" in result.stderr
     assert call("paths", "transitions", "--segment", "vip").stderr == ""
 
 
