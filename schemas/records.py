@@ -120,6 +120,12 @@ class Marker(Wire, frozen=True, kw_only=True):
     at: Instant
 
 
+class JourneyState(Wire, frozen=True, kw_only=True):
+    journey: str
+    state: str
+    at: Instant
+
+
 class PersonEnvelope(Wire, frozen=True, kw_only=True):
     kind: str
     person_id: str
@@ -129,6 +135,7 @@ class PersonEnvelope(Wire, frozen=True, kw_only=True):
     move: Move | None = None
     erasure: Erasure | None = None
     marker: Marker | None = None
+    journey: JourneyState | None = None
 
 
 class HandedSlot(Wire, frozen=True, kw_only=True):
@@ -189,6 +196,7 @@ class Update(Wire, frozen=True, kw_only=True):
     arrived: list[SlotVersion] = []
     repeated: bool = False
     listed: bytes | None = None
+    journey: JourneyState | None = None
 
 
 class SendCommand(Wire, frozen=True, kw_only=True):
@@ -250,6 +258,7 @@ class Definitions(Wire, frozen=True, kw_only=True):
     published_at: Instant
     author: str = ""
     files: dict[str, str]
+    journey: JourneyState | None = None
 
 
 class Access(Wire, frozen=True, kw_only=True):

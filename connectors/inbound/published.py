@@ -8,6 +8,7 @@ from confluent_kafka import Message
 from schemas.codec import BadRecord, Codec
 from schemas.definitions import Invalid, parse
 from schemas.definitions.model import IdentityRules, Project
+from schemas.journey_states import is_state
 from schemas.kafka import read_whole
 from schemas.records import Definitions
 from schemas.topics import DEFINITIONS
@@ -18,7 +19,7 @@ log = structlog.get_logger()
 def project_in(message: Message, codec: Codec) -> Project | None:
     """The project in a record of `definitions`, None when it holds nothing usable."""
     value = message.value()
-    if value is None:
+    if value is None or is_state(message.key()):
         return None
     try:
         published = codec.decode(Definitions, value)
@@ -34,7 +35,8 @@ def latest_rules(brokers: str, codec: Codec, timeout: float = 30.0) -> IdentityR
     newest: list[Message] = []
 
     def keep(message: Message) -> None:
-        newest[:] = [message]
+        if not is_state(message.key()):
+            newest[:] = [message]
 
     read_whole(brokers, DEFINITIONS, keep, timeout)
     project = project_in(newest[0], codec) if newest else None

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from schemas.records import Definitions
     from schemas.settings import Settings
 
-#: How long Kafka may take for the two questions and the transaction, in seconds.
-TIMEOUT = 30.0
 #: How often progress is told, in seconds.
 LOOK_SECONDS = 1.0
 
@@ -110,39 +108,18 @@ def publish(settings: Settings, project: Project, author: str = "", codec: Codec
     only. Returns False when this version is in force already. Raises UserError when the topics are missing and
     KafkaException when Kafka does not answer.
     """
-    from confluent_kafka import Producer
-
-    from schemas.kafka import producer_config
+    from pathline.announcing import Announcer
     from schemas.records import Definitions, Marker, PersonEnvelope
     from schemas.registry import codec_for
-    from schemas.topics import DEFINITIONS, PEOPLE
 
     codec = codec or codec_for(settings)
-    producer = Producer(
-        producer_config(settings.brokers)
-        | {
-            # the same for all: a second apply at the same time ends the first instead of mixing with it
-            "transactional.id": "pathline.apply",
-            # an apply that died may hide what comes after it for no longer than a worker that died
-            "transaction.timeout.ms": settings.transaction_timeout_ms,
-            "log_level": 3,
-        }
-    )
-    topics = producer.list_topics(timeout=TIMEOUT).topics
-    for name in (DEFINITIONS, PEOPLE):
-        if name not in topics:
-            raise UserError(f"The line has no topic {name}: create its topics with `pathline topics apply`.")
-    producer.init_transactions(TIMEOUT)
+    announcer = Announcer(settings, codec)
     if in_force(settings, codec) == project.version:
         return False
     now = settings.make_clock().now()
     published = Definitions(version=project.version, published_at=now, author=author, files=dict(project.files))
     marker = PersonEnvelope(kind="marker", person_id="", marker=Marker(version=project.version, at=now))
-    producer.begin_transaction()
-    producer.produce(DEFINITIONS, key=project.version, value=codec.encode(published))
-    for partition in sorted(topics[PEOPLE].partitions):
-        producer.produce(PEOPLE, value=codec.encode(marker), partition=partition)
-    producer.commit_transaction(TIMEOUT)
+    announcer.announce(project.version, published, marker)
     return True
 
 
@@ -156,7 +133,9 @@ def published_last(settings: Settings, codec: Codec) -> Definitions | None:
     """What was published last; None when nothing was. Raises KafkaException, TimeoutError."""
     from confluent_kafka import Message
 
+    from pathline.announcing import TIMEOUT
     from schemas.codec import BadRecord
+    from schemas.journey_states import is_state
     from schemas.kafka import read_whole
     from schemas.records import Definitions
     from schemas.topics import DEFINITIONS
@@ -166,7 +145,7 @@ def published_last(settings: Settings, codec: Codec) -> Definitions | None:
     def take(message: Message) -> None:
         nonlocal last
         value = message.value()
-        if value is not None:
+        if value is not None and not is_state(message.key()):
             # what is no project was never in force
             with suppress(BadRecord):
                 last = codec.decode(Definitions, value)

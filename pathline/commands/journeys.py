@@ -12,6 +12,7 @@ import typer
 from pathline.commands.asking import From, To, answering, instant
 from pathline.commands.in_force import Folder, Format, Journey, in_force, of_folder
 from pathline.commands.journey_test import try_on
+from schemas.journey_states import DRAINING, PAUSED, RUNNING
 
 if TYPE_CHECKING:
     from pathline.journeys.drawing import Counts
@@ -41,17 +42,42 @@ def list_(from_: From = None, to: To = None, project: Folder = None, format: For
     from sinks.clickhouse.journeys import JourneyFigures
     from sinks.clickhouse.journeys import journeys as figures
 
+    states = _states()
     with answering() as warehouse:
         loaded, _ = in_force(warehouse, project)
         found = figures(warehouse, instant(from_, "--from"), instant(to, "--to"))
     names = [*sorted(loaded.journeys), *sorted(found.keys() - loaded.journeys.keys())]
     rows = [
-        {"state": "in force" if name in loaded.journeys else "removed"}
+        {"state": states.get(name) or ("in force" if name in loaded.journeys else "removed")}
         | asdict(found.get(name) or JourneyFigures(name))
         for name in names
     ]
     columns = ("journey", "state", "entered", "inside", "finished", "exited", "merged", "sent", "goals", "refused")
     show(rows, columns, format, "Journeys")
+
+
+@app.command()
+def pause(name: Journey) -> None:
+    """Pause a journey: nobody is sent anything or taken a step further until it is resumed; nothing is lost.
+
+    People still enter and wait, and what ends an instance, reaches a goal or is waited for still counts.
+    """
+    _steer(name, PAUSED, "is paused; go on with `pathline journeys resume`")
+
+
+@app.command()
+def resume(name: Journey) -> None:
+    """Let a journey that was paused or drained run again.
+
+    What fell due meanwhile is done at the rate of late timers.
+    """
+    _steer(name, RUNNING, "runs")
+
+
+@app.command()
+def drain(name: Journey) -> None:
+    """Let nobody into a journey any more; those inside go on to its end."""
+    _steer(name, DRAINING, "lets nobody in any more, those inside go on")
 
 
 @app.command()
@@ -160,6 +186,40 @@ def draw(
     except OSError as error:
         raise UserError(f"{output} can't be written: {error.strerror}") from error
     typer.echo(f"{output.absolute()}: open it in a browser, it needs no network")
+
+
+def _steer(name: str, state: str, told: str) -> None:
+    """Publish a journey's state, if it is a journey."""
+    from pathline.commands.apply import user
+    from pathline.errors import UserError
+    from pathline.journeys.standing import standings, steer
+    from pathline.local import current
+    from processors.runtime.published import PublishedDefinitions
+    from schemas.definitions.problems import nearest
+    from schemas.registry import codec_for
+
+    settings = current.kafka_settings()
+    codec = codec_for(settings)
+    project = PublishedDefinitions(settings.brokers, codec).latest()
+    known = {*(project.journeys if project is not None else ()), *standings(settings, codec)}
+    if name not in known:
+        raise UserError(f"there is no journey {name!r}: {nearest(name, known) or 'none was published yet'}")
+    changed = steer(settings, codec, name, state, user())
+    typer.echo(f"{name} {told}" if changed else f"{name} {told} (as before)")
+
+
+def _states() -> dict[str, str]:
+    """What was told of journeys on the running line, but that they run; nothing without one."""
+    from pathline.errors import UserError
+    from pathline.journeys.standing import standings
+    from pathline.local import current
+    from schemas.registry import codec_for
+
+    try:
+        settings = current.kafka_settings()
+    except UserError:
+        return {}
+    return {name: state for name, state in standings(settings, codec_for(settings)).items() if state != RUNNING}
 
 
 def _outline(project: Project, steps: tuple[Step, ...], depth: int) -> Iterator[tuple[int, str, Step]]:

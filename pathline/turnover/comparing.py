@@ -158,7 +158,7 @@ def history(messages: Iterable[Any], codec: Codec, report: Callable[[int], None]
         if not meant_for(SegmentsStage.app, headers):
             continue
         try:
-            if codec.decode(PersonEnvelope, message.value()).kind == "marker":
+            if codec.decode(PersonEnvelope, message.value()).kind in ("marker", "journey"):
                 continue
         except BadRecord:
             continue

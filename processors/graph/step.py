@@ -133,6 +133,8 @@ class GraphStage:
         if value is None:
             return
         published = self._codec.decode(Definitions, value)
+        if published.journey is not None:
+            return
         try:
             parse(published.files)
         except Invalid as invalid:

@@ -45,7 +45,8 @@ def follow_profile(person: Working, walk: Walk) -> None:
         step = walk.step(instance) if instance.begun else None
         if not isinstance(step, Wait) or not (waits.follows_traits(step) or waits.follows_zone(step)):
             continue
-        if instance.missed is None:  # else it has a turn already
+        over = instance.due is not None and instance.due < walk.at
+        if instance.missed is None and not over:  # else it has a turn already, or gets one when its journey goes on
             _wait_until(person, walk, instance, step)
 
 

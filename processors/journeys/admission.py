@@ -16,6 +16,7 @@ from processors.journeys.working import Working
 from schemas import reasons
 from schemas.definitions.durations import spoken
 from schemas.definitions.model import Journey, Requested, Start, Trigger
+from schemas.journey_states import DRAINING
 
 if TYPE_CHECKING:
     from processors.journeys.walk import Walk
@@ -131,6 +132,8 @@ def _obstacle(person: Working, candidate: Candidate, at: int, repeat: str | None
     rules, happening = candidate.entrance.entry, candidate.happening
     if person.excluded:
         return reasons.EXCLUDED
+    if person.standing(candidate.journey.name).state == DRAINING:
+        return "nobody enters it any more"
     by_event = isinstance(rules.trigger, Trigger) and rules.trigger.events
     if happening is not None and happening.repeated and by_event:
         return f"this {happening.name} was reported before"

@@ -51,6 +51,13 @@ class Agendas:
         self._turn.wake(KEY, self._turn.now)
         return agenda
 
+    def look_through(self, plan: Plan, since: int) -> None:
+        """All people of the partition are looked at once more, as something holds that they have not heard of."""
+        version = plan.project.version
+        agenda = self._turn.get(AGENDA, "") or Agenda(version=version, since=since)
+        self._turn.put(AGENDA, "", replace(agenda, swept=""))
+        self._turn.wake(KEY, self._turn.now)
+
     def current(self, plan: Plan) -> Agenda | None:
         """The agenda of these definitions, without occurrences that the next one has overtaken before they began."""
         agenda = self._turn.get(AGENDA, "")

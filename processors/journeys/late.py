@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from processors.journeys import ids, positions
-from processors.journeys.model import RELEASES, Instance, Release
+from processors.journeys.model import PAUSED, RELEASES, Instance, Release
 from processors.journeys.working import Working
 from processors.runtime.contract import Turn
 from schemas.definitions.model import Timers, Wait
@@ -30,12 +30,23 @@ class Lateness:
 
     def postpone(self, person: Working, before: int) -> None:
         """If one of the person's timers due before an instant is late, give all that are late their turn, together."""
-        late = [i for i in person.instances() if self._is_late(person, i)]
+        late = [i for i in person.instances() if self._is_late(person, i) and not person.paused(i)]
         if not any(i.due is not None and i.due < before for i in late):
             return
         turn = self.turn_for(person)
         for instance in late:
             person.keep(instance := msgspec.structs.replace(instance, due=turn, missed=instance.due))
+            person.wake(instance)
+
+    def release(self, person: Working) -> None:
+        """Give what was held back while its journey was paused its turn, together."""
+        held = [i for i in person.instances() if not person.paused(i) and _held_back(person, i)]
+        turn = self.turn_for(person) if held else 0
+        for instance in held:
+            # another worker's clock may be behind
+            due = max(turn, person.standing(instance.journey).since)
+            missed = instance.due if instance.missed is None else instance.missed
+            person.keep(instance := msgspec.structs.replace(instance, due=due, missed=missed))
             person.wake(instance)
 
     def at(self, person: Working, due: int, timers: Iterable[Instance]) -> int:
@@ -69,6 +80,12 @@ def tolerance(person: Working, instance: Instance) -> int:
     if isinstance(step, Wait) and step.late_after is not None:
         return step.late_after
     return _rules(person).late_after
+
+
+def _held_back(person: Working, instance: Instance) -> bool:
+    if instance.due is None:
+        return instance.phase == PAUSED
+    return instance.due < person.standing(instance.journey).since
 
 
 def _rules(person: Working) -> Timers:

@@ -193,13 +193,22 @@ class Profile(msgspec.Struct, frozen=True):
     json: bytes
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """The state of a journey (`schemas.journey_states`); what time brought before `since` was held back if it has run
+    since then."""
+
+    state: str
+    since: int = 0
+
+
 class InForce(msgspec.Struct, frozen=True):
-    """The version of the definitions in force in a partition, from its last marker, at that instant; `agenda`: there is
-    one for it."""
+    """The version of the definitions in force in a partition, from its last marker, at that instant ("": none came);
+    `agenda`: there is one for it. `standings` are journeys whose state was told, by name."""
 
     version: str
     at: int = 0
     agenda: bool = False
+    standings: dict[str, Standing] = {}
 
 
 class Occurrence(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+from msgspec.structs import replace
 
 from processors.journeys import moving, snapshot
 from processors.journeys.acting import act, follow_profile
@@ -32,6 +33,7 @@ from processors.journeys.model import (
     Person,
     Profile,
     Recent,
+    Standing,
 )
 from processors.journeys.plan import Plan, Plans
 from processors.journeys.pools import Codes, stock, survey
@@ -46,7 +48,8 @@ from processors.runtime.definitions import DefinitionsSource
 from schemas import topics
 from schemas.codec import Codec
 from schemas.definitions.expressions import document
-from schemas.records import Change, Event, Handoff, Marker, PromoCode, SlotVersion, Update
+from schemas.journey_states import PAUSED, RUNNING, STATES
+from schemas.records import Change, Event, Handoff, JourneyState, Marker, PromoCode, SlotVersion, Update
 
 #: an occurrence of a schedule begins so long after its instant (wall time): what happened up to it has arrived then
 SETTLE_MS = 1_000
@@ -89,6 +92,9 @@ class JourneysStage:
         if update.marker is not None:
             self._mark(update.marker, turn)
             return
+        if update.journey is not None:
+            self._steer(update.journey, turn)
+            return
         if update.kind == "event" and update.move is not None:
             raise BadRecord("an update can't be an event and a move: its slot would have left before it counts")
         assert record.value is not None  # it was decoded
@@ -117,7 +123,23 @@ class JourneysStage:
         known = turn.get(AGENDA, "")
         before = None if known is None else self._plans.of(known.version)
         agenda = Agendas(turn, self._settle_ms).adopt(plan, marker.at, before)
-        turn.put(IN_FORCE, "", InForce(marker.version, marker.at, agenda is not None))
+        standings = _in_force(turn).standings
+        turn.put(IN_FORCE, "", InForce(marker.version, marker.at, agenda is not None, standings))
+
+    def _steer(self, told: JourneyState, turn: Turn) -> None:
+        """From here on a journey is paused or drained, or runs again."""
+        if told.state not in STATES:
+            raise BadRecord(f"{told.state!r} is no state of a journey: {', '.join(sorted(STATES))}")
+        in_force = _in_force(turn)
+        known = in_force.standings.get(told.journey, Standing(RUNNING))
+        resumed = known.state == PAUSED and told.state != PAUSED
+        standing = Standing(told.state, turn.now if resumed else known.since)
+        in_force = replace(in_force, standings={**in_force.standings, told.journey: standing})
+        plan = self._plan(in_force)
+        if resumed and plan is not None:
+            Agendas(turn, self._settle_ms).look_through(plan, in_force.at)
+            in_force = replace(in_force, agenda=True)
+        turn.put(IN_FORCE, "", in_force)
 
     def on_wake(self, key: str, due: int, turn: Turn) -> None:
         if key == AGENDA_KEY:
@@ -135,7 +157,7 @@ class JourneysStage:
 
     def _go_on(self, turn: Turn) -> None:
         """Take the next people of the partition along to what time brings."""
-        plan = self._plan(turn.get(IN_FORCE, ""))
+        plan = self._plan(_in_force(turn))
 
         def follow(key: str) -> None:
             self._close(self._open(key, turn), turn)
@@ -269,7 +291,7 @@ class JourneysStage:
         lateness.postpone(person, before)
         coming = Coming(turn, lateness, self._settle_ms, self._lanes)
         while True:
-            timers = [i for i in person.instances() if i.due is not None and i.due < before]
+            timers = [i for i in person.instances() if i.due is not None and i.due < before and not person.paused(i)]
             arrivals = coming.due(person, before)
             due = min((*(t.due for t in timers if t.due is not None), *(a.due for a in arrivals)), default=None)
             if due is None:
@@ -312,10 +334,11 @@ class JourneysStage:
     def _open(self, id_: str, turn: Turn) -> Working:
         known, codes = turn.get(PROFILES, id_), Codes(turn, self._secret)
         profile = snapshot.read(known.json) if known is not None else snapshot.EMPTY
-        in_force = turn.get(IN_FORCE, "")
-        since = 0 if in_force is None else in_force.at
+        in_force = _in_force(turn)
         stored, plan = turn.get(PERSONS, id_) or Person(), self._plan(in_force)
-        person = Working(id_, stored, profile, self._plans, plan, codes, since)
+        person = Working(id_, stored, profile, self._plans, plan, codes, in_force)
+        if in_force.standings:
+            Lateness(turn, self._speed).release(person)
         agenda = self._agenda(turn, person.plan)
         if agenda is not None and person.person.version != agenda.version:
             self._follow(person, agenda, turn)
@@ -338,15 +361,15 @@ class JourneysStage:
             person.change(last=max(since, person.person.last))
             migrate(person, plan, since, Walk(person, person.person.last))
 
-    def _plan(self, in_force: InForce | None) -> Plan | None:
-        return self._plans.latest() if in_force is None else self._plans.of(in_force.version)
+    def _plan(self, in_force: InForce) -> Plan | None:
+        return self._plans.of(in_force.version) if in_force.version else self._plans.latest()
 
     def _agenda(self, turn: Turn, plan: Plan | None) -> Agenda | None:
         """What time brings here, None if nothing does."""
-        in_force = turn.get(IN_FORCE, "")
-        if plan is None or (in_force is not None and not in_force.agenda):
+        in_force = _in_force(turn)
+        if plan is None or (in_force.version and not in_force.agenda):
             return None
-        if in_force is None and plan.timed:
+        if not in_force.version and plan.timed:
             # no marker has said since when: since now
             known = turn.get(AGENDA, "")
             if known is None or known.version != plan.project.version:
@@ -367,6 +390,10 @@ class JourneysStage:
             turn.send(topic, key, None if record is None else self._codec.encode(record))
         for due, priority in person.wakes:
             turn.wake(person.id, due, rank=_RANK_OF_NO_PRIORITY - priority)
+
+
+def _in_force(turn: Turn) -> InForce:
+    return turn.get(IN_FORCE, "") or InForce("")
 
 
 def _snapshot(json: bytes) -> snapshot.Snapshot:

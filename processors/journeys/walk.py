@@ -18,7 +18,7 @@ from processors.journeys import admission, effects, positions, promos, waits
 from processors.journeys.conditions import holds
 from processors.journeys.happening import Happening
 from processors.journeys.late import tolerance
-from processors.journeys.model import QUEUED, Instance
+from processors.journeys.model import PAUSED, QUEUED, Instance
 from processors.journeys.positions import ON_TIMEOUT, Position
 from processors.journeys.sending import WAITS, Done, Later, decide
 from processors.journeys.withdrawing import withdraw
@@ -72,6 +72,9 @@ class Walk:
                 instance, position=position, visit=visit, since=self.at, due=None, phase="", tried=(), missed=None
             )
             step, onward = self.step(instance), None
+            if self.person.paused(instance) and not isinstance(step, Wait | WaitFor):
+                self.stay(msgspec.structs.replace(instance, phase=PAUSED), "while the journey is paused")
+                return
             if isinstance(step, Issue):
                 instance, onward = promos.issue(self.person, instance, step, self.at), positions.after(position)
             else:
@@ -92,6 +95,8 @@ class Walk:
 
     def timed_out(self, instance: Instance) -> None:
         """The instance is due."""
+        if self.person.paused(instance):
+            return
         if instance.phase == QUEUED and self.person.came_twice(instance):
             self.exit(instance, "came twice, as two persons who are one", reasons.MERGED)
             return

@@ -11,7 +11,18 @@ import msgspec
 import orjson
 
 from processors.journeys import ids
-from processors.journeys.model import Belongings, Draw, Instance, Person, Recent, Sent, remembered, started_last
+from processors.journeys.model import (
+    Belongings,
+    Draw,
+    InForce,
+    Instance,
+    Person,
+    Recent,
+    Sent,
+    Standing,
+    remembered,
+    started_last,
+)
 from processors.journeys.plan import Plan, Plans
 from processors.journeys.pools import Codes, NamedCode
 from processors.journeys.snapshot import Snapshot
@@ -20,12 +31,14 @@ from schemas import topics
 from schemas.definitions.hoisting import EXCLUDED
 from schemas.definitions.model import Entry, Journey, Project
 from schemas.identifiers import identifier_of, person_id
+from schemas.journey_states import PAUSED, RUNNING
 from schemas.localtime import zone_of
 from schemas.records import Decision, Wire
 
 #: draws are parts of this
 MILLION = 1_000_000
 _NOTHING = Belongings()
+_RUNS = Standing(RUNNING)
 
 
 class Working:
@@ -40,9 +53,8 @@ class Working:
         plans: Plans,
         plan: Plan | None,
         codes: Codes,
-        since: int = 0,
+        in_force: InForce,
     ) -> None:
-        """`plan` is in force since an instant (0: ever)."""
         self.id = id_
         self.codes = codes
         self.person = person
@@ -53,7 +65,8 @@ class Working:
         self.joining = False
         self._stored = person
         self.plan = plan
-        self.since = since
+        self.since = in_force.at
+        self._standings = in_force.standings
         self.outputs: list[tuple[str, str, Wire | None]] = []
         self.wakes: list[tuple[int, int]] = []
         self._plans = plans
@@ -270,6 +283,14 @@ class Working:
         self.note(slot, recent=remembered([*self.own(slot).recent, event]))
 
     # --- definitions and names ----------------------------------------------------------------------------------
+
+    def standing(self, journey: str) -> Standing:
+        """The state of a journey, and since when it has run again."""
+        return self._standings.get(journey, _RUNS)
+
+    def paused(self, instance: Instance) -> bool:
+        """Whether nothing may be done to an instance now."""
+        return self.standing(instance.journey).state == PAUSED
 
     def project(self, instance: Instance) -> Project:
         """The project an instance is pinned to."""

@@ -11,6 +11,7 @@ from confluent_kafka import Message
 from schemas import definitions
 from schemas.codec import BadRecord, Codec
 from schemas.definitions.model import Project
+from schemas.journey_states import is_state
 from schemas.kafka import Whole
 from schemas.records import Definitions
 from schemas.topics import DEFINITIONS
@@ -76,7 +77,7 @@ class PublishedDefinitions:
 
     def _take(self, messages: Iterable[Message]) -> None:
         for message in messages:
-            if message.value() is None:
+            if message.value() is None or is_state(message.key()):
                 continue
             try:
                 published = self._codec.decode(Definitions, message.value())

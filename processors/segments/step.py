@@ -37,6 +37,7 @@ from schemas.records import (
     Event,
     HandedSlot,
     Handoff,
+    JourneyState,
     Marker,
     Move,
     PersonEnvelope,
@@ -92,6 +93,9 @@ class SegmentsStage:
                 self._erasure(envelope.person_id, erasure, turn)
             case PersonEnvelope(kind="marker", marker=Marker() as marker):
                 self._marker(marker, record.offset, turn)
+            case PersonEnvelope(kind="journey", journey=JourneyState() as state):
+                update = Update(kind="journey", person_id="", at=state.at, journey=state)
+                turn.send(topics.UPDATES, "", self._codec.encode(update), turn.partition)
             case _:
                 raise BadRecord(f"a record of kind {envelope.kind!r} without what belongs to it")
 

@@ -48,7 +48,10 @@ def rows_of(codec: Codec, origin: Origin, value: bytes | None) -> Rows:
     if topic == DECISIONS:
         return [("decisions", decision_row(codec.decode(Decision, value), origin))]
     if topic == DEFINITIONS:
-        return [] if value is None else [("definitions", definitions_row(codec.decode(Definitions, value), origin))]
+        published = None if value is None else codec.decode(Definitions, value)
+        if published is None or published.journey is not None:
+            return []
+        return [("definitions", definitions_row(published, origin))]
     if topic == ACCESSES:
         return [("accesses_raw", access_row(codec.decode(Access, value), origin))]
     if topic.startswith("outbound."):
@@ -65,7 +68,7 @@ def erasure_of(codec: Codec, value: bytes | None) -> Erasure | None:
 
 def update_rows(codec: Codec, update: Update, origin: Origin) -> Rows:
     """The event or what a list says, the membership changes, the profile and the moved slots of an update."""
-    if update.kind == "marker":
+    if update.kind in ("marker", "journey"):
         return []
     person = _uuid("person_id", update.person_id)
     at = _instant("at", update.at)

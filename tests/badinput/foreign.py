@@ -45,7 +45,9 @@ _POOLS: dict[str, list[str]] = {
     "person_id": [person_id("user_id:ann"), person_id("anonymous_id:cookie"), "nobody", ""],
     "slot": [slot_of("user_id:ann"), slot_of("anonymous_id:cookie"), "#", ""],
     "identifier": IDENTIFIERS,
-    "kind": ["event", "move", "erasure", "marker", "timer", "handoff", "link", "assertion", "?"],
+    "kind": ["event", "move", "erasure", "marker", "timer", "handoff", "journey", "link", "assertion", "?"],
+    "state": ["running", "paused", "draining", "?"],
+    "journey": ["win_back", "coupon_reminder", ""],
     "segment": ["regulars", "~hidden", "gone"],
     "change": ["entered", "left", "?"],
     "cause": ["event", "merge", "?"],
@@ -96,7 +98,9 @@ def records(kind: type[Wire]) -> st.SearchStrategy[Any]:
     if "kind" not in fields:
         return made
     # half of the envelopes hold what they say they hold
-    parts = {name: _part(kind, name) for name in ("event", "move", "erasure", "marker", "link") if name in fields}
+    parts = {
+        name: _part(kind, name) for name in ("event", "move", "erasure", "marker", "journey", "link") if name in fields
+    }
     told = [st.builds(_telling, made, st.just(name), part) for name, part in parts.items()]
     return made | st.one_of(told)
 

@@ -8,12 +8,16 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from typer.testing import CliRunner
 
+from connectors.inbound.published import latest_rules
 from pathline.cli import app
 from pathline.commands.apply import in_force, publish
 from pathline.errors import UserError
+from pathline.journeys.standing import standings, steer
 from pathline.local.kafka import KafkaBroker
+from processors.runtime.published import PublishedDefinitions
 from schemas.codec import Codec
 from schemas.definitions import parse
+from schemas.journey_states import PAUSED
 from schemas.kafka import apply_topics, consumer_config, producer_config
 from schemas.records import Definitions, PersonEnvelope
 from schemas.settings import Settings
@@ -147,6 +151,18 @@ def test_a_version_is_published_with_a_marker_in_every_partition_and_once(settin
     assert publish(settings, first), "an earlier version comes back into force"
     assert in_force(settings, codec) == first.version
     assert len(committed(settings, "people")) == 9
+
+    # the state of a journey is told the same way, outlives versions and is none
+    assert steer(settings, codec, "cart", PAUSED, "ann")
+    assert not steer(settings, codec, "cart", PAUSED, "ann")
+    people = [(p, codec.decode(PersonEnvelope, value)) for p, value in committed(settings, "people")]
+    assert sorted(p for p, told in people if told.kind == "journey") == [0, 1, 2]
+    assert standings(settings, codec) == {"cart": PAUSED}
+    assert in_force(settings, codec) == first.version
+    assert PublishedDefinitions(settings.brokers, codec).latest() == first
+    assert latest_rules(settings.brokers, codec) == first.identity
+    assert publish(settings, second)
+    assert standings(settings, codec) == {"cart": PAUSED}
 
 
 def test_apply_refuses_an_invalid_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

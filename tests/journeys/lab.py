@@ -25,6 +25,7 @@ from schemas.records import (
     Erasure,
     Event,
     Handoff,
+    JourneyState,
     Marker,
     Move,
     PromoCode,
@@ -216,6 +217,12 @@ class Lab:
 
     def marker(self, version: str, when: int) -> None:
         self.publish(Update(kind="marker", person_id="", at=when, marker=Marker(version=version, at=when)))
+
+    def steer(self, journey: str, state: str, when: int) -> None:
+        """A journey is paused or drained or runs again from an instant on."""
+        self.line.advance(when)
+        told = JourneyState(journey=journey, state=state, at=when)
+        self.publish(Update(kind="journey", person_id="", at=when, journey=told))
 
     def erase(self, who: str, when: int) -> None:
         erasure = Erasure(identifiers=[who], slots=[slot_of(who)], at=when)

@@ -11,7 +11,20 @@ import pytest
 from schemas import lists
 from schemas.codec import BadRecord
 from schemas.identifiers import person_id, slot_of
-from schemas.records import Access, Assignment, Change, LedgerEntry, Move, Period, Refusal, SlotVersion, Update, Wire
+from schemas.records import (
+    Access,
+    Assignment,
+    Change,
+    Definitions,
+    JourneyState,
+    LedgerEntry,
+    Move,
+    Period,
+    Refusal,
+    SlotVersion,
+    Update,
+    Wire,
+)
 from schemas.topics import UPDATES
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.erasure import Names, delete
@@ -210,3 +223,8 @@ def test_tombstones_and_markers_leave_no_rows() -> None:
     assert rows_of(CODEC, Origin("email.ledger", 0, 0), None) == []
     marker = CODEC.encode(Update(kind="marker", person_id="", at=T0))
     assert rows_of(CODEC, Origin(UPDATES, 0, 0), marker) == []
+    state = JourneyState(journey="cart", state="paused", at=T0)
+    told = CODEC.encode(Update(kind="journey", person_id="", at=T0, journey=state))
+    assert rows_of(CODEC, Origin(UPDATES, 0, 0), told) == []
+    published = CODEC.encode(Definitions(version="", published_at=T0, files={}, journey=state))
+    assert rows_of(CODEC, Origin("definitions", 0, 0), published) == []
