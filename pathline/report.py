@@ -11,6 +11,7 @@ from pathline.tables import as_html
 from schemas.reasons import HELD_OUT
 from schemas.receipts import DEPTHS
 from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.membership import sizes
 from sinks.clickhouse.paths import orders, weekly
 from sinks.clickhouse.paths.attempts import Question as Steps
 from sinks.clickhouse.paths.attribution import Question as Reach
@@ -29,6 +30,7 @@ from sinks.clickhouse.paths.models import MODELS
 from sinks.clickhouse.paths.page import asked, colour, heading, note, page, tiles
 from sinks.clickhouse.paths.pictures import bars, funnel_bars, models_side_by_side, sankey
 from sinks.clickhouse.paths.retention import retention
+from sinks.clickhouse.paths.sizes import lines
 from sinks.clickhouse.paths.touches import Nodes, TouchRules
 from sinks.clickhouse.paths.walks import Question as Anchors
 from sinks.clickhouse.paths.weekly import DAY_MS, Span
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 #: what takes longer than a week is asked of so many milliseconds; touches and silences reach back as far
 _MONTH = 30 * DAY_MS
+#: most segments that are drawn
+_SEGMENTS = 12
 #: weeks of cohorts that are shown
 _COHORTS = 12
 
@@ -232,10 +236,16 @@ def _returning(warehouse: Warehouse, report: Report) -> Iterator[str]:
 def _segments(warehouse: Warehouse, report: Report) -> Iterator[str]:
     yield heading("How large are the segments?")
     rows = weekly.segments(warehouse, report.span)
+    month = Span(report.span.until - _MONTH, report.span.until)
+    history = sizes(warehouse, month, DAY_MS)
+    shown = {row["segment"]: history[row["segment"]] for row in rows[:_SEGMENTS]}
+    yield lines({name: [(one.at, one.people) for one in of] for name, of in shown.items()}) if shown else ""
     yield _table(rows, ("segment", "people", "before", "entered", "left"), "Nobody has been in a segment yet.")
     yield asked(
-        "People at the end of this time and at its beginning, and how often someone entered or left within it.",
-        "SELECT segment, count() FROM pathline.members GROUP BY segment",
+        f"Drawn are the {_SEGMENTS} largest, day by day over 30 days, each on its own scale. Below, people at the end "
+        "of this time and at its beginning, and how often someone entered or left within it.",
+        f"pathline segments show SEGMENT {report.monthly}",
+        f"pathline segments members SEGMENT --at {_instant(report.span.until)} --format csv",
     )
 
 

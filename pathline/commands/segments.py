@@ -1,4 +1,4 @@
-"""`pathline segments`: what another version of the definitions would change, and which segments wait for history."""
+"""`pathline segments`: those in force and who is in them, and what another version of the definitions would change."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from pathline.commands.segments_members import list_, members, show_
 from pathline.commands.segments_sql import sql
 from pathline.tables import as_csv, show
 
@@ -23,7 +24,8 @@ Format = Annotated[Literal["table", "json", "csv"], typer.Option(help="table, js
 SHOWN = 3
 
 
-app.command()(sql)
+for name, command in (("list", list_), ("show", show_), ("members", members), ("sql", sql)):
+    app.command(name)(command)
 
 
 @app.callback()
@@ -70,36 +72,6 @@ def diff(
     else:
         rows = [_row(one) for one in found]
         show(rows, ("segment", "definition", "members", "then", "enter", "leave", "for_example"), "table", "")
-
-
-@app.command("list")
-def list_(format: Format = "table") -> None:
-    """List the segments in force, with what they wait for after new definitions were applied."""
-    from pathline.local import current
-    from pathline.turnover.following import Turnover
-    from processors.runtime.published import PublishedDefinitions
-    from schemas.definitions.hoisting import HIDDEN
-    from schemas.registry import codec_for
-
-    settings = current.kafka_settings()
-    codec = codec_for(settings)
-    turnover = Turnover(settings, codec)
-    try:
-        progress = turnover.to_now()
-    finally:
-        turnover.close()
-    project = PublishedDefinitions(settings.brokers, codec).latest()
-    under_way = bool(progress.definitions) and not progress.done(turnover.count)
-    rows = [
-        {
-            "segment": segment.name,
-            "state": "filling" if under_way and segment.name in progress.waiting else "answers",
-            "detail": progress.spoken() if under_way and segment.name in progress.waiting else "",
-        }
-        for segment in (project.segments.values() if project is not None else ())
-        if not segment.name.startswith(HIDDEN)
-    ]
-    show(rows, ("segment", "state", "detail"), format, "Segments")
 
 
 @app.command()

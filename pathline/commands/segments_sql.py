@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,19 +44,37 @@ def sql(
 
 
 def project_in_force(folder: Path | None) -> Project:
-    """The project of a folder, else the one in force on a running line, else that of this folder. Raises UserError,
-    Invalid."""
+    """The project of a folder; else the one in force on the line; else that of the folder one is in, or that of the
+    history that was loaded. Raises UserError, Invalid."""
     from pathline.commands.asking import answering
     from pathline.local import current
-    from schemas.definitions import find_project, load
+    from processors.runtime.published import PublishedDefinitions
+    from schemas.definitions import Invalid, find_project, load
+    from schemas.registry import codec_for
     from sinks.clickhouse.views import published
 
-    if folder is None and current.running_line() is not None:
+    if folder is None and line_is_named():
+        settings = current.kafka_settings()
+        in_force = PublishedDefinitions(settings.brokers, codec_for(settings)).latest()
+        if in_force is not None:
+            return in_force
+    try:
+        return load(find_project(folder))
+    except Invalid:
+        if folder is not None:
+            raise
         with answering(prepare=False) as warehouse:
-            project = published(warehouse)
-        if project is not None:
-            return project
-    return load(find_project(folder))
+            loaded = published(warehouse)
+        if loaded is None:
+            raise
+        return loaded
+
+
+def line_is_named() -> bool:
+    """Whether a line runs in this home, or the environment names its Kafka."""
+    from pathline.local import current
+
+    return current.running_line() is not None or "PATHLINE_BROKERS" in os.environ
 
 
 def known_segment(project: Project, name: str) -> None:

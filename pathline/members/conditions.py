@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pathline.journeys.conditions import condition as spoken
 from pathline.members.clocks import time_of_day, zones
 from pathline.members.comparing import compared
 from pathline.members.counting import did, in_order
@@ -13,7 +14,6 @@ from pathline.members.measuring import Values, measured
 from pathline.members.predicting import predicted
 from pathline.members.query import NOW, Query, inside
 from pathline.members.reaching import consented, listed, lottery, reachable
-from pathline.members.spoken import spoken
 from pathline.members.working import held_since, values_of
 from schemas import traits
 from schemas.definitions.hoisting import EXCLUDED
@@ -58,9 +58,9 @@ def holds(query: Query, one: Condition) -> str:
         case Not(of):
             return f"NOT {holds(query, of)}"
         case Did():
-            return did(query, one, spoken(one))
+            return did(query, one, spoken(one, {}))
         case InOrder():
-            return in_order(query, one, spoken(one))
+            return in_order(query, one, spoken(one, {}))
         case Measured():
             return _measured(query, one)
         case InSegment(name):
@@ -84,7 +84,7 @@ def holds(query: Query, one: Condition) -> str:
             values = predicted(query, prediction)
             return f"({' AND '.join(_tested(query, values, op, wanted, False) for op, wanted in tests)})"
         case LocalTime():
-            return time_of_day(query, one, spoken(one))
+            return time_of_day(query, one, spoken(one, {}))
         case Percent():
             return lottery(query, one)
     raise Inexpressible(f"{type(one).__name__} can't be said in SQL")

@@ -65,7 +65,7 @@ def explain(condition: Condition, view: View, member: Mapping[str, int], now: in
         case Did(events, where):
             count, _, _ = tally(view.spans(condition, now), condition, now)
             matching = f" where {where.source}" if where is not None else ""
-            return f"{' or '.join(events)}{matching}: {count} {window_text(condition.window)}".rstrip()
+            return f"{' or '.join(events)}{matching}: {count} {_window(condition.window)}".rstrip()
         case Measured(measure):
             value, _ = view.compute(measure, now)
             about = "" if measure.of is None else f"{measure.of} of "
@@ -73,11 +73,11 @@ def explain(condition: Condition, view: View, member: Mapping[str, int], now: in
             shown = "nothing" if value is None else str(value)[:100]
             function = measure.function.replace("_", " ")
             names = " or ".join(measure.events)
-            return f"{function} {about}{names}{matching}: {shown} {window_text(measure.window)}".rstrip()
+            return f"{function} {about}{names}{matching}: {shown} {_window(measure.window)}".rstrip()
         case InOrder(steps, window):
             happened = "yes" if answer(condition, view, member, now).holds else "no"
             named = ", then ".join(" or ".join(step.events) for step in steps)
-            return f"{named}{f' {window_text(window)}'.rstrip()}: {happened}"
+            return f"{named}{f' {_window(window)}'.rstrip()}: {happened}"
         case InSegment(name):
             return f"in {name}" if name in member else f"not in {name}"
         case InList(name):
@@ -253,7 +253,7 @@ def _consented(view: View, channel: str, purpose: str) -> tuple[bool, str]:
     return next((one for one in answers if one[0]), answers[0])
 
 
-def window_text(window: Window) -> str:
+def _window(window: Window) -> str:
     """A window in words, nothing for ever."""
     if window.since is not None or window.until is not None:
         since = f"from {iso(window.since)}" if window.since is not None else ""

@@ -1,8 +1,12 @@
-"""`pathline segments sql`: what it prints is a query that finds the members."""
+"""`pathline segments sql` prints a query that finds the members; the others tell what the line published."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,8 +16,12 @@ from typer.testing import CliRunner
 
 from pathline.cli import app
 from schemas.identifiers import person_id
+from schemas.records import Change, Definitions, Update
 from sinks.clickhouse.engine import Warehouse
-from tests.sinks.made import DAY, T0, event, fill, update
+from sinks.clickhouse.membership import sizes
+from sinks.clickhouse.paths.weekly import Span
+from tests.sinks.made import DAY, HOUR, T0, event, fill, update
+from tests.sinks.test_views import merged
 
 FILES = {
     "project.yaml": "name: shop\ntimezone: Europe/Kyiv\n",
@@ -71,3 +79,120 @@ class TestSql:
         assert "segment odd can't be said in SQL: where: bytes(" in result.output
         assert "did you mean fresh?" in call("sql", "fresch", "--project", str(folder)).output
         assert "--at" in call("sql", "fresh", "--project", str(folder), "--at", "soon").output
+
+
+def changed(name: str, what: str, at: int, who: str, cause: str = "event") -> Update:
+    made = Change(segment=name, change=what, cause=cause, reason=f"because {what}", at=at)
+    return update(event("Bought", at, who=f"user_id:{who}"), [made])
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The clock of the line stands here."""
+    now = T0 + 10 * DAY
+    monkeypatch.setenv("PATHLINE_CLOCK", "scaled")
+    for name, value in (("START", now - 1), ("UNTIL", now), ("STARTED", 1)):
+        monkeypatch.setenv(f"PATHLINE_CLOCK_{name}", str(value))
+    return now
+
+
+@pytest.mark.usefixtures("clock")
+class TestPublished:
+    """u1 is in the segment from day 0 on, u2 from day 0 to day 9 and a half, u3 from day 9 and a half on."""
+
+    @pytest.fixture(autouse=True)
+    def lived(self, warehouse: Warehouse) -> None:
+        turn = T0 + 9 * DAY + 12 * HOUR
+        fill(
+            warehouse,
+            [
+                changed("fresh", "entered", T0, "u1"),
+                changed("fresh", "entered", T0 + HOUR, "u2"),
+                changed("fresh", "left", turn, "u2", "timer"),
+                changed("fresh", "entered", turn, "u3"),
+                changed("~hidden", "entered", turn, "u3"),
+            ],
+        )
+
+    def rows(self, *arguments: str) -> list[dict[str, Any]]:
+        result = call(*arguments, "--format", "json")
+        assert result.exit_code == 0, result.output
+        found = json.loads(result.stdout)
+        assert isinstance(found, list)
+        return found
+
+    def test_the_list_tells_how_many_there_are_and_what_the_last_day_changed(self, folder: Path) -> None:
+        assert self.rows("list", "--project", str(folder)) == [
+            {"segment": "fresh", "people": 2, "entered": 1, "left": 1, "state": "no line runs", "detail": ""},
+            {"segment": "odd", "people": 0, "entered": 0, "left": 0, "state": "no line runs", "detail": ""},
+        ]
+
+    def test_without_a_project_here_it_is_the_one_that_was_published_last(
+        self, home: Path, warehouse: Warehouse
+    ) -> None:
+        (home / "project.yaml").unlink()
+        fill(warehouse, [Definitions(version="v", published_at=T0, files=FILES)], first=100)
+        assert [row["segment"] for row in self.rows("list")] == ["fresh", "odd"]
+
+    @pytest.mark.parametrize(
+        ("at", "there"),
+        [
+            ("2026-02-28T23:59:59.999Z", []),
+            ("2026-03-01", ["u1"]),
+            ("2026-03-10T11:59:59.999Z", ["u1", "u2"]),
+            ("2026-03-10T12:00", ["u1", "u3"]),
+        ],
+    )
+    def test_members_are_those_of_the_instant(self, home: Path, at: str, there: list[str]) -> None:
+        assert [row["identifiers"] for row in self.rows("members", "fresh", "--at", at)] == [
+            [f"user_id:{name}"] for name in there
+        ]
+
+    def test_members_as_csv(self, home: Path) -> None:
+        result = call("members", "fresh", "--format", "csv", "--limit", "1")
+        assert list(csv.DictReader(io.StringIO(result.stdout))) == [
+            {
+                "person_id": person_id("user_id:u1"),
+                "identifiers": "user_id:u1",
+                "since": "2026-03-01T00:00:00.000Z",
+                "cause": "event",
+                "reason": "because entered",
+            }
+        ]
+        assert "did you mean fresh?" in call("members", "fresch").output
+
+    def test_after_a_merge_members_are_the_persons_of_today_with_all_they_are_known_by(
+        self, home: Path, warehouse: Warehouse
+    ) -> None:
+        fill(warehouse, merged("user_id:u2", "user_id:u1", T0 + DAY), first=50)
+        [first] = self.rows("members", "fresh", "--at", "2026-03-02T12:00")
+        assert (first["person_id"], first["identifiers"]) == (person_id("user_id:u1"), ["user_id:u1", "user_id:u2"])
+
+    def test_show_tells_the_definition_in_words_and_the_size_day_by_day(self, folder: Path) -> None:
+        result = call("show", "fresh", "--project", str(folder), "--format", "json")
+        assert result.exit_code == 0, result.output
+        told = json.loads(result.stdout)
+        history = told.pop("history")
+        assert told == {
+            "segment": "fresh", "when": "did Bought within 2d", "people": 2, "entered_last_day": 1, "left_last_day": 1,
+        }  # fmt: skip
+        assert len(history) == 30
+        days = {row.pop("until")[:10]: row for row in history}
+        assert days["2026-03-01"] == {"people": 0, "entered": 0, "left": 0}
+        assert days["2026-03-02"] == {"people": 2, "entered": 2, "left": 0}
+        assert days["2026-03-10"] == {"people": 2, "entered": 0, "left": 0}
+        assert "did Bought within 2d" in call("show", "fresh", "--project", str(folder)).stdout
+
+    def test_show_draws_a_page(self, folder: Path) -> None:
+        page = call("show", "fresh", "--project", str(folder), "--format", "html", "--by", "week").stdout
+        assert "fresh, 2026-03-09 00:00: 2 people" in page
+        empty = call("show", "odd", "--project", str(folder), "--format", "html").stdout
+        assert "Nobody has been in it yet." in empty
+
+    def test_sizes_of_periods_that_the_end_cuts_off(self, warehouse: Warehouse) -> None:
+        found = sizes(warehouse, Span(T0 + 1, T0 + 9 * DAY), 4 * DAY)
+        assert [(one.at, one.people, one.entered, one.left) for one in found["fresh"]] == [
+            (T0 + 1 + 4 * DAY, 2, 1, 0),
+            (T0 + 1 + 8 * DAY, 2, 0, 0),
+            (T0 + 9 * DAY, 2, 0, 0),
+        ]
