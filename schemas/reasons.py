@@ -30,6 +30,10 @@ ISSUED: Final = "issued"
 NO_CODE: Final = "no code"
 REDEEMED: Final = "redeemed"
 
+#: an audience of an advertising network
+JOINED: Final = "joined"
+LEFT: Final = "left"
+
 FINISHED: Final = "finished"
 GOAL: Final = "goal"
 #: the arm of a split, its name as the detail; without a step it is the project's control group
@@ -55,6 +59,7 @@ FIXED: Final = frozenset(
     {
         *(SENT, NO_CONSENT, UNREACHABLE, SUPPRESSED, CAPPED, QUIET_HOURS, HOLDOUT, DUPLICATE_INTENT, LOST_PRIORITY),
         *(ISSUED, NO_CODE, REDEEMED),
+        *(JOINED, LEFT),
         *(EXITED, MERGED, WITHDRAWN, LATE, TEMPLATE_ERROR, ENTERED, NOT_ENTERED),
     }
 )

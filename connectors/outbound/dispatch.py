@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from connectors.outbound import health, metrics
+from connectors.outbound import audiences, health, metrics
 from connectors.outbound.channel import Channel, Outcome
 from connectors.outbound.erasure import erased, follow, remember
 from connectors.outbound.handles import HANDLE, ORPHAN, Handles
@@ -26,6 +26,7 @@ from connectors.outbound.state import DONE, HEALTH, LINE, OPEN, PLACE, RECIPIENT
 from processors.runtime.contract import Record, Turn
 from processors.runtime.definitions import DefinitionsSource
 from schemas import topics
+from schemas.audiences import CATEGORY, LEAVE
 from schemas.codec import Codec
 from schemas.records import Event, LedgerEntry, SendCommand, Update
 
@@ -128,9 +129,18 @@ class DispatchStage:
     def _take(self, command: SendCommand, raw: bytes, turn: Turn) -> None:
         """A command: in line behind those that wait."""
         send_id = command.send_id
-        if turn.get(OPEN, send_id) is not None or turn.get(DONE, send_id) is not None or erased(turn, command):
+        if turn.get(OPEN, send_id) is not None or turn.get(DONE, send_id) is not None:
             return
-        remember(turn, command)
+        if command.category == CATEGORY:
+            # of a person that is erased, too, the network has to hear: it holds nothing but hashes
+            if not audiences.first(turn, command):
+                turn.put(OPEN, send_id, Open(raw, "waiting"))
+                self._ledger.write(turn, command, "reserved", "", 0)
+                return
+        elif erased(turn, command):
+            return
+        else:
+            remember(turn, command)
         self._enqueue(turn, send_id, Open(raw, "queued"))
         self._fill(turn)
         send = turn.get(OPEN, send_id)
@@ -177,11 +187,12 @@ class DispatchStage:
     def _hand_over(self, turn: Turn, place: int, send: Open) -> bool:
         """Whether the message goes to the provider now; if not, it is set aside, or may not go at all any more."""
         command = self._codec.decode(SendCommand, send.command)
-        if why := self._rules.stale(command, turn.now):
+        if command.category != CATEGORY and (why := self._rules.stale(command, turn.now)):
             self._fail(turn, command, send.attempts, Outcome("failed", why))
             return False
-        if why := forbidden(turn, command, self._rules.policy):
-            self._ledger.finish(turn, command, "withheld", why, send.attempts)
+        leaves = command.category == CATEGORY and command.template == LEAVE
+        if not leaves and (why := forbidden(turn, command, self._rules.policy)):
+            self._finish(turn, command, "withheld", why, send.attempts)
             self._report(turn, command, "Dropped", Outcome("failed", why))
             return False
         if self._set_aside(turn, place, command, send):
@@ -220,7 +231,7 @@ class DispatchStage:
             self._fail(turn, command, send.attempts, outcome)
         else:
             state = "unknown" if outcome.kind == "ambiguous" else outcome.kind
-            self._ledger.finish(turn, command, state, outcome.detail, send.attempts, outcome.provider_id)
+            self._finish(turn, command, state, outcome.detail, send.attempts, outcome.provider_id)
             if self._handles is not None and outcome.provider_id:
                 self._handles.given(turn, command, outcome.provider_id)
             if outcome.kind == "accepted" or outcome.bounce:
@@ -232,7 +243,7 @@ class DispatchStage:
         tries = send.attempts - send.turned_away
         if tries > len(BACK_OFF):
             detail = f"given up after {tries} attempts: {outcome.detail}"
-            self._ledger.finish(turn, command, "failed", detail, send.attempts)
+            self._finish(turn, command, "failed", detail, send.attempts)
             self._report(turn, command, "Bounced", Outcome("failed", detail, bounce="soft"))
             return
         self._ledger.write(turn, command, "deferred", outcome.detail, send.attempts)
@@ -255,16 +266,26 @@ class DispatchStage:
             return
         if kind == _DOUBT and not self._repeat:
             command = self._codec.decode(SendCommand, send.command)
-            self._ledger.finish(turn, command, "unknown", "in doubt, and no receipt came", send.attempts)
+            self._finish(turn, command, "unknown", "in doubt, and no receipt came", send.attempts)
             return
         self._enqueue(turn, send_id, send)
         self._fill(turn)
 
     def _fail(self, turn: Turn, command: SendCommand, attempts: int, outcome: Outcome) -> None:
-        self._ledger.finish(turn, command, "failed", outcome.detail, attempts)
+        self._finish(turn, command, "failed", outcome.detail, attempts)
         self._report(turn, command, "Failed", outcome)
 
+    def _finish(
+        self, turn: Turn, command: SendCommand, state: str, detail: str, attempts: int, provider_id: str = ""
+    ) -> None:
+        self._ledger.finish(turn, command, state, detail, attempts, provider_id)
+        following = audiences.following(turn, command) if command.category == CATEGORY else None
+        if following is not None:
+            turn.wake(_RETRY + following, turn.now)
+
     def _report(self, turn: Turn, command: SendCommand, what: str, outcome: Outcome) -> None:
+        if command.category == CATEGORY:
+            return  # nothing has happened to the person
         event = receipt(f"{self._channel.noun} {what}", command, outcome, turn.now)
         turn.send(topics.EVENTS, event.identifiers[0], self._codec.encode(event))
 
@@ -286,9 +307,7 @@ class DispatchStage:
         send = turn.get(OPEN, event.send_id or "")
         if send is not None and send.phase == "doubt":
             command = self._codec.decode(SendCommand, send.command)
-            self._ledger.finish(
-                turn, command, "accepted", f"in doubt, but there is a receipt: {event.name}", send.attempts
-            )
+            self._finish(turn, command, "accepted", f"in doubt, but there is a receipt: {event.name}", send.attempts)
         self._ledger.told(turn, person, event)
 
     def _leave_room(self, record: Record, turn: Turn) -> None:

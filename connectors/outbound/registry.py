@@ -115,7 +115,7 @@ def served(project: Project) -> dict[str, Connector]:
     """The channels that a line of this project sends over, with their connectors: those that name one, and those that
     a journey uses and that have a usual one."""
     wanted = {*_used(project), *(name for name, channel in project.channels.items() if channel.connector)}
-    sending = (project.channels[name] for name in sorted(wanted) if project.channels[name].kind == "send")
+    sending = (project.channels[name] for name in sorted(wanted) if project.channels[name].kind != "session")
     found = {channel.name: connectors().get(connector_of(channel)) for channel in sending}
     return {name: connector for name, connector in found.items() if connector is not None}
 

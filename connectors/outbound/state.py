@@ -75,6 +75,12 @@ class Health(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+class Order(msgspec.Struct, frozen=True):
+    """The ids of commands that wait for the one before them, in order; while there is an order, one is on its way."""
+
+    behind: list[str] = []
+
+
 class Erased(msgspec.Struct, frozen=True):
     """A person of whom something was erased at an instant (milliseconds UTC): all of it (`whole`), or what was sent to
     these identifiers, by mark."""
@@ -96,5 +102,7 @@ HEALTH = Table("health", Health)
 #: by address, when the next message may go there (microseconds of line time)
 RECIPIENT = Table("recipient", int)
 ERASED = Table("erased", Erased)
+#: by `person\0audience`
+ORDER = Table("order", Order)
 #: by `person\0send_id` the mark of the identifier it went to: whose sends these are
 OF = Table("of", str)

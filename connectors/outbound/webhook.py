@@ -17,6 +17,7 @@ from standardwebhooks.webhooks import Webhook as Signer
 from connectors.outbound.channel import Outcome, Traits
 from connectors.outbound.http import Client, parts_of, retry_after
 from connectors.settings import ConnectorSettings
+from schemas.audiences import CATEGORY
 from schemas.records import SendCommand
 from schemas.settings import Settings
 
@@ -92,6 +93,9 @@ class Webhook:
 
 def body_of(command: SendCommand, kind: str = TYPE) -> bytes:
     """The JSON of a message. Raises ValueError when its content can't be one."""
+    at = datetime.fromtimestamp(command.at / 1000, UTC).isoformat().replace("+00:00", "Z")
+    if command.category == CATEGORY:
+        return orjson.dumps({"type": CATEGORY, "timestamp": at, "data": _membership(command)})
     data = {
         "send_id": command.send_id,
         "channel": command.channel,
@@ -105,8 +109,19 @@ def body_of(command: SendCommand, kind: str = TYPE) -> bytes:
         "purpose": command.purpose,
         "content": parts_of(command),
     }
-    at = datetime.fromtimestamp(command.at / 1000, UTC).isoformat().replace("+00:00", "Z")
     return orjson.dumps({"type": kind, "timestamp": at, "data": data})
+
+
+def _membership(command: SendCommand) -> dict[str, object]:
+    """Who joins or leaves an audience."""
+    return {
+        "send_id": command.send_id,
+        "channel": command.channel,
+        "audience": command.step,
+        "action": command.template,
+        "person_id": command.person_id,
+        "identifiers": orjson.loads(command.content),
+    }
 
 
 def outcome_of(answer: httpx.Response) -> Outcome:

@@ -111,8 +111,8 @@ def _played(connectors: Iterable[Connector]) -> bool:
 
 
 def topic_channels(project: Project) -> list[str]:
-    """Channels that have topics: all that a journey may send over, whoever takes the messages from there."""
-    return sorted(name for name, channel in project.channels.items() if channel.kind == "send")
+    """Channels that have topics: all that a journey may send over and all audiences, whoever takes it from there."""
+    return sorted(name for name, channel in project.channels.items() if channel.kind != "session")
 
 
 def broker(plan: Plan, line: Line, home: Home) -> KafkaBroker:

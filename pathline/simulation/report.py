@@ -15,6 +15,7 @@ import orjson
 
 from processors.runtime.memory import MemoryLine
 from schemas import lists, reasons, topics
+from schemas.audiences import CATEGORY
 from schemas.codec import Codec
 from schemas.identifiers import identifier_of, person_id
 from schemas.records import Assignment, Decision, Event, Refusal, SendCommand, Update
@@ -99,6 +100,8 @@ class Outcome:
         names = [topics.outbound(c, transactional) for c in self._channels for transactional in (False, True)]
         commands = [command for name in names for command in self._read(name, SendCommand)]
         for command in sorted(commands, key=lambda c: c.at):
+            if command.category == CATEGORY:
+                continue  # who joins an audience is sent nothing; it stands in the decisions
             yield {
                 "at": iso(command.at),
                 "person_id": command.person_id,

@@ -34,7 +34,7 @@ class Agendas:
         """Other definitions are in force since an instant; `before` are those that were. None if time brings nothing by
         any of them."""
         known = self._turn.get(AGENDA, "")
-        if known is None and not (plan.timed or plan.migrates):
+        if known is None and not (plan.timed or plan.migrates or plan.syncs):
             return None
         schedules = {}
         for name, entrance in plan.by_schedule.items():

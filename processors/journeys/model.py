@@ -169,7 +169,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     they missed here. `inherited` are the segments that absorbed persons were in and the profile does not show. `erased`
     are the marks of slots that were erased here: what still comes of them is dropped. `version` of the definitions is
     the one the person has followed; `dates` are its dates by entry, `considered` the occurrences of schedules it was
-    looked at for while others still are, `owed` those it will be when its state is whole.
+    looked at for while others still are, `owed` those it will be when its state is whole. `joined` are the
+    hashes by which it is in audiences, by `channel/segment`, told in so many `audience_changes`.
     """
 
     slots: Slots[Belongings] = Slots()
@@ -185,6 +186,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     dates: dict[str, Dated] = {}
     considered: dict[str, int] = {}
     owed: dict[str, int] = {}
+    joined: dict[str, tuple[str, ...]] = {}
+    audience_changes: int = 0
 
 
 class Profile(msgspec.Struct, frozen=True):

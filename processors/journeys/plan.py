@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from processors.journeys.allowance import contended, horizon, said_for
 from processors.runtime.definitions import DefinitionsSource
 from schemas.definitions.model import (
+    Channel,
     Entry,
     Journey,
     OnDate,
@@ -53,7 +54,7 @@ class Plan:
     A send matters for caps and receipts for `keeps` milliseconds, for intents for `says` (None: for ever); `contended`
     is whether one can take the place of another, `reads` whether it matters who reads what. `redeems` are the
     promos whose codes an event of a name may show as used. `migrates` are the journeys that take people over from
-    earlier versions.
+    earlier versions; `syncs` the audiences of a segment.
     """
 
     project: Project
@@ -71,6 +72,7 @@ class Plan:
     reads: bool
     redeems: dict[str, tuple[Promo, ...]]
     migrates: frozenset[str]
+    syncs: dict[str, tuple[Channel, ...]]
 
     @property
     def timed(self) -> bool:
@@ -148,6 +150,11 @@ def _plan(project: Project) -> Plan:
             for name in {event for promo in project.promos.values() for event in promo.redeemed}
         },
         reads=any(send.choice == "best" for send in sends(project)),
+        syncs={
+            segment.name: tuple(project.channels[name] for name in segment.sync)
+            for segment in project.segments.values()
+            if segment.sync
+        },
         migrates=frozenset(journey.name for journey in journeys if journey.migrate is not None),
     )
 

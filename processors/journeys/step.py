@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec.structs import replace
 
-from processors.journeys import moving, snapshot
+from processors.journeys import audiences, moving, snapshot
 from processors.journeys.acting import act, follow_profile
 from processors.journeys.agenda import KEY as AGENDA_KEY
 from processors.journeys.agenda import Agendas
@@ -100,6 +100,7 @@ class JourneysStage:
         assert record.value is not None  # it was decoded
         person = self._open(update.person_id, turn)
         if update.erasure is not None:
+            audiences.leave_all(person, max(update.at, person.person.last))
             erase(person, update.erasure, self._codec)
             self._release(person, turn)
             self._close(person, turn)
@@ -274,6 +275,8 @@ class JourneysStage:
                 identifiers = happening.identifiers
                 recent = Recent(event_id=happening.event_id, at=at, identifiers=identifiers, document=happening.json)
                 person.remember(recent, slot)
+        if update.profile is not None or update.move is not None:
+            audiences.follow(person, at, update.changes)
         walk.flush()
         if update.arrived and not person.person.expected:
             self._settle(person, at)
@@ -348,6 +351,7 @@ class JourneysStage:
         """The person goes over to the definitions in force, at the instant since when they are."""
         self._take_over(person, agenda, turn)
         follow_dates(person, max(agenda.since, person.person.last), anew=True)
+        audiences.follow(person, max(agenda.since, person.person.last))
         person.change(version=agenda.version)
 
     def _take_over(self, person: Working, agenda: Agenda | None, turn: Turn) -> None:

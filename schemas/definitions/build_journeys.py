@@ -263,6 +263,8 @@ class JourneyBuilder:
         for channel in channels:
             if channel in self._names.channels and self._names.channels[channel].kind == "session":
                 self._findings.add(mark, f"{channel!r} is a channel people visit, nothing can be sent over it")
+            elif channel in self._names.channels and self._names.channels[channel].kind == "audience":
+                self._findings.add(mark, f"{channel!r} is an audience, nothing can be sent over it", "sync a segment")
             elif isinstance(part.channels, list):
                 refer("channel", channel, self._names.channels, self._findings, mark)
         used = channels or tuple(sending)

@@ -29,6 +29,7 @@ from schemas.definitions.model import (
 from schemas.definitions.names import event_path, refer
 from schemas.definitions.problems import nearest
 from schemas.definitions.yaml12 import Mapping as Located
+from schemas.definitions.yaml12 import Mark
 
 _UNIVERSAL = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu", "UCT", "Etc/UCT", "Universal"})
 
@@ -112,7 +113,10 @@ def channels(part: written.ChannelsFile, types: Mapping[str, IdentifierType], fi
             if identifier not in types:
                 hint = nearest(identifier, types)
                 findings.add(rules.at("identifiers"), f"there is no identifier type {identifier!r}", hint)
-        addresses = tuple(rules.identifiers) if rules.identifiers else defaults.addresses(name, types)
+        usual = defaults.members(types) if rules.kind == "audience" else defaults.addresses(name, types)
+        addresses = tuple(rules.identifiers) if rules.identifiers else usual
+        if rules.kind == "audience" and not rules.connector:
+            findings.add(rules.at(), "an audience needs a connector", "write connector: webhook")
         caps = tuple(Cap(cap.at_most, cap.per) for cap in rules.caps)
         built[name] = Channel(
             name,
@@ -129,6 +133,17 @@ def channels(part: written.ChannelsFile, types: Mapping[str, IdentifierType], fi
             rules.expires,
         )
     return built
+
+
+def audiences(sync: tuple[str, ...], channels: Mapping[str, Channel], findings: Findings, mark: Mark) -> None:
+    """Problems of what a segment is synced to."""
+    known = [name for name, channel in channels.items() if channel.kind == "audience"]
+    for name in sync:
+        if name not in channels:
+            hint = nearest(name, known) if known else "declare it in channels.yaml, kind: audience"
+            findings.add(mark, f"there is no audience {name!r}", hint)
+        elif name not in known:
+            findings.add(mark, f"channel {name!r} is no audience", "an audience has kind: audience in channels.yaml")
 
 
 def _quiet(rules: written.ChannelRules, findings: Findings) -> Quiet | None:

@@ -41,6 +41,9 @@ _ADDRESSES = {
     "in_app": ("user_id",),
 }
 
+#: What advertising networks know people by.
+_MEMBERS = ("email", "phone")
+
 #: Sources of a project without sources.yaml: what is tagged says it itself, then paid clicks, searches, other sites.
 SOURCES = (
     SourceRule(None, utm={"source": ("*",)}),
@@ -67,6 +70,11 @@ def channels() -> dict[str, Channel]:
         "email": Channel("email", 0.0004, "smtp", "opt_in", identifiers=("email",)),
         "sms": Channel("sms", 0.05, "", "opt_in", identifiers=("phone",)),
     }
+
+
+def members(types: Collection[str]) -> tuple[str, ...]:
+    """Identifier types that audiences are told of."""
+    return tuple(name for name in _MEMBERS if name in types)
 
 
 def addresses(channel: str, types: Collection[str]) -> tuple[str, ...]:

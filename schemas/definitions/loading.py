@@ -347,7 +347,9 @@ class _Loader:
             if part is not None:
                 name = part.name or self._stem(file)
                 builder = ConditionBuilder(name, names, self._of(file))
-                built.setdefault(name, Segment(name, builder.build(part.when), file))
+                sync = tuple(dict.fromkeys(part.sync))
+                build_project.audiences(sync, names.channels, self._of(file), part.at("sync"))
+                built.setdefault(name, Segment(name, builder.build(part.when), file, sync))
                 self._references.setdefault(name, builder.references)
         return built
 

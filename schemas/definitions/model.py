@@ -297,6 +297,7 @@ class Segment:
     name: str
     when: Condition
     path: str = ""
+    sync: tuple[str, ...] = ()  # audiences joined on entering, left on leaving
 
 
 @dataclass(frozen=True, slots=True)
@@ -626,7 +627,7 @@ class Channel:
     consent: Literal["opt_in", "opt_out", "double_opt_in", "none"] = "none"
     caps: tuple[Cap, ...] = ()
     quiet: Quiet | None = None
-    kind: Literal["send", "session"] = "send"
+    kind: Literal["send", "session", "audience"] = "send"
     identifiers: tuple[str, ...] = ()
     monthly_fee: float = 0.0
     rate: tuple[int, int] | None = None

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from schemas import lists
+from schemas.audiences import CATEGORY
 from schemas.codec import BadRecord, Codec
 from schemas.erasure import mark
 from schemas.records import (
@@ -55,7 +56,9 @@ def rows_of(codec: Codec, origin: Origin, value: bytes | None) -> Rows:
     if topic == ACCESSES:
         return [("accesses_raw", access_row(codec.decode(Access, value), origin))]
     if topic.startswith("outbound."):
-        return [("sends_raw", send_row(codec.decode(SendCommand, value), origin))]
+        command = codec.decode(SendCommand, value)
+        # an audience is no message; who joined and left stands in the decisions
+        return [] if command.category == CATEGORY else [("sends_raw", send_row(command, origin))]
     if topic.endswith(".ledger"):
         return [] if value is None else [("ledger", ledger_row(codec.decode(LedgerEntry, value), origin))]
     raise BadRecord(f"records of topic {topic} have no table")

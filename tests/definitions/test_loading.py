@@ -358,6 +358,7 @@ EXAMPLES = {
         web:    {kind: session}                          # a visit is one touch
         viber: {}
         web_push: {}
+        google_ads: {kind: audience, connector: webhook, consent: opt_in}
         """,  # noqa: E501
     "segments__lapsing_buyers": """
         name: lapsing_buyers
@@ -419,10 +420,8 @@ EXAMPLES = {
 }
 
 
-def test_the_examples_of_the_language_are_sound_or_not_supported_yet() -> None:
-    assert [str(problem) for problem in problems(**EXAMPLES)] == [
-        "segments/lapsing_buyers.yaml:22:1: not supported yet: sync",
-    ]
+def test_the_examples_of_the_language_are_sound() -> None:
+    assert [str(problem) for problem in problems(**EXAMPLES)] == []
 
 
 # --- folders ---------------------------------------------------------------------------------------------------------

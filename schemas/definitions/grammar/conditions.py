@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import Field, Tag, model_validator
 
@@ -273,11 +273,12 @@ Condition = Annotated[
 class SegmentFile(Part):
     """A file in segments/: people for whom a condition holds right now."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"sync"})
-
     name: Name | None = Field(None, description="Default: the name of the file.")
     description: str = ""
     when: Condition
+    sync: list[Name] = Field(
+        default_factory=list, description="Audiences (channels of kind: audience) joined on entering, left on leaving."
+    )
 
 
 for _part in (AllOf, AnyOf, NotThis, SegmentFile):

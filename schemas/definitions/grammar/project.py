@@ -161,7 +161,10 @@ class ChannelRules(Part):
     consent: Literal["opt_in", "opt_out", "double_opt_in", "none"] = "none"
     caps: list[CapRule] = Field(default_factory=list)
     quiet: QuietHours | None = Field(None, description='No marketing at this time of the person\'s day: "21:00-08:00".')
-    kind: Literal["send", "session"] = Field("send", description="session: what people visit; a visit is one touch.")
+    kind: Literal["send", "session", "audience"] = Field(
+        "send",
+        description="session: what people visit; a visit is one touch. audience: what segments are synced to.",
+    )
     identifiers: list[Name] | None = Field(None, min_length=1, description="Types of identifiers that are addresses.")
     rate: Rate | None = Field(None, description="Most messages handed to the provider: 30/s, 50000/h.")
     rate_per_recipient: Rate | None = Field(None, description="Most of them to one address: 1/s.")
