@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from schemas.definitions import durations
 from schemas.definitions.build_measures import measured, moment, plain, window
+from schemas.definitions.contradictions import contradiction
 from schemas.definitions.expressions import Expression
 from schemas.definitions.grammar import conditions as written
 from schemas.definitions.grammar.base import DAYS, Findings, Part, usable_name
@@ -59,7 +60,7 @@ class ConditionBuilder:
         """The condition; problems go to the findings."""
         match part:
             case written.AllOf():
-                return All(tuple(self.build(inner) for inner in part.all))
+                return self._all(tuple(self.build(inner) for inner in part.all), part.at("all"))
             case written.AnyOf():
                 return AnyOf(tuple(self.build(inner) for inner in part.any))
             case written.NotThis():
@@ -96,6 +97,11 @@ class ConditionBuilder:
                 return self._holds(part)
             case _:
                 raise AssertionError(f"no such condition: {part!r}")
+
+    def _all(self, parts: tuple[Condition, ...], mark: Mark) -> Condition:
+        if (why := contradiction(parts)) and not any(contradiction((part,)) for part in parts):
+            self._findings.add(mark, why)
+        return All(parts)
 
     def _did(self, part: written.DidThis) -> Condition:
         where = self._where(part, part.where, _COUNTED if part.each is None else _LINES)
@@ -150,7 +156,7 @@ class ConditionBuilder:
             message = f"held_for is of traits that are told; {part.trait!r} is worked out over events"
             self._findings.add(part.at("held_for"), message)
         compared = tuple(TraitIs(part.trait, op, self._wanted(part, op, value)) for op, value in part.operators())
-        return compared[0] if len(compared) == 1 else All(compared)
+        return compared[0] if len(compared) == 1 else self._all(compared, part.at())
 
     def _wanted(self, part: written.TraitIs, op: str, value: object) -> object:
         if isinstance(value, written.Anniversary):

@@ -18,6 +18,7 @@ from schemas.definitions.model import (
     Arm,
     Branch,
     ChangeList,
+    Condition,
     Emit,
     Exit,
     Issue,
@@ -37,6 +38,7 @@ from schemas.definitions.model import (
 )
 from schemas.definitions.names import JOURNEY_NAMES, Names, bindable, refer
 from schemas.definitions.problems import nearest
+from schemas.definitions.steps import last_of
 from schemas.definitions.yaml12 import Mark
 from schemas.requests import RESERVED
 
@@ -131,7 +133,11 @@ class JourneyBuilder:
     # --- steps ---------------------------------------------------------------------------------------------------
 
     def _steps(self, parts: Sequence[written.Step], within: str) -> tuple[Step, ...]:
-        return tuple(self._step(part, f"{within}{number}") for number, part in enumerate(parts, 1))
+        steps = tuple(self._step(part, f"{within}{number}") for number, part in enumerate(parts, 1))
+        last = last_of(steps)
+        if last is not None and last + 1 < len(parts):
+            self._findings.add(parts[last + 1].at(), "never reached: the step before it always ends the journey")
+        return steps
 
     def _step(self, part: written.Step, path: str) -> Step:
         step_id = part.id or path
@@ -215,6 +221,8 @@ class JourneyBuilder:
         )
         if part.then and awaited and None not in own:
             self._findings.add(part.at("then"), "never reached: all that is waited for has its own then")
+        if part.on_timeout and part.timeout is None:
+            self._findings.add(part.at("on_timeout"), "never reached: there is no timeout")
         return WaitFor(
             step_id,
             self._triggers.triggers(awaited),
@@ -233,13 +241,18 @@ class JourneyBuilder:
 
     def _branch(self, part: written.BranchStep, step_id: str, path: str) -> Branch:
         arms: list[Arm] = []
+        asked: list[Condition] = []
         for number, arm in enumerate(part.branch, 1):
             if isinstance(arm, written.OtherwiseArm):
                 if number < len(part.branch):
                     self._findings.add(arm.at("otherwise"), "otherwise comes last")
                 arms.append(Arm(None, self._steps(arm.otherwise, f"{path}.otherwise.")))
             else:
-                condition = self._hoist.without_history(self._conditions.build(arm.when), step_id, str(number))
+                when = self._conditions.build(arm.when)
+                if when in asked:
+                    self._findings.add(arm.at("when"), "never reached: an arm before it asks the same")
+                asked.append(when)
+                condition = self._hoist.without_history(when, step_id, str(number))
                 arms.append(Arm(condition, self._steps(arm.steps, f"{path}.{number}.")))
         if all(arm.when is None for arm in arms):
             self._findings.add(part.at("branch"), "a branch needs at least one arm with when")

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from schemas.definitions.model import Branch, Journey, Project, Repeat, Send, Split, Step, Trigger, WaitFor
+from schemas.definitions.model import (
+    Branch,
+    Exit,
+    Journey,
+    Project,
+    Repeat,
+    Send,
+    Split,
+    Step,
+    Trigger,
+    Wait,
+    WaitFor,
+)
 
 #: arms of a `wait_for`; those of the triggers that have steps of their own come behind them
 THEN, ON_TIMEOUT = 0, 1
@@ -46,3 +58,31 @@ def arms(step: Step) -> tuple[tuple[Step, ...], ...]:
             return (inner,)
         case _:
             return ()
+
+
+def last_of(steps: tuple[Step, ...]) -> int | None:
+    """The number of the step behind which nobody comes, as it ends the journey whatever happens; None without one."""
+    for number, step in enumerate(steps):
+        before = steps[number - 1] if number else None
+        left_out = isinstance(before, Wait) and before.late == "skip"
+        if _ends(step) and not left_out:
+            return number
+    return None
+
+
+def _ends(step: Step) -> bool:
+    """Whether everybody who takes a step ends the journey there."""
+    match step:
+        case Exit():
+            return True
+        case WaitFor(timeout=timeout, then=then, on_timeout=on_timeout, own=own):
+            ways = [then if steps is None else steps for steps in own] or [then]
+            return all(last_of(way) is not None for way in (ways if timeout is None else [*ways, on_timeout]))
+        case Branch(arms=choices):
+            return choices[-1].when is None and all(last_of(arm.steps) is not None for arm in choices)
+        case Split(arms=shares):
+            return all(last_of(inner) is not None for _, _, inner in shares)
+        case Repeat(steps=inner):
+            return last_of(inner) is not None
+        case _:
+            return False

@@ -57,6 +57,24 @@ def told(**files: str) -> list[str]:
         ("when: {percent: 101}", "1:17", "less than or equal to 100"),
         ("when: {percent: [20, 10]}", "1:7", "percent is [from, up to], the smaller first"),
         ("when: {percent: ten}", "1:17", "a percentage or [from, up to] is expected, not 'ten'"),
+        ("when: {trait: x, at_least: 5, at_most: 2}", "1:7", "nobody: trait x can't be at least 5 and at most 2"),
+        ("when: {trait: x, exists: false, equals: a}", "1:7", "nobody: trait x is compared and must not exist"),
+        ("when: {trait: x, one_of: [a, b], equals: c}", "1:7", "nobody: trait x can have none of the values"),
+        ("when: {trait: x, equals: true, one_of: [1]}", "1:7", "nobody: trait x can have none of the values"),
+        ("when:\n  all: [{trait: x, equals: a}, {trait: x, equals: b}]", "2:8", "nobody: trait x can have none"),
+        ("when:\n  all: [{trait: x, equals: a}, {trait: x, not_equals: a}]", "2:8", "nobody: trait x can have none"),
+        ("when:\n  all: [{in: vip}, {not: {in: vip}}]", "2:8", "nobody: the same condition is asked for and ruled out"),
+        ("when:\n  all: [{in: vip}, {not: {any: [{in: vip}, {did: A}]}}]", "2:8", "nobody: the same condition"),
+        (
+            "when:\n  all: [{did: A, count: {at_least: 3}, within: 7d}, {not: {did: [A, B], within: 30d}}]",
+            "2:8",
+            "nobody: A is asked for 3 and allowed 0 times",
+        ),
+        (
+            "when:\n  all: [{did: A, count: {at_least: 3}}, {did: A, count: {at_most: 2}}]",
+            "2:8",
+            "nobody: A is asked for 3 and allowed 2 times",
+        ),
         ("when: {in: vp}", "1:12", "there is no segment 'vp' (did you mean vip?)"),
         ("when: {in: 'list:my staff'}", "1:12", "'my staff' can't be a name"),
         ("when: {consent: emial}", "1:17", "there is no channel 'emial' (did you mean email?)"),
@@ -157,6 +175,23 @@ def test_segments(segment: str, place: str, message: str) -> None:
         ("- wait_for: {receipt: read}", "4:25", "'read' is not allowed here"),
         ("- wait_for: {receipt: opened, of: hi}", "4:37", "there is no step 'hi' (allowed: 1)"),
         ("- wait_for: {event: A, then: []}\n  then: [{exit: }]", "5:11", "never reached: all that is waited for"),
+        ("- exit: done\n- wait: 1h", "5:5", "never reached: the step before it always ends the journey"),
+        (
+            "- branch: [{when: {in: vip}, steps: [{exit: a}]}, {otherwise: [{exit: b}]}]\n- wait: 1h",
+            "5:5",
+            "never reached: the step before it always ends",
+        ),
+        (
+            "- wait_for: {event: A}\n  timeout: 1h\n  then: [{exit: a}]\n  on_timeout: [{exit: b}]\n- wait: 1h",
+            "8:5",
+            "never reached: the step before it always ends",
+        ),
+        ("- wait_for: {event: A}\n  on_timeout: [{wait: 1h}]", "5:17", "never reached: there is no timeout"),
+        (
+            "- branch: [{when: {in: vip}, steps: []}, {when: {in: vip}, steps: []}]",
+            "4:51",
+            "never reached: an arm before it asks the same",
+        ),
         ("- call: {url: x}", "4:5", "not supported yet: call"),
         ("- task: {}", "4:5", "not supported yet: task"),
         ("- start: other", "4:12", "there is no journey 'other'"),
@@ -371,3 +406,33 @@ def test_sources(rule: str, place: str, message: str) -> None:
     assert len(found) == 1, found
     assert found[0].startswith(f"sources.yaml:{place}: ")
     assert message in found[0]
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [
+        "when:\n  all: [{did: A, within: 30d}, {not: {did: A, within: 7d}}]",
+        "when:\n  all: [{did: A, where: event.properties.x > 1}, {not: {did: A, where: event.properties.x > 2}}]",
+        "when:\n  all: [{did: A, count: {at_least: 3}}, {did: A, count: {at_most: 2}, within: 30d}]",
+        "when:\n  all: [{did: A}, {not: {did: A, count: {at_least: 2}}}]",
+        "when:\n  any: [{trait: x, equals: a}, {trait: x, equals: b}]",
+        "when:\n  all: [{trait: x, one_of: [a, b]}, {trait: x, not_equals: a}, {trait: x, exists: true}]",
+        "when:\n  all: [{trait: x, exists: false}, {trait: x, not_equals: a}]",
+        "when: {trait: x, at_least: 2, at_most: 2}",
+    ],
+)
+def test_what_somebody_can_meet_is_no_contradiction(segment: str) -> None:
+    assert told(segments__s=segment) == []
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "- branch: [{when: {percent: 5}, steps: [{exit: a}]}]\n- wait: 1h",
+        "- split: {a: 90, holdout: 10}\n  a: [{exit: a}]\n- wait: 1h",
+        "- wait_for: {event: A}\n  timeout: 1h\n  then: [{exit: a}]\n- wait: 1h",
+        "- wait: 1h\n  late: skip\n- exit: a\n- wait: 1h",
+    ],
+)
+def test_a_step_that_somebody_comes_to_is_reached(steps: str) -> None:
+    assert told(journeys__j=journey(steps)) == []
