@@ -25,7 +25,7 @@ from tests.segments.oracle import Happened, members
 from tests.segments.test_oracle import ORDERS, SLOTS, TOPICS, Story, T, histories, traits_in
 
 #: parts of a slot's state that are there whatever the definitions are
-ALWAYS = {"first_seen", "traits", "choices", "used", "suppressed", "zone", "place", "lists"}
+ALWAYS = {"first_seen", "traits", "choices", "used", "suppressed", "died", "alive", "zone", "place", "lists"}
 PARTITIONS = 2
 
 
