@@ -151,7 +151,7 @@ def _plan(project: Project) -> Plan:
         },
         reads=any(send.choice == "best" for send in sends(project)),
         syncs={
-            segment.name: tuple(project.channels[name] for name in segment.sync)
+            segment.name: tuple(project.channels[name] for name in segment.sync if name in project.channels)
             for segment in project.segments.values()
             if segment.sync
         },

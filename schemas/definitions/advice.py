@@ -28,6 +28,9 @@ def advice(project: Project) -> list[str]:
         known = [project.identity.types[type] for type in channel.identifiers if type in project.identity.types]
         if name in used and known and all(type.hash for type in known):
             notes.append(f"channel {name} reaches nobody: of {known[0].name} only a hash is kept")
+    for segment in project.segments.values():
+        for name in (name for name in segment.sync if name not in project.channels):
+            notes.append(f"segment {segment.name} is synced to nobody: channels.yaml has no {name} (kind: audience)")
     if asking := unscored(project):
         shown = ", ".join(asking)
         notes.append(f"rfm holds for nobody until there are bounds: run `pathline rfm fit` on the line ({shown})")

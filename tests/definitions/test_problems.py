@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.definitions.files import journey, problems
+from schemas.definitions.advice import advice
+from tests.definitions.files import journey, problems, project
 
 SEND = "- send: {template: hello, channels: [email]}"
 
@@ -114,7 +115,6 @@ def told(**files: str) -> list[str]:
         ("when: {predicts: {value: ever, at_least: 9}}", "1:26", "'ever' is not a duration"),
         ("when: {predicts: {value: 1d, at_least: 9, at_most: 3}}", "1:18", "nothing is at least 9 and at most 3"),
         ("when: {predicts: {purchse: 30d, at_least: 0.6}}", "1:19", "unknown key 'purchse' (did you mean purchase?)"),
-        ("when: {did: A}\nsync: [google_ads]", "2:7", "there is no audience 'google_ads' (declare it in channels.yaml"),
         ("when: {did: A}\nsync: [sms]", "2:7", "channel 'sms' is no audience (an audience has kind: audience"),
         ("", "1:1", "the file is empty"),
         ("- a", "1:1", "a mapping (key: value) is expected, not a list"),
@@ -436,3 +436,11 @@ def test_what_somebody_can_meet_is_no_contradiction(segment: str) -> None:
 )
 def test_a_step_that_somebody_comes_to_is_reached(steps: str) -> None:
     assert told(journeys__j=journey(steps)) == []
+
+
+def test_an_audience_that_is_declared_nowhere_is_a_note_and_one_that_is_misspelt_a_mistake() -> None:
+    files = {"segments__s": "when: {did: A}\nsync: [google_ads]"}
+    notes = advice(project(**files))
+    assert "segment s is synced to nobody: channels.yaml has no google_ads (kind: audience)" in notes
+    files["channels"] = "email: {}\nsms: {}\ngoogle_adds: {kind: audience, connector: webhook}"
+    assert told(**files) == ["segments/s.yaml:2:7: there is no audience 'google_ads' (did you mean google_adds?)"]
