@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from connectors.outbound.caught import Mailbox
+from schemas.audiences import CATEGORY
 
 _BLOCKED, _BUSY, _GONE = "0001", "0003", "bounce"
 
@@ -48,6 +49,10 @@ def played(mailbox: Mailbox) -> APIRouter:
             return JSONResponse({"error": "a message is expected"}, 400)
         content = data.get("content")
         content = content if isinstance(content, dict) else {}
+        if told is not None and told.get("type") == CATEGORY:
+            # no message, but a person who tries a project wants to see who joined what
+            said = f"{data.get('action')} audience {data.get('audience')}"
+            return _kept(mailbox, channel, {**data, "to": data.get("person_id"), "text": said})
         return _kept(mailbox, channel, {**data, "parts": content, "text": content.get("text", "")})
 
     @router.post("/caught/{channel}")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
+import httpx
 import msgspec
 import orjson
 from standardwebhooks.webhooks import Webhook as Verifier
 
+from connectors.outbound.catcher import make_app
+from connectors.outbound.caught import Mailbox
 from connectors.outbound.channel import Outcome, Traits
 from connectors.outbound.dispatch import BACK_OFF
-from connectors.outbound.webhook import Webhook, WebhookSettings
+from connectors.outbound.webhook import Webhook, WebhookSettings, body_of
 from schemas import topics
 from schemas.audiences import CATEGORY, JOIN, LEAVE
 from schemas.definitions.model import Channel
@@ -101,6 +106,19 @@ def test_who_is_forgotten_still_leaves() -> None:
     line.line.publish(topics.UPDATES, "p1", CODEC.encode(update))
     send(line, told("b", LEAVE))
     assert [one for _, one in ads.given] == ["b"]
+
+
+def test_the_mailbox_shows_who_joined_what(tmp_path: Path) -> None:
+    app = make_app(Mailbox(tmp_path))
+
+    async def talk() -> list[Any]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mailbox") as client:
+            await client.post("/webhook/google_ads", content=body_of(told("a", JOIN)))
+            kept: list[Any] = (await client.get("/messages")).json()
+            return kept
+
+    (kept,) = asyncio.run(talk())
+    assert (kept["to"], kept["text"], kept["send_id"]) == (["p1"], "join audience vip", "a")
 
 
 def test_the_network_hears_of_it_by_a_signed_webhook() -> None:
