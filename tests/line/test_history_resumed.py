@@ -159,17 +159,19 @@ def test_links_behind_a_line_that_was_cut_off_by_a_kill_are_whole(tmp_path: Path
     assert kept.read() == [link, link]
 
 
-_SLOW = """
+_HALTING = """
 import sys, time
 from pathline.history import load as history
 from pathline.cli import app
 history.CHUNK = 50
-write = history._Load._write
-def slowly(self, chunk):
+write, written = history._Load._write, []
+def halting(self, chunk):
     write(self, chunk)
-    print("chunk", file=sys.stderr, flush=True)
-    time.sleep(0.05)
-history._Load._write = slowly
+    written.append(chunk)
+    if len(written) == 3:
+        print("halted", file=sys.stderr, flush=True)
+        time.sleep(60)
+history._Load._write = halting
 sys.argv[0] = "pathline"
 app()
 """
@@ -183,14 +185,11 @@ def test_a_killed_command_run_again_tells_the_counts_of_the_whole_file(
     path.write_text("\n".join(lines(400)))
     command = ["load", str(path), "--into", "warehouse", "--project", str(lab.folder)]
     environment = os.environ | {"PATHLINE_HOME": str(tmp_path / "home")}
-    process = subprocess.Popen([sys.executable, "-c", _SLOW, *command], env=environment, stderr=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", _HALTING, *command], env=environment, stderr=subprocess.PIPE)
     assert process.stderr is not None
-    seen = 0
     for line in process.stderr:
-        seen += line == b"chunk\n"
-        if seen == 3:
+        if line == b"halted\n":
             process.send_signal(ending)
-            seen += 1
     process.stderr.close()
     assert process.wait() == (-signal.SIGKILL if ending is signal.SIGKILL else 130)
     done = subprocess.run(
