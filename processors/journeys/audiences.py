@@ -26,7 +26,7 @@ def follow(person: Working, at: int, changes: Iterable[Change] = ()) -> None:
     if not told and (plan is None or not plan.syncs):
         return
     wanted: dict[str, tuple[str, ...]] = {}
-    here = person.leading_slot() is not None
+    here = person.leading_slot() is not None and not person.excluded
     for segment in person.profile.segments if plan is not None and here else ():
         for channel in plan.syncs.get(segment, ()) if plan is not None else ():
             members = _members(person, channel)

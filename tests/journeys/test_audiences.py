@@ -10,6 +10,7 @@ import pytest
 
 from schemas import reasons
 from schemas.definitions import parse
+from schemas.definitions.hoisting import EXCLUDED
 from schemas.records import SendCommand
 from tests.journeys.lab import Lab, at
 from tests.line import project as whole
@@ -74,6 +75,14 @@ def test_without_consent_nobody_joins_and_who_withdraws_it_leaves(shop: Lab) -> 
     shop.profiles["user_id:u1"]["consents"].append(choice | {"granted": True, "at": at(minutes=3)})
     shop.event("Page", at(minutes=3))
     assert [what for what, _, _ in told(shop)] == ["join", "leave", "join"]
+
+
+def test_whom_the_project_excludes_is_in_no_audience(shop: Lab) -> None:
+    shop.file("project.yaml", "name: shop\nexclude: {trait: staff, equals: true}\n")
+    shop.event("Page", at(), changes=[("vip", "entered")])
+    shop.event("Identify", at(minutes=1), changes=[(EXCLUDED, "entered")])
+    shop.event("Page", at(minutes=2))
+    assert [what for what, _, _ in told(shop)] == ["join", "leave"]
 
 
 def test_an_address_that_complained_is_not_told(shop: Lab) -> None:
