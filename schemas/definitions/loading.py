@@ -16,7 +16,7 @@ from schemas.definitions.build_journeys import JourneyBuilder, Use
 from schemas.definitions.build_measures import computed
 from schemas.definitions.build_templates import TemplateFile, check_uses
 from schemas.definitions.checking import checked
-from schemas.definitions.grammar.base import Findings
+from schemas.definitions.grammar.base import Findings, usable_name
 from schemas.definitions.grammar.conditions import SegmentFile
 from schemas.definitions.grammar.journeys import JourneyFile
 from schemas.definitions.grammar.measures import TraitFile
@@ -376,4 +376,9 @@ class _Loader:
         return checked(part, raw, self._of(file))
 
     def _stem(self, file: str) -> str:
-        return PurePosixPath(file).stem
+        stem = PurePosixPath(file).stem
+        try:
+            return usable_name(stem)
+        except ValueError as error:
+            self._of(file).add(Mark(1, 1), str(error), "rename the file, or say name:")
+            return stem

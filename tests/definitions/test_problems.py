@@ -444,3 +444,10 @@ def test_an_audience_that_is_declared_nowhere_is_a_note_and_one_that_is_misspelt
     assert "segment s is synced to nobody: channels.yaml has no google_ads (kind: audience)" in notes
     files["channels"] = "email: {}\nsms: {}\ngoogle_adds: {kind: audience, connector: webhook}"
     assert told(**files) == ["segments/s.yaml:2:7: there is no audience 'google_ads' (did you mean google_adds?)"]
+
+
+def test_the_name_of_a_file_has_to_be_a_name_unless_the_file_says_another() -> None:
+    assert "segments/a b.yaml:1:1: 'a b' can't be a name" in told(**{"segments__a b": "when: {did: A}"})[0]
+    assert "segments/~a.yaml:1:1: '~a' can't be a name" in told(**{"segments__~a": "when: {did: A}"})[0]
+    assert "journeys/~j.yaml:1:1: '~j' can't be a name" in told(**{"journeys__~j": journey(SEND).partition("\n")[2]})[0]
+    assert told(**{"segments__a b": "name: ab\nwhen: {did: A}"}) == []
