@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathline.members.happenings import at_path, happened, holds, lines_of, standing
+from pathline.members.happenings import at_path, happened, holds, lines_of, standing, together
 from pathline.members.query import Query, inside
 from schemas.definitions.model import Did, InOrder
 from sinks.clickhouse.paths.filters import quoted
@@ -28,7 +28,7 @@ def did(query: Query, one: Did, comment: str) -> str:
         f"""
         SELECT person_id
         FROM (SELECT person_id, event_id, {place} AS place FROM {rows.of} {lines}
-              WHERE {standing(rows)} AND {inside(one.window)} AND {holds(one.where)})
+              WHERE {together(standing(rows), inside(one.window), holds(one.where))})
         GROUP BY person_id
         HAVING {f"NOT ({bounds})" if without else bounds}
         """,
@@ -64,7 +64,7 @@ def in_order(query: Query, order: InOrder, comment: str) -> str:
             SELECT person_id, event_id, occurred_at, {same} AS same,
                    arrayFilter((n, fits) -> fits, range({count}), [{steps}]) AS steps
             FROM {rows.of}
-            WHERE {kept} AND {inside(order.window)}
+            WHERE {together(kept, inside(order.window))}
         )
         WHERE notEmpty(steps) AND same IS NOT NULL
         GROUP BY person_id, same

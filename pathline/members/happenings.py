@@ -52,7 +52,12 @@ def happened(query: Query, names: Sequence[str]) -> Happened:
 
 def standing(rows: Happened) -> str:
     """SQL for what was not taken back at the instant."""
-    return f"{rows.where} AND (gone IS NULL OR gone > instant)" if rows.joined else rows.where
+    return together(rows.where, "(gone IS NULL OR gone > instant)") if rows.joined else rows.where
+
+
+def together(*conditions: str) -> str:
+    """SQL for all of several conditions, without those that always hold."""
+    return " AND ".join(one for one in conditions if one != "true") or "true"
 
 
 def holds(expression: Expression | None) -> str:

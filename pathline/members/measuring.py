@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pathline.members.happenings import at_path, happened, holds, lines_of, standing
+from pathline.members.happenings import at_path, happened, holds, lines_of, standing, together
 from pathline.members.query import Query, inside
 from processors.segments.plan import AMOUNTS
 from schemas.definitions.model import Measure
@@ -55,7 +55,7 @@ def readings(query: Query, measure: Measure) -> str:
         (
             SELECT person_id, event_id, occurred_at, {number} AS place, {value} AS reading
             FROM {rows.of} {lines}
-            WHERE {standing(rows)} AND {inside(measure.window)} AND {holds(measure.where)}
+            WHERE {together(standing(rows), inside(measure.window), holds(measure.where))}
             LIMIT 1 BY person_id, event_id, place
         )
         WHERE {usable}"""
