@@ -1,12 +1,15 @@
 """How long an event takes through the line, on this machine: from its acceptance until its send command can be read.
 
-    python -m bench.latency [--rates 50 500] [--seconds 20] [--partitions 1] [--sends 10] [--journeys 1]
+    python -m bench.latency [--rates 50 500] [--seconds 20] [--partitions 1] [--sends 10] [--journeys 1] [--segments 0]
+                           [--timers]
 
 A whole stack runs (all processors, both dispatch lanes, sink, mail catcher). People known to it do things at a steady
 rate; one event in `--sends` starts a journey that sends at once. An event is accepted when Kafka has acknowledged it to
 the edge; a record is visible when a reader of committed records has it in hand. `people`, `updates` and `outbound` are
 the hops on the way. Of more `--journeys` two are started by the views among the events, the others by what does not
-happen. What the edge itself takes is in `bench.collector`. Run it on a quiet machine.
+happen. Of `--segments` more ten are read by each view, the others by what does not happen. With `--timers` who orders
+is in a segment for two seconds: how long after they are over can it be read that it left? What the edge itself takes is
+in `bench.collector`. Run it on a quiet machine.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from pathline.local.stack import Stack
 from schemas.codec import Codec
 from schemas.definitions.model import IdentityRules
 from schemas.kafka import consumer_config, high_watermarks, producer_config
+from schemas.records import Update
 from schemas.registry import codec_for
 from schemas.topics import EVENTS, PEOPLE, UPDATES, outbound
 
@@ -52,6 +56,8 @@ steps:
   - wait_for: {{event: Product Added {n}}}
     timeout: 6h
 """
+#: whoever ordered just now
+JUST_NOW = {"segments/just_now.yaml": "name: just_now\nwhen: {did: Order Completed, within: 2s}\n"}
 PEOPLE_COUNT = 2_000
 HOPS = (PEOPLE, UPDATES, outbound("email", transactional=True))
 NUMBER = re.compile(rb"number-(\d+)-")
@@ -60,8 +66,11 @@ NUMBER = re.compile(rb"number-(\d+)-")
 class Watch:
     """Notes when each numbered record of the hops becomes visible."""
 
-    def __init__(self, brokers: str, partitions: int) -> None:
+    def __init__(self, brokers: str, partitions: int, codec: Codec) -> None:
         self.seen: dict[str, dict[int, float]] = {topic: {} for topic in HOPS}
+        #: seconds from when a timer was due
+        self.fired: list[float] = []
+        self._codec = codec
         places = [(topic, number) for topic in HOPS for number in range(partitions)]
         ends = high_watermarks(brokers, places)
         # answers at once: what is measured is the line
@@ -88,6 +97,9 @@ class Watch:
                 found = NUMBER.search(message.value() or b"")
                 if found:
                     self.seen[message.topic() or ""].setdefault(int(found[1]), now)
+                elif message.topic() == UPDATES:
+                    update = self._codec.decode(Update, message.value() or b"")
+                    self.fired += [now - each.at / 1000 for each in update.changes if each.cause == "timer"]
 
 
 class Line:
@@ -95,8 +107,8 @@ class Line:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self._codec: Codec = codec_for(stack.settings)
-        rules = latest_rules(stack.settings.brokers, self._codec)
+        self.codec: Codec = codec_for(stack.settings)
+        rules = latest_rules(stack.settings.brokers, self.codec)
         assert rules is not None
         self._rules: IdentityRules = rules
         self._producer = Producer(producer_config(stack.settings.brokers) | {"linger.ms": 0})
@@ -121,7 +133,7 @@ class Line:
             assert error is None, error
             self.accepted[number] = time.time()
 
-        self._producer.produce(EVENTS, self._codec.encode(event), event.identifiers[0].encode(), on_delivery=taken)
+        self._producer.produce(EVENTS, self.codec.encode(event), event.identifiers[0].encode(), on_delivery=taken)
         self._producer.poll(0)
 
     def flush(self) -> None:
@@ -145,16 +157,26 @@ def show(line: Line, watch: Watch, rate: float, numbers: range, sends: range) ->
     for topic in HOPS:
         expected = sends if topic == HOPS[-1] else numbers
         seen = watch.seen[topic]
-        took = sorted((seen[number] - line.accepted[number]) * 1000 for number in expected if number in seen)
-        marks = ", ".join(f"p{share} {took[int(len(took) * share / 100)]:.0f}" for share in (50, 90, 99) if took)
+        took = [seen[number] - line.accepted[number] for number in expected if number in seen]
         missing = f"  ({len(expected) - len(took)} missing)" if len(expected) > len(took) else ""
-        print(f"{rate:6.0f}/s  accepted -> {topic:<30} ms: {marks}{missing}", flush=True)
+        print(f"{rate:6.0f}/s  accepted -> {topic:<30} ms: {marks(took)}{missing}", flush=True)
+    if watch.fired:
+        print(
+            f"{rate:6.0f}/s  due -> left in {UPDATES:<27} ms: {marks(watch.fired)}, {len(watch.fired):,} timers",
+            flush=True,
+        )
+
+
+def marks(seconds: list[float]) -> str:
+    """Percentiles in milliseconds."""
+    took = sorted(seconds)
+    return ", ".join(f"p{share} {took[int(len(took) * share / 100)] * 1000:.0f}" for share in (50, 90, 99) if took)
 
 
 def measure(line: Line, rate: float, seconds: float, every: int) -> None:
     """One rate for some seconds, and what each process used meanwhile."""
     before = {process.name: cpu(process.pid) for process in line.stack.line.processes}
-    watch = Watch(line.stack.line.broker, line.stack.settings.partitions)
+    watch = Watch(line.stack.line.broker, line.stack.settings.partitions, line.codec)
     began = time.time()
     numbers, sends = line.run(rate, seconds, every)
     late = time.time() - began - seconds
@@ -176,8 +198,16 @@ def main() -> None:
     parser.add_argument("--partitions", type=int, default=1)
     parser.add_argument("--journeys", type=int, default=1)
     parser.add_argument("--sends", type=int, default=10, help="one event in so many is sent for")
+    parser.add_argument("--segments", type=int, default=0)
+    parser.add_argument("--timers", action="store_true")
     asked = parser.parse_args()
-    others = {
+    others = JUST_NOW if asked.timers else {}
+    others = others | {
+        f"segments/other_{n}.yaml": f"when: {{did: {'Product Viewed' if n < 10 else f'Page {n}'}, "
+        f"count: {{at_least: {n % 5 + 1}}}, within: {n % 90 + 1}d}}\n"
+        for n in range(asked.segments)
+    }
+    others |= {
         f"journeys/other_{n}.yaml": ANOTHER.format(n=n, event="Product Viewed" if n < 2 else f"Page {n}")
         for n in range(asked.journeys - 1)
     }
@@ -187,8 +217,8 @@ def main() -> None:
             line.publish(person, "Product Viewed")
         line.flush()
         wait_quiet(lambda: stack.line)
-        about = f"{asked.partitions} partitions, {asked.journeys} journeys, load {os.getloadavg()[0]:.1f}"
-        print(f"{os.cpu_count()} cores, {about}", flush=True)
+        many = f"{asked.partitions} partitions, {asked.journeys} journeys, {asked.segments} more segments"
+        print(f"{os.cpu_count()} cores, {many}, load {os.getloadavg()[0]:.1f}", flush=True)
         for rate in asked.rates:
             measure(line, rate, asked.seconds, asked.sends)
             wait_quiet(lambda: stack.line)

@@ -1,6 +1,6 @@
 """How fast the segments stage is and what it keeps, without Kafka.
 
-    python -m bench.segments [--persons 1000000] [--quick]
+    python -m bench.segments [--persons 1000000] [--segments 0 10 100 1000] [--quick]
 
 Rates are events per second of processor time, codec included, for people drawn at random of those in a store on disk,
 as a worker has it. A segment reads ten kinds of events at most and an event is read by ten segments, however many
@@ -181,6 +181,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--persons", type=int, default=1_000_000)
     parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--segments", type=int, nargs="+", default=SEGMENTS)
     parser.add_argument("--quick", action="store_true", help="small: shows that it works, the figures mean little")
     asked = parser.parse_args()
     persons, events = (20_000, 2_000) if asked.quick else (asked.persons, asked.events)
@@ -188,7 +189,7 @@ def main() -> None:
     print("segments  of people  of the first events     merges     bytes  MB a million")
     print("              known  bound  of anybody                 a person   persons on disk")
     with tempfile.TemporaryDirectory(prefix="pathline-bench-") as folder:
-        for segments in SEGMENTS:
+        for segments in asked.segments:
             print(rates(segments, persons, events, Path(folder)), flush=True)
     print("\nbytes of state a person for one definition, after 50 orders and 50 views in 200 days")
     for kind, file in KINDS.items():
