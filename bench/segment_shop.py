@@ -55,6 +55,9 @@ def single(file: str, events: str = "") -> Project:
 
 
 SAME = "Order: {same: properties.order_id, revenue: properties.total, undo: [Refund]}"
+REVENUE = "Order: {revenue: properties.total}"
+#: kinds that read the orders of events.yaml
+BY_ORDERS = ("rfm", "predicts")
 #: one of each kind, by what a reader of the table calls it
 KINDS: Mapping[str, str] = {
     "nothing": "segments when: {trait: x, exists: true}",

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import orjson
 
-from bench.segment_shop import DAY, KINDS, SAME, doing, shop, single
+from bench.segment_shop import BY_ORDERS, DAY, KINDS, REVENUE, SAME, doing, shop, single
 from processors.runtime.contract import Record
 from processors.runtime.definitions import FixedDefinitions
 from processors.runtime.rocks import RocksStore
@@ -164,7 +164,8 @@ def kept(kind: str, file: str) -> str:
     """A row of the table: what is kept of somebody who did a hundred things in half a year, fifty of them orders."""
     found = dict[str, int]()
     for name, rules in ((kind, file), ("", KINDS["nothing"])):
-        worker = Worker(single(rules, SAME if "orders" in kind else ""), MemoryStore())
+        told = SAME if "orders" in kind else REVENUE if kind in BY_ORDERS else ""
+        worker = Worker(single(rules, told), MemoryStore())
         records = []
         for number in range(100):
             event, properties, traits = doing(number)

@@ -67,8 +67,8 @@ STORIES: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
         [track("View", at(days=3))],
         ["3d entered event", "3d6h left timer", "3d21h entered timer", "4d6h left timer", "6d21h entered timer", "..."],
     ),
-    "every_tenth": ("u2", [track("View", at())], ["0s entered event"]),
-    "next_tenth": ("u20", [track("View", at())], ["0s entered event"]),
+    "every_tenth": ("u4", [track("View", at())], ["0s entered event"]),
+    "next_tenth": ("u29", [track("View", at())], ["0s entered event"]),
     "big_spenders": ("", [bought(300), bought(200, days=1)], ["1d entered event", "90d left timer"]),
     "tea_lovers": (
         "",
