@@ -49,6 +49,21 @@ def of_folder(folder: Path, name: str | None) -> tuple[Project, Any]:
     return project, None if name is None else _named(project, name)
 
 
+def journey_states() -> dict[str, str]:
+    """What was told of journeys on the running line, but that they run; nothing without one."""
+    from pathline.errors import UserError
+    from pathline.journeys.standing import standings
+    from pathline.local import current
+    from schemas.journey_states import RUNNING
+    from schemas.registry import codec_for
+
+    try:
+        settings = current.kafka_settings()
+    except UserError:
+        return {}
+    return {name: state for name, state in standings(settings, codec_for(settings)).items() if state != RUNNING}
+
+
 def _named(project: Project, name: str) -> JourneyModel:
     from pathline.errors import UserError
     from schemas.definitions.problems import nearest

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from pathline.commands.asking import From, To, answering, instant
-from pathline.commands.in_force import Folder, Format, Journey, in_force, of_folder
+from pathline.commands.in_force import Folder, Format, Journey, in_force, journey_states, of_folder
 from pathline.commands.journey_test import try_on
 from schemas.journey_states import DRAINING, PAUSED, RUNNING
 
@@ -42,7 +42,7 @@ def list_(from_: From = None, to: To = None, project: Folder = None, format: For
     from sinks.clickhouse.journeys import JourneyFigures
     from sinks.clickhouse.journeys import journeys as figures
 
-    states = _states()
+    states = journey_states()
     with answering() as warehouse:
         loaded, _ = in_force(warehouse, project)
         found = figures(warehouse, instant(from_, "--from"), instant(to, "--to"))
@@ -206,20 +206,6 @@ def _steer(name: str, state: str, told: str) -> None:
         raise UserError(f"there is no journey {name!r}: {nearest(name, known) or 'none was published yet'}")
     changed = steer(settings, codec, name, state, user())
     typer.echo(f"{name} {told}" if changed else f"{name} {told} (as before)")
-
-
-def _states() -> dict[str, str]:
-    """What was told of journeys on the running line, but that they run; nothing without one."""
-    from pathline.errors import UserError
-    from pathline.journeys.standing import standings
-    from pathline.local import current
-    from schemas.registry import codec_for
-
-    try:
-        settings = current.kafka_settings()
-    except UserError:
-        return {}
-    return {name: state for name, state in standings(settings, codec_for(settings)).items() if state != RUNNING}
 
 
 def _outline(project: Project, steps: tuple[Step, ...], depth: int) -> Iterator[tuple[int, str, Step]]:

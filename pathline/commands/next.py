@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from pathline.commands.in_force import Folder, Format, Who, found_person, in_force
+from pathline.commands.in_force import Folder, Format, Who, found_person, in_force, journey_states
 
 
 def next(
@@ -17,8 +17,9 @@ def next(
     from pathline.journeys.upcoming import upcoming
     from pathline.tables import show
 
+    states = journey_states()
     with answering() as warehouse:
         loaded, _ = in_force(warehouse, project)
-        found = upcoming(warehouse, loaded, found_person(warehouse, loaded, identifier))
-    columns = ("due", "journey", "step", "waits", "then", "entered_at", "instance_id")
+        found = upcoming(warehouse, loaded, found_person(warehouse, loaded, identifier), states)
+    columns = ("due", "journey", "state", "step", "waits", "then", "entered_at", "instance_id")
     show([asdict(one) for one in found], columns, format, "Next")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,10 +20,11 @@ from sinks.clickhouse.journeys import ENDS
 @dataclass(frozen=True, slots=True)
 class Upcoming:
     """An instance that waits. `due` is when time ends its wait, None when only something else does; `then` is what
-    comes then. Times are UTC in ISO 8601."""
+    comes then; while its journey is `paused` (`state`) that waits too. Times are UTC in ISO 8601."""
 
     due: str | None
     journey: str
+    state: str
     step: str
     waits: str
     then: str
@@ -31,14 +32,15 @@ class Upcoming:
     instance_id: str
 
 
-def upcoming(warehouse: Warehouse, project: Project, person: UUID) -> list[Upcoming]:
-    """What falls due for a person, the first first; what waits for something else than time comes last."""
+def upcoming(warehouse: Warehouse, project: Project, person: UUID, states: Mapping[str, str]) -> list[Upcoming]:
+    """What falls due for a person, the first first; what waits for something else than time comes last. `states` are
+    those of journeys that do not simply run."""
     rows = warehouse.rows(_WAITING, {"person": person, "ends": sorted(ENDS)})
-    found = [_told(row, project.journeys.get(row["journey"])) for row in rows]
+    found = [_told(row, project.journeys.get(row["journey"]), states.get(row["journey"], "")) for row in rows]
     return sorted(found, key=lambda each: (each.due is None, each.due, each.journey, each.instance_id))
 
 
-def _told(row: dict[str, object], journey: Journey | None) -> Upcoming:
+def _told(row: dict[str, object], journey: Journey | None, state: str) -> Upcoming:
     step_id, detail = str(row["step"]), str(row["detail"])
     place = None if journey is None else next((p for p, s in _places(journey.steps) if s.id == step_id), None)
     step = None if journey is None or place is None else positions.step_at(journey, place)
@@ -48,6 +50,7 @@ def _told(row: dict[str, object], journey: Journey | None) -> Upcoming:
     return Upcoming(
         due=None if due is None else iso(round(due.timestamp() * 1000)),  # type: ignore[attr-defined]
         journey=str(row["journey"]),
+        state=state,
         step=step_id,
         waits=waits,
         then=then if due is not None else "",

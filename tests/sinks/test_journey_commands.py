@@ -12,8 +12,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pathline.cli import app
+from pathline.journeys.upcoming import upcoming
+from schemas.journey_states import PAUSED
 from schemas.records import Definitions
 from sinks.clickhouse.engine import Warehouse
+from sinks.clickhouse.person import find
+from sinks.clickhouse.views import published
 from tests.journeys.lab import at
 from tests.sinks.made import event, fill, update
 from tests.sinks.test_journeys import PEOPLE, lived
@@ -165,3 +169,12 @@ def test_next_tells_what_falls_due_and_what_comes_then() -> None:
     assert (found["waits"], found["then"]) == ("wait 10d", "the end")
     assert asked("next", "user_id:u10") == []
     assert call("next", "user_id:u10").stdout.strip() == "Nothing found."
+
+
+@pytest.mark.usefixtures("line")
+def test_next_says_that_a_journey_is_paused(warehouse: Warehouse) -> None:
+    project, person = published(warehouse), find(warehouse, "user_id:u1")
+    assert project is not None
+    assert person is not None
+    assert [found.state for found in upcoming(warehouse, project, person, {"cart": PAUSED})] == [PAUSED]
+    assert asked("next", "user_id:u1")[0]["state"] == ""
