@@ -45,7 +45,7 @@ _LONGEST_SECONDS = 900.0
 _MINUTE_MS = 60_000
 _MONTH_MS = 30 * 86_400_000
 #: so many enter a second even on a machine that is busy
-_SLOWEST = 1_500
+_SLOWEST = 600
 
 
 def update(number: int, due: int) -> tuple[str, bytes]:

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Self
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def address(url: str, schemes: Collection[str], setting: str, form: str) -> SplitResult:
+    """The parts of a URL with one of these schemes and a host. Raises ValueError, which names the setting and says what
+    form is expected."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"{setting}: {error}; {form} expected") from None
+    if parts.scheme not in schemes or not parts.hostname:
+        raise ValueError(f"{setting}: {form} expected")
+    return parts
 
 
 class ConnectorSettings(BaseSettings):

@@ -141,8 +141,8 @@ def make(connector: str, settings: Settings, channel: str) -> Channel:
     """The channel, ready to send. Raises ValueError for a connector that is not here, and for unusable settings."""
     known = connectors().get(connector)
     if known is None:
-        there = ", ".join(sorted(connectors()))
-        raise ValueError(f"channel {channel!r} has no connector here; there are {there}")
+        lacks = f"there is no connector {connector!r}" if connector else f"channel {channel!r} has no usual connector"
+        raise ValueError(f"{lacks}: --connector {'|'.join(sorted(connectors()))}")
     module, _, function = known.make.partition(":")
     made: Channel = getattr(import_module(module), function)(settings, channel)
     return made

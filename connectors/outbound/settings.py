@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from connectors.settings import address
 
 #: scheme of the URL -> how TLS is used, default port
 _SCHEMES = {"smtp": ("none", 25), "smtp+starttls": ("starttls", 587), "smtps": ("tls", 465)}
@@ -25,12 +27,11 @@ class Server:
 
 def server_of(url: str) -> Server:
     """The server of `smtp://`, `smtp+starttls://` or `smtps://[user:password@]host[:port]`. Raises ValueError."""
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES or not parts.hostname:
-        raise ValueError(f"{', '.join(f'{scheme}://' for scheme in _SCHEMES)}[user:password@]host[:port] expected")
+    form = f"{', '.join(f'{scheme}://' for scheme in _SCHEMES)}[user:password@]host[:port]"
+    parts = address(url, _SCHEMES, "PATHLINE_SMTP", form)
     tls, port = _SCHEMES[parts.scheme]
     return Server(
-        host=parts.hostname,
+        host=parts.hostname or "",
         port=parts.port or port,
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import ssl
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from uuid import UUID, uuid5
 
 import orjson
@@ -21,7 +21,7 @@ from smpplib import consts
 from connectors.outbound import smpp
 from connectors.outbound.channel import Outcome, Take, Traits
 from connectors.outbound.sms_inbound import incoming
-from connectors.settings import ConnectorSettings
+from connectors.settings import ConnectorSettings, address
 from schemas.records import SendCommand
 from schemas.settings import Settings
 from schemas.sms import encode, split
@@ -81,11 +81,9 @@ class Centre:
 
 def centre_of(url: str) -> Centre:
     """The centre of `smpp://` or `smpps://system_id:password@host[:port]`. Raises ValueError."""
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES or not parts.hostname:
-        raise ValueError("smpp:// or smpps://system_id:password@host[:port] expected")
+    parts = address(url, _SCHEMES, "PATHLINE_SMPP_URL", "smpp:// or smpps://system_id:password@host[:port]")
     return Centre(
-        host=parts.hostname,
+        host=parts.hostname or "",
         port=parts.port or _SCHEMES[parts.scheme],
         system_id=unquote(parts.username or ""),
         password=unquote(parts.password or ""),

@@ -16,7 +16,7 @@ from standardwebhooks.webhooks import Webhook as Signer
 
 from connectors.outbound.channel import Outcome, Traits
 from connectors.outbound.http import Client, parts_of, retry_after
-from connectors.settings import ConnectorSettings
+from connectors.settings import ConnectorSettings, address
 from schemas.audiences import CATEGORY
 from schemas.records import SendCommand
 from schemas.settings import Settings
@@ -66,8 +66,13 @@ class Webhook:
         self.name = name
         self.noun = noun
         self._kind = kind
+        prefix = type(settings).model_config.get("env_prefix", "")
+        address(settings.url, ("http", "https"), f"{prefix}URL", "http:// or https://")
         self._url = settings.url
-        self._signer = signer(settings.secret)
+        try:
+            self._signer = signer(settings.secret)
+        except ValueError as error:
+            raise ValueError(f"{prefix}SECRET: {error}") from None
         self._client = Client(settings.timeout)
 
     async def hand_over(self, command: SendCommand) -> Outcome:

@@ -49,8 +49,30 @@ def test_each_connector_makes_a_channel_of_any_name() -> None:
 
 
 def test_a_connector_that_is_not_here_is_named_with_those_that_are() -> None:
-    with pytest.raises(ValueError, match=r"channel 'post' has no connector here; there are .*smtp"):
+    with pytest.raises(ValueError, match=r"there is no connector 'pigeon': --connector .*smtp"):
         make("pigeon", Settings(), "post")
+    with pytest.raises(ValueError, match=r"channel 'post' has no usual connector: --connector .*smtp"):
+        make("", Settings(), "post")
+
+
+@pytest.mark.parametrize(
+    ("connector", "setting", "value"),
+    [
+        ("smtp", "PATHLINE_SMTP", "nonsense"),
+        ("smtp", "PATHLINE_SMTP", "smtp://host:70000"),
+        ("smpp", "PATHLINE_SMPP_URL", "http://host"),
+        ("webhook", "PATHLINE_WEBHOOK_URL", "ftp://host"),
+        ("task", "PATHLINE_TASK_URL", "host"),
+        ("webhook", "PATHLINE_WEBHOOK_SECRET", "short"),
+    ],
+)
+def test_a_setting_that_can_not_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, connector: str, setting: str, value: str
+) -> None:
+    monkeypatch.setenv("PATHLINE_WEBHOOK_URL", "https://host/in")
+    monkeypatch.setenv(setting, value)
+    with pytest.raises(ValueError, match=f"^{setting}: .*expected"):
+        make(connector, Settings(), "other")
 
 
 def test_no_two_connectors_are_usual_for_a_name() -> None:
