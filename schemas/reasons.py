@@ -33,6 +33,9 @@ REDEEMED: Final = "redeemed"
 #: an audience of an advertising network
 JOINED: Final = "joined"
 LEFT: Final = "left"
+#: a service was called, people were given a task: what the steps `call` and `task` do
+CALLED: Final = "called"
+TASKED: Final = "task given"
 
 FINISHED: Final = "finished"
 GOAL: Final = "goal"
@@ -58,7 +61,7 @@ EXCLUDED: Final = "excluded by project.yaml"
 FIXED: Final = frozenset(
     {
         *(SENT, NO_CONSENT, UNREACHABLE, SUPPRESSED, CAPPED, QUIET_HOURS, HOLDOUT, DUPLICATE_INTENT, LOST_PRIORITY),
-        *(ISSUED, NO_CODE, REDEEMED),
+        *(ISSUED, NO_CODE, REDEEMED, CALLED, TASKED),
         *(JOINED, LEFT),
         *(EXITED, MERGED, WITHDRAWN, LATE, TEMPLATE_ERROR, ENTERED, NOT_ENTERED),
     }

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from schemas.services import CALLS, TASKS
+
 #: a receipt without a send_id counts for a send at most this old, in milliseconds
 REACH_MS = 72 * 3_600_000
 
@@ -79,6 +81,7 @@ def noun_of(channel: str) -> str:
     channel's, in words."""
     usual = {name: subject.strip() for subject, name in reversed(SUBJECTS.items())}
     usual |= {"web_push": "Push Notification", "mobile_push": "Push Notification"}
+    usual |= {CALLS: "Service Call", TASKS: "Task"}
     return usual.get(channel) or channel.replace("_", " ").title()
 
 

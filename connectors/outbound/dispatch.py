@@ -29,6 +29,7 @@ from schemas import topics
 from schemas.audiences import CATEGORY, LEAVE
 from schemas.codec import Codec
 from schemas.records import Event, LedgerEntry, SendCommand, Update
+from schemas.services import SERVICES
 
 #: wall seconds between the tries of a send that is certainly not taken; after the last it has failed
 BACK_OFF = (5, 15, 60, 300, 900, 3_600, 10_800, 21_600, 43_200)
@@ -244,7 +245,10 @@ class DispatchStage:
         if tries > len(BACK_OFF):
             detail = f"given up after {tries} attempts: {outcome.detail}"
             self._finish(turn, command, "failed", detail, send.attempts)
-            self._report(turn, command, "Bounced", Outcome("failed", detail, bounce="soft"))
+            if command.channel in SERVICES:
+                self._report(turn, command, "Failed", Outcome("failed", detail))
+            else:
+                self._report(turn, command, "Bounced", Outcome("failed", detail, bounce="soft"))
             return
         self._ledger.write(turn, command, "deferred", outcome.detail, send.attempts)
         if away and outcome.retry_after:

@@ -10,6 +10,7 @@ from connectors.outbound.state import ALLOWED, Allowed
 from processors.runtime.contract import BadRecord, Turn
 from schemas import consent
 from schemas.records import SendCommand, Update
+from schemas.services import SERVICES
 
 
 def learn(turn: Turn, update: Update) -> None:
@@ -27,7 +28,10 @@ def learn(turn: Turn, update: Update) -> None:
 
 def forbidden(turn: Turn, command: SendCommand, policy: Callable[[SendCommand], str]) -> str:
     """Why a message may not go now, empty when it may; `policy` says what silence means for marketing in its channel.
-    Without a profile the decision of the journey stands."""
+    Without a profile the decision of the journey stands; so it does for services, which are told about people and not
+    people themselves."""
+    if command.channel in SERVICES:
+        return ""
     known = turn.get(ALLOWED, command.person_id)
     if known is None:
         return ""

@@ -13,6 +13,7 @@ import orjson
 
 from connectors.outbound.channel import Outcome
 from schemas.records import Event, SendCommand
+from schemas.services import SERVICES
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "pathline:receipt")
 
@@ -42,7 +43,8 @@ def receipt(name: str, command: SendCommand, outcome: Outcome, at: int) -> Event
         event_id=str(uuid5(_NAMESPACE, message_id)),
         type="track",
         name=name,
-        channel=command.channel,
+        # what a service says is no touch of a person
+        channel="" if command.channel in SERVICES else command.channel,
         identifiers=[command.identifier],
         occurred_at=at,
         received_at=at,

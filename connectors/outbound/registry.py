@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from schemas.definitions.model import INBOX, INBOXES, Project
 from schemas.definitions.model import Channel as Written
-from schemas.definitions.steps import sends
+from schemas.definitions.steps import sends, services
+from schemas.services import CALLS, TASKS
 
 if TYPE_CHECKING:
     from connectors.outbound.channel import Channel
@@ -88,8 +89,15 @@ CONNECTORS = (
         "task",
         "tasks of a call centre",
         "connectors.outbound.task:connect",
-        channels=("call",),
+        channels=("call", TASKS),
         provider=("PATHLINE_TASK_URL",),
+    ),
+    Connector(
+        CALLS,
+        "webhooks that journeys call",
+        "connectors.outbound.calls:connect",
+        channels=(CALLS,),
+        provider=("PATHLINE_STEP_CALL_SECRET",),
     ),
 )
 
@@ -113,10 +121,11 @@ def usual(channel: str) -> str:
 
 def served(project: Project) -> dict[str, Connector]:
     """The channels that a line of this project sends over, with their connectors: those that name one, and those that
-    a journey uses and that have a usual one."""
+    a journey uses and that have a usual one. Services that journeys ask something of are among them."""
     wanted = {*_used(project), *(name for name, channel in project.channels.items() if channel.connector)}
     sending = (project.channels[name] for name in sorted(wanted) if project.channels[name].kind != "session")
     found = {channel.name: connectors().get(connector_of(channel)) for channel in sending}
+    found |= {service: connectors()[usual(service)] for service in services(project)}
     return {name: connector for name, connector in found.items() if connector is not None}
 
 

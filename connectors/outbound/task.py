@@ -8,9 +8,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from connectors.outbound.webhook import CATCHER_SECRET, Webhook, WebhookSettings
+from schemas.receipts import noun_of
+from schemas.services import TASKS
 from schemas.settings import Settings
-
-NOUN = "Call"
 
 
 class TaskSettings(WebhookSettings, env_prefix="PATHLINE_TASK_"):
@@ -25,4 +25,4 @@ def connect(settings: Settings, channel: str) -> Webhook:
     own = TaskSettings.of(channel)
     if not own.url:
         own = own.model_copy(update={"url": f"{settings.catcher}/webhook/{channel}", "secret": CATCHER_SECRET})
-    return Webhook(own, channel, noun=NOUN, kind="task")
+    return Webhook(own, channel, noun=noun_of(TASKS if channel == TASKS else "call"), kind="task")

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import orjson
@@ -59,6 +61,8 @@ class Webhook:
     """A channel whose messages are posted to a service."""
 
     traits = Traits(doubt="idempotent")
+    #: whether messages say themselves where they go
+    elsewhere = False
 
     def __init__(
         self, settings: WebhookSettings, name: str = "webhook", *, noun: str = "Webhook", kind: str = TYPE
@@ -67,8 +71,9 @@ class Webhook:
         self.noun = noun
         self._kind = kind
         prefix = type(settings).model_config.get("env_prefix", "")
-        address(settings.url, ("http", "https"), f"{prefix}URL", "http:// or https://")
-        self._url = settings.url
+        if settings.url or not self.elsewhere:
+            address(settings.url, ("http", "https"), f"{prefix}URL", "http:// or https://")
+        self.url = settings.url
         try:
             self._signer = signer(settings.secret)
         except ValueError as error:
@@ -78,12 +83,17 @@ class Webhook:
     async def hand_over(self, command: SendCommand) -> Outcome:
         """Post one message; see `Channel`."""
         try:
-            body = body_of(command, self._kind)
+            url, headers, content = self.target({} if command.category == CATEGORY else parts_of(command))
         except ValueError as error:
             return Outcome("failed", str(error))
+        body = body_of(command, content, self._kind)
         # signed anew for each try: a receiver refuses what is older than some minutes
-        answer = await self._client.post(self._url, body, self._headers(command.send_id, body))
+        answer = await self._client.post(url, body, {**headers, **self._headers(command.send_id, body)})
         return answer if isinstance(answer, Outcome) else outcome_of(answer)
+
+    def target(self, content: Mapping[str, Any]) -> tuple[str, Mapping[str, str], Any]:
+        """Where a message goes, with which headers of its own, and what it says."""
+        return self.url, {}, content
 
     def _headers(self, send_id: str, body: bytes) -> dict[str, str]:
         now = datetime.now(UTC)
@@ -96,8 +106,8 @@ class Webhook:
         }
 
 
-def body_of(command: SendCommand, kind: str = TYPE) -> bytes:
-    """The JSON of a message. Raises ValueError when its content can't be one."""
+def body_of(command: SendCommand, content: Any, kind: str = TYPE) -> bytes:
+    """The JSON of a message."""
     at = datetime.fromtimestamp(command.at / 1000, UTC).isoformat().replace("+00:00", "Z")
     if command.category == CATEGORY:
         return orjson.dumps({"type": CATEGORY, "timestamp": at, "data": _membership(command)})
@@ -112,7 +122,7 @@ def body_of(command: SendCommand, kind: str = TYPE) -> bytes:
         "template": command.template,
         "category": command.category,
         "purpose": command.purpose,
-        "content": parts_of(command),
+        "content": content,
     }
     return orjson.dumps({"type": kind, "timestamp": at, "data": data})
 

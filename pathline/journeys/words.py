@@ -13,6 +13,7 @@ from schemas.definitions.grammar.base import DAYS
 from schemas.definitions.model import (
     Arm,
     Branch,
+    Call,
     ChangeList,
     Emit,
     Entry,
@@ -28,6 +29,7 @@ from schemas.definitions.model import (
     Split,
     Start,
     Step,
+    Task,
     Trigger,
     UpdateTraits,
     Wait,
@@ -59,6 +61,10 @@ def told(step: Step) -> tuple[str, str]:
             return ("add to" if member else "remove from"), f"list {name}"
         case Start(journey=journey):
             return "start", journey
+        case Call(url=url):
+            return "call", url
+        case Task(title=title, queue=queue):
+            return "task", title + (f", for {queue}" if queue else "")
         case Issue(promo=promo, expires=expires):
             return "issue", f"{promo}, for {spoken(expires)}" if expires is not None else promo
         case Repeat(times=times):

@@ -14,7 +14,7 @@ from pathline.local.home import Home, Line
 from pathline.local.kafka import KafkaBroker
 from pathline.local.services import PythonService
 from schemas.clock import ScaledClock
-from schemas.definitions import Project, load
+from schemas.definitions import Project, load, steps
 from schemas.settings import Settings
 from schemas.topics import dispatch_apps
 from sinks.profiles.fields import EVERYTHING
@@ -111,8 +111,9 @@ def _played(connectors: Iterable[Connector]) -> bool:
 
 
 def topic_channels(project: Project) -> list[str]:
-    """Channels that have topics: all that a journey may send over and all audiences, whoever takes it from there."""
-    return sorted(name for name, channel in project.channels.items() if channel.kind != "session")
+    """Channels that have topics: all that a journey may send over or ask and all audiences, whoever takes it there."""
+    known = sorted(name for name, channel in project.channels.items() if channel.kind != "session")
+    return [*known, *steps.services(project)]
 
 
 def broker(plan: Plan, line: Line, home: Home) -> KafkaBroker:

@@ -84,7 +84,7 @@ def _update(
 
 def tell(person: Working, instance: Instance, step: str, at: int, **fields: Any) -> None:
     """An event about the leading slot's identifier."""
-    identifier, event_id = _identifier(person), ids.event_id(instance.id, step, instance.visit)
+    identifier, event_id = identifier_for(person), ids.event_id(instance.id, step, instance.visit)
     chain = Chain(instance.hops, instance.chained_at).next(at)
     context = {"journey": {"name": instance.journey, "step": step, "hops": chain.hops, "since": chain.since}}
     event = Event(
@@ -104,7 +104,7 @@ def tell(person: Working, instance: Instance, step: str, at: int, **fields: Any)
 def _change_list(person: Working, name: str, member: bool, at: int) -> None:
     """Joining is done by one identifier; whoever leaves does so by all that are known, as any of them may be listed."""
     if member:
-        identifiers = [_identifier(person)]
+        identifiers = [identifier_for(person)]
     else:
         known = [f"{type_}:{value}" for type_, values in person.profile.addresses.items() for value in values]
         identifiers = sorted({*map(identifier_of, person.slots.held), *known})
@@ -114,7 +114,8 @@ def _change_list(person: Working, name: str, member: bool, at: int) -> None:
         person.emit(topics.EVENTS, event, key=identifier)
 
 
-def _identifier(person: Working) -> str:
+def identifier_for(person: Working) -> str:
+    """The leading slot's identifier, under which the line hears of the person."""
     slot = person.leading_slot()
     assert slot is not None  # the instance has one
     return identifier_of(slot)

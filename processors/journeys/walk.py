@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from processors.journeys import admission, effects, positions, promos, waits
+from processors.journeys import admission, calling, effects, positions, promos, waits
 from processors.journeys.conditions import holds
 from processors.journeys.happening import Happening
 from processors.journeys.late import tolerance
@@ -27,8 +27,8 @@ from schemas import reasons
 from schemas.definitions.durations import SECOND_MS, spoken
 from schemas.definitions.model import (
     Branch,
-    ChangeList,
-    Emit,
+    Call,
+    Effect,
     Exit,
     Issue,
     Repeat,
@@ -36,6 +36,7 @@ from schemas.definitions.model import (
     Split,
     Start,
     Step,
+    Task,
     Trigger,
     UpdateTraits,
     Wait,
@@ -205,10 +206,6 @@ class Walk:
                 self.person.keep(instance)
                 self._queue(instance)
                 return None
-            case UpdateTraits() | Emit() | ChangeList() | Start():
-                self._effect(instance, step)
-                # what was started may have ended this one
-                return positions.after(position) if self.person.instance(instance.id) is not None else None
             case Repeat():
                 self._record(instance, reasons.DONE, f"{step.times} rounds begin", step)
                 return positions.into(position, 0)
@@ -217,12 +214,18 @@ class Walk:
             case Exit(reason=reason):
                 self.exit(instance, reason or "exit step")
                 return None
+            case _:
+                self._effect(instance, step)
+                # what was started may have ended this one
+                return positions.after(position) if self.person.instance(instance.id) is not None else None
 
-    def _effect(self, instance: Instance, step: UpdateTraits | Emit | ChangeList | Start) -> None:
+    def _effect(self, instance: Instance, step: Effect) -> None:
         try:
             if isinstance(step, Start):
                 self._record(instance, reasons.DONE, f"start {step.journey}", step)
                 admission.start(self.person, self, instance, step, self.names(instance))
+            elif isinstance(step, Call | Task):
+                calling.ask(self.person, instance, step, self.names(instance), self.at)
             else:
                 done = effects.take(self.person, instance, step, self.names(instance), self.at)
                 reason = reasons.UPDATED if isinstance(step, UpdateTraits) else reasons.DONE

@@ -17,6 +17,7 @@ from schemas.definitions.liquid_check import check_liquid
 from schemas.definitions.model import (
     Arm,
     Branch,
+    Call,
     ChangeList,
     Condition,
     Emit,
@@ -31,6 +32,7 @@ from schemas.definitions.model import (
     Split,
     Start,
     Step,
+    Task,
     UpdateTraits,
     Wait,
     WaitFor,
@@ -43,6 +45,10 @@ from schemas.definitions.yaml12 import Mark
 from schemas.requests import RESERVED
 
 _TIME = re.compile(r"\d{1,2}:\d\d")
+_URL = re.compile(r"https?://[^\s/?#{}%@]+([/?#].*)?", re.IGNORECASE | re.DOTALL)
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+#: what a call says itself, by its signature or its transport
+_OWN_HEADERS = ("webhook-", "content-", "host", "idempotency-key", "connection", "transfer-encoding")
 _NAMES_AT_RUN = JOURNEY_NAMES - {"item"}
 
 
@@ -167,6 +173,10 @@ class JourneyBuilder:
             case written.IssueStep(issue=asked):
                 refer("promo", asked.promo, self._names.promos, self._findings, asked.at("promo"))
                 return Issue(step_id, asked.promo, asked.as_, asked.expires)
+            case written.CallStep():
+                return self._call(part, step_id)
+            case written.TaskStep():
+                return self._task(part, step_id)
             case written.StartStep():
                 return self._start(part, step_id)
             case written.RepeatStep():
@@ -344,6 +354,33 @@ class JourneyBuilder:
         if part.start.properties is not None:
             self._check_texts(part.start.properties, part.start.at("properties"))
         return Start(step_id, part.start.journey, part.start.properties)
+
+    def _call(self, part: written.CallStep, step_id: str) -> Call:
+        if isinstance(part.call, str):
+            url, headers, data, mark = part.call, {}, {}, part.at("call")
+        else:
+            url, headers, data, mark = part.call.url, part.call.headers, part.call.data, part.call.at("url")
+            for name in headers:
+                if not _HEADER.fullmatch(name):
+                    self._findings.add(part.call.at("headers"), f"{name!r} is no name of a header")
+                elif name.lower().startswith(_OWN_HEADERS):
+                    self._findings.add(part.call.at("headers"), f"the header {name} is Pathline's own")
+            self._check_texts(headers, part.call.at("headers"))
+            self._check_texts(data, part.call.at("data"))
+        if not _URL.fullmatch(url):
+            # what people tell of themselves must not choose who is called
+            self._findings.add(mark, f"{url!r} is no URL", "begin with https://HOST; {{ }} may stand behind the host")
+        self._check_texts(url, mark)
+        return Call(step_id, url, headers, data)
+
+    def _task(self, part: written.TaskStep, step_id: str) -> Task:
+        if isinstance(part.task, str):
+            self._check_texts(part.task, part.at("task"))
+            return Task(step_id, part.task, "", "", {})
+        told = part.task
+        for name in ("title", "text", "queue", "data"):
+            self._check_texts(getattr(told, name), told.at(name))
+        return Task(step_id, told.title, told.text, told.queue, told.data, told.due)
 
     def _repeat(self, part: written.Rounds, step_id: str, path: str) -> Repeat:
         around, self._rounds = self._rounds, self._rounds * part.times

@@ -33,6 +33,7 @@ _ADDRESSES = {
     "viber": ("phone",),
     "whatsapp": ("phone",),
     "call": ("phone",),
+    "step_task": ("phone",),
     "push": ("push_token", "device_token"),
     "mobile_push": ("push_token", "device_token"),
     "web_push": ("push_token", "device_token"),

@@ -495,6 +495,29 @@ class Issue:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A signed webhook; text in `url`, `headers` and `data` is a Liquid template."""
+
+    id: str
+    url: str
+    headers: Mapping[str, str]
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something for the people of a call centre to do, within `due` milliseconds (None: some time); text is a Liquid
+    template."""
+
+    id: str
+    title: str
+    text: str
+    queue: str
+    data: Mapping[str, Any]
+    due: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Repeat:
     id: str
     times: int
@@ -507,7 +530,9 @@ class Exit:
     reason: str = ""
 
 
-Step = Wait | WaitFor | Branch | Send | Split | UpdateTraits | Emit | ChangeList | Start | Issue | Repeat | Exit
+#: What tells the line or a service something and goes on.
+Effect = UpdateTraits | Emit | ChangeList | Start | Call | Task
+Step = Wait | WaitFor | Branch | Send | Split | Effect | Issue | Repeat | Exit
 
 
 @dataclass(frozen=True, slots=True)

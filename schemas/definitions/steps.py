@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from schemas.definitions.model import (
     Branch,
+    Call,
     Exit,
     Journey,
     Project,
@@ -13,10 +14,12 @@ from schemas.definitions.model import (
     Send,
     Split,
     Step,
+    Task,
     Trigger,
     Wait,
     WaitFor,
 )
+from schemas.services import CALLS, SERVICES, TASKS
 
 #: arms of a `wait_for`; those of the triggers that have steps of their own come behind them
 THEN, ON_TIMEOUT = 0, 1
@@ -35,6 +38,13 @@ def sends(project: Project) -> Iterator[Send]:
         for step in all_steps(journey.steps):
             if isinstance(step, Send):
                 yield step
+
+
+def services(project: Project) -> list[str]:
+    """The services that journeys ask something of; see `schemas.services`."""
+    steps = [step for journey in project.journeys.values() for step in all_steps(journey.steps)]
+    asked = {CALLS: Call, TASKS: Task}
+    return [service for service in SERVICES if any(isinstance(step, asked[service]) for step in steps)]
 
 
 def all_steps(steps: tuple[Step, ...]) -> Iterator[Step]:

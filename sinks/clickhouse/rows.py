@@ -28,11 +28,14 @@ from schemas.records import (
     SendCommand,
     Update,
 )
-from schemas.topics import ACCESSES, ASSIGNMENTS, DECISIONS, DEFINITIONS, REFUSALS, UPDATES
+from schemas.services import SERVICES
+from schemas.topics import ACCESSES, ASSIGNMENTS, DECISIONS, DEFINITIONS, REFUSALS, UPDATES, outbound
 from sinks.clickhouse.tables import Origin, Row
 
 Rows = list[tuple[str, Row]]  # (table, row)
 
+#: what is asked of services is no message: decisions and ledgers tell of it
+_ASKED = frozenset(outbound(service, lane) for service in SERVICES for lane in (False, True))
 _MOST_OFFSETS = 2**32 - 1
 
 
@@ -55,6 +58,8 @@ def rows_of(codec: Codec, origin: Origin, value: bytes | None) -> Rows:
         return [("definitions", definitions_row(published, origin))]
     if topic == ACCESSES:
         return [("accesses_raw", access_row(codec.decode(Access, value), origin))]
+    if topic in _ASKED:
+        return []
     if topic.startswith("outbound."):
         command = codec.decode(SendCommand, value)
         # an audience is no message; who joined and left stands in the decisions

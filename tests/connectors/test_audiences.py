@@ -113,7 +113,7 @@ def test_the_mailbox_shows_who_joined_what(tmp_path: Path) -> None:
 
     async def talk() -> list[Any]:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mailbox") as client:
-            await client.post("/webhook/google_ads", content=body_of(told("a", JOIN)))
+            await client.post("/webhook/google_ads", content=body_of(told("a", JOIN), {}))
             kept: list[Any] = (await client.get("/messages")).json()
             return kept
 

@@ -15,6 +15,7 @@ from connectors.outbound.dispatch import BACK_OFF
 from connectors.outbound.registry import make, usual
 from connectors.outbound.webhook import Webhook, WebhookSettings
 from schemas.definitions.model import Channel
+from schemas.services import CALLS
 from schemas.settings import Settings
 from tests.connectors.dispatching import Line, command
 from tests.connectors.server import Answer, Server, serving
@@ -107,3 +108,26 @@ def test_a_call_is_a_task_of_the_call_centre(service: Server, monkeypatch: pytes
     told = Verifier(SECRET).verify(asked.body, asked.headers)
     assert (told["type"], told["data"]["to"]) == ("task", "+380501234567")
     assert told["data"]["content"]["title"] == "Ask Ann"
+
+
+def test_a_call_of_a_journey_goes_where_its_step_says(service: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATHLINE_STEP_CALL_SECRET", SECRET)
+    calls = make(usual(CALLS), Settings(), CALLS)
+    content = orjson.dumps({"url": f"{service.url}/erp?id=7", "headers": {"X-Shop": "Kyiv"}, "data": {"total": 12.5}})
+    assert asyncio.run(calls.hand_over(command(channel=CALLS, content=content))).kind == "accepted"
+    (asked,) = service.asked
+    assert asked.headers["x-shop"] == "Kyiv"
+    told = Verifier(SECRET).verify(asked.body, asked.headers)
+    assert (told["type"], told["data"]["content"]) == ("call", {"total": 12.5})
+
+
+def test_nothing_that_people_forbid_holds_back_a_call_and_one_given_up_is_told(
+    service: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATHLINE_STEP_CALL_SECRET", SECRET)
+    service.answers = [Answer(503), Answer(400)]
+    line = Line(make(usual(CALLS), Settings(), CALLS), "marketing")
+    content = orjson.dumps({"url": service.url, "headers": {}, "data": {}})
+    line.send(command(channel=CALLS, content=content))
+    line.after(BACK_OFF[0])
+    assert line.states() == ["handed over", "deferred", "handed over", "failed"]

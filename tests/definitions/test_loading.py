@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas.definitions import Invalid, find_project, load, parse
 from schemas.definitions.expressions import compile
 from schemas.definitions.grammar.conditions import KINDS, OPERATORS
-from schemas.definitions.grammar.journeys import LATER_STEPS, STEPS
+from schemas.definitions.grammar.journeys import STEPS
 from schemas.definitions.model import (
     All,
     AnyOf,
@@ -485,7 +485,7 @@ def test_the_example_project_is_sound() -> None:
 
 WORDS = st.sampled_from(
     [
-        *(*KINDS, *STEPS, *LATER_STEPS, *OPERATORS),
+        *(*KINDS, *STEPS, *OPERATORS),
         *("when", "steps", "otherwise", "enter", "exit", "goal", "event", "segment", "left", "name", "id", "count"),
         *("within", "between", "where", "template", "channels", "timeout", "then", "on_timeout", "until", "days"),
         *("before", "identifiers", "blocked", "hub", "limit", "caps", "quiet", "subject", "body", "email", "sms", "uk"),

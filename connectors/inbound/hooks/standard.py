@@ -15,6 +15,7 @@ from connectors.inbound.hooks.base import Call, Forged, Heard, Hook, Unusable, j
 from connectors.receipts import Incoming
 from connectors.settings import ConnectorSettings
 from schemas.receipts import noun_of
+from schemas.services import TASKS
 
 #: what may be told -> the end of the event's name
 EVENTS = {
@@ -50,7 +51,7 @@ class TaskSettings(StandardSettings, env_prefix="PATHLINE_TASK_"):
 
 def connect(channel: str) -> Hook | None:
     """The hook; None when it is not set up."""
-    own = TaskSettings.of(channel) if channel == CALL else StandardSettings.of(channel)
+    own = TaskSettings.of(channel) if channel in (CALL, TASKS) else StandardSettings.of(channel)
     return Standard(own.secret, channel) if own.secret else None
 
 

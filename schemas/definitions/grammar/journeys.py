@@ -47,11 +47,12 @@ STEPS = (
         "remove_from",
         "start",
         "issue",
+        "call",
+        "task",
         "repeat",
     ),
     "exit",
 )
-LATER_STEPS = ("call", "task")
 #: rounds of a `repeat`, those around it multiplied
 MOST_ROUNDS = 1_000
 CHOICES = ("cheapest", "preferred", "best", "all")
@@ -318,6 +319,42 @@ class IssueStep(Step):
     issue: IssueOf
 
 
+class Called(Part):
+    """A service, and what it is told; text is a Liquid template, `{{ path }}` alone keeps its type."""
+
+    url: str = Field(description="Where it is posted, signed; the host stands there as it is.")
+    headers: dict[str, str] = Field(default_factory=dict, description="Sent along.")
+    data: dict[str, Any] = Field(default_factory=dict, description="The content of the call.")
+
+
+class CallStep(Step):
+    """Calls a webhook."""
+
+    call: Annotated[
+        Annotated[str, Tag("<text>")] | Annotated[Called, Tag("<mapping>")],
+        by_shape("a URL or {url, headers, data} is expected", "text", "mapping"),
+    ]
+
+
+class Tasked(Part):
+    """What people are to do; text is a Liquid template."""
+
+    title: str = Field(min_length=1)
+    text: str = ""
+    queue: str = Field("", description="Who is to do it, as the call centre calls them.")
+    due: Span | None = Field(None, description="Within so long.")
+    data: dict[str, Any] = Field(default_factory=dict, description="What else they need.")
+
+
+class TaskStep(Step):
+    """Gives the call centre a task."""
+
+    task: Annotated[
+        Annotated[str, Tag("<text>")] | Annotated[Tasked, Tag("<mapping>")],
+        by_shape("a title or {title, text, queue, due, data} is expected", "text", "mapping"),
+    ]
+
+
 class Rounds(Part):
     """Steps that are taken several times."""
 
@@ -346,12 +383,14 @@ AnyStep = Annotated[
     | Annotated[UpdateStep, Tag("<update>")]
     | Annotated[EmitStep, Tag("<emit>")]
     | Annotated[IssueStep, Tag("<issue>")]
+    | Annotated[CallStep, Tag("<call>")]
+    | Annotated[TaskStep, Tag("<task>")]
     | Annotated[AddToStep, Tag("<add_to>")]
     | Annotated[RemoveFromStep, Tag("<remove_from>")]
     | Annotated[StartStep, Tag("<start>")]
     | Annotated[RepeatStep, Tag("<repeat>")]
     | Annotated[ExitStep, Tag("<exit>")],
-    by_key("a step is expected", STEPS, LATER_STEPS),
+    by_key("a step is expected", STEPS),
 ]
 
 
