@@ -74,9 +74,12 @@ def _headed(name: str) -> str:
 
 
 def spoken(name: str, value: Any) -> str:
-    """A value for people: seconds as durations, shares as percentages, nothing where nothing is known."""
+    """A value for people: seconds as durations, shares as percentages, properties in words, nothing where nothing is
+    known."""
     if value is None:
         return ""
+    if name == "detail":
+        return _in_words(str(value))
     if name.endswith("_seconds"):
         return _duration(float(value))
     if isinstance(value, float) and (name in _SHARES or name.startswith("from_")):
@@ -86,6 +89,24 @@ def spoken(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _in_words(detail: str) -> str:
+    """Properties without JSON's signs; of what lies deeper it says how much there is. Other text as it is."""
+    try:
+        document = json.loads(detail) if detail.startswith("{") else None
+    except ValueError:
+        return detail
+    if not isinstance(document, dict):
+        return detail
+    return ", ".join(
+        f"{name} ({len(value)})" if isinstance(value, list | dict) else f"{name} {_plain(value)}"
+        for name, value in document.items()
+    )
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _duration(seconds: float) -> str:

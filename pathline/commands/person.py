@@ -55,6 +55,8 @@ def _print(found: Story) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from pathline.tables import spoken
+
     console = Console(markup=False, highlight=False)
     facts: list[tuple[str, list[str]]] = [
         ("person", [found.person_id]),
@@ -73,8 +75,7 @@ def _print(found: Story) -> None:
     console.print(about)
     timeline = Table("at", "kind", "channel", "what", "detail", box=None, padding=(0, 2, 0, 0))
     for row in found.timeline:
-        detail = row["detail"] if row["detail"] != "{}" else ""
-        timeline.add_row(row["at"], row["kind"], row["channel"], row["what"], detail)
+        timeline.add_row(row["at"], row["kind"], row["channel"], row["what"], spoken("detail", row["detail"]))
     console.print()
     console.print(timeline)
 

@@ -227,7 +227,10 @@ def ann(home: Path, warehouse: Warehouse) -> None:
     fill(
         warehouse,
         [
-            update(event("Page Viewed", T0, who=COOKIE), profile={"addresses": {"anonymous_id": ["cookie"]}}),
+            update(
+                event("Page Viewed", T0, who=COOKIE, properties=VIEWED),
+                profile={"addresses": {"anonymous_id": ["cookie"]}},
+            ),
             update(event("Identify", T0 + HOUR, who=ANN), [entered], profile),
             Assignment(identifier=COOKIE, version=2, periods=[period]),
             Update(kind="move", person_id=person_id(COOKIE), at=T0 + HOUR, move=moved, profile=b'{"addresses":{}}'),
@@ -239,6 +242,9 @@ def ann(home: Path, warehouse: Warehouse) -> None:
             Refusal(a=ANN, b="anonymous_id:tablet", reason="", at=T0, source="test", refused=False),
         ],
     )
+
+
+VIEWED = {"url": "/a", "price": 5, "tags": ["x", "y"]}
 
 
 @pytest.mark.usefixtures("ann")
@@ -274,6 +280,12 @@ class TestPerson:
         assert "Kyiv" in text
         assert "email: granted (box on the form)" in text
         assert "welcome running" in text
+
+    @pytest.mark.parametrize(
+        "command", [["person", ANN], ["paths", "person", ANN], ["paths", "person", ANN, "--format", "html"]]
+    )
+    def test_properties_are_told_without_the_signs_of_json(self, command: list[str]) -> None:
+        assert "url /a, price 5, tags (2)" in re.sub(r"\s+", " ", call(*command).stdout)
 
     def test_an_unknown_one_is_told(self) -> None:
         result = call("person", "email:nobody@example.com")

@@ -111,7 +111,7 @@ def timeline(entries: Sequence[Mapping[str, Any]]) -> str:
     """A line for each channel, a mark for each entry at its time; what has no channel is on a line of its kind."""
     if not entries:
         return ""
-    lanes = list(dict.fromkeys(entry["channel"] or f"({entry['kind']})" for entry in entries))
+    lanes = list(dict.fromkeys(map(_lane, entries)))
     times = [datetime.fromisoformat(entry["at"]) for entry in entries]
     first, last = min(times), max(times)
     left, high, right = 170, 34, 20
@@ -132,7 +132,7 @@ def timeline(entries: Sequence[Mapping[str, Any]]) -> str:
         anchor = "start" if tick == 0 else "end" if tick == 4 else "middle"
         shapes.append(text(at(when), 12, when.strftime(form), anchor=anchor, faint=True))
     for entry, when in zip(entries, times, strict=True):
-        y = 34 + (lanes.index(entry["channel"] or f"({entry['kind']})") + 0.5) * high
+        y = 34 + (lanes.index(_lane(entry)) + 0.5) * high
         fill = colour(_KINDS.index(entry["kind"])) if entry["kind"] in _KINDS else colour(len(_KINDS))
         hint = f"{entry['at']} {entry['kind']}: {entry['what']} {short(entry['detail'], 200)}"
         shapes.append(
@@ -144,3 +144,7 @@ def timeline(entries: Sequence[Mapping[str, Any]]) -> str:
         shapes.append(f'<circle cx="{left + number * 110}" cy="{y}" r="6" fill="{colour(_KINDS.index(kind))}"/>')
         shapes.append(text(left + number * 110 + 12, y, kind, faint=True))
     return figure(WIDTH, 34 + len(lanes) * high + 32, "Timeline", *shapes) + heading("One by one")
+
+
+def _lane(entry: Mapping[str, Any]) -> str:
+    return entry["channel"] or ("(no channel)" if entry["kind"] == "event" else f"({entry['kind']}s)")
