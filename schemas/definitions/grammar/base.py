@@ -158,7 +158,7 @@ EventNames = Annotated[
 class Windowed(Part):
     """What happened at certain times only; without any: ever."""
 
-    within: Span | None = Field(None, description="Not longer ago than this.")
+    within: Span | None = Field(None, description="Less than this ago: left at exactly this long after the event.")
     between: list[Duration] | None = Field(
         None, min_length=2, max_length=2, description="[far, near]: not longer ago than far, at least near ago."
     )

@@ -145,7 +145,7 @@ class TraitIs(Part):
     at_most: int | float | str | None = None
     exists: bool | None = None
     contains: Value | None = None
-    within: Span | None = Field(None, description="The trait is a date less than this away from now, before or after.")
+    within: Span | None = Field(None, description="From exactly this long before the date to less than this after it.")
     before: str | None = Field(None, description="The trait is a date before this one, or at least so long ago.")
     after: str | None = Field(None, description="The trait is a date after this one, or less long ago, or to come.")
     anniversary: Anniversary | None = Field(None, description="The trait is a date, such as a birthday.")
