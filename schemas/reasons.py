@@ -41,6 +41,8 @@ FINISHED: Final = "finished"
 GOAL: Final = "goal"
 #: the arm of a split, its name as the detail; without a step it is the project's control group
 ARM: Final = "arm"
+#: the arm of a split that has won, its name as the detail, for those who come since
+WINNER: Final = "winner"
 #: the arm that gets nothing
 HELD_OUT: Final = "holdout"
 #: stays at a step until the decision's `due`, or, without one, until something happens

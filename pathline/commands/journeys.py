@@ -12,6 +12,8 @@ import typer
 from pathline.commands.asking import From, To, answering, instant
 from pathline.commands.in_force import Folder, Format, Journey, in_force, journey_states, of_folder
 from pathline.commands.journey_test import try_on
+from pathline.commands.refitting import Every, Output, refit
+from pathline.commands.refitting import Folder as ProjectFolder
 from schemas.journey_states import DRAINING, PAUSED, RUNNING
 
 if TYPE_CHECKING:
@@ -54,6 +56,24 @@ def list_(from_: From = None, to: To = None, project: Folder = None, format: For
     ]
     columns = ("journey", "state", "entered", "inside", "finished", "exited", "merged", "sent", "goals", "refused")
     show(rows, columns, format, "Journeys")
+
+
+@app.command()
+def winners(output: Output = None, every: Every = "", project: ProjectFolder = None) -> None:
+    """Find which arms of splits with `winner` have won, in the warehouse, and put them into force.
+
+    All workers change over at the same marker: who has an arm keeps it, who comes since gets the winner's. `pathline
+    apply` keeps the winners unless the project has a winners.yaml of its own.
+    """
+    from schemas.definitions.loading import WINNERS
+
+    refit(WINNERS, _winners, output, every, project)
+
+
+def _winners(warehouse: Warehouse, project: Project, now: int) -> str:
+    from pathline.journeys import winning
+
+    return winning.written(winning.winners(warehouse, project, now))
 
 
 @app.command()

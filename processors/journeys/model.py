@@ -95,10 +95,12 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Draw(msgspec.Struct, frozen=True):
-    """A person's number in a lottery (split or holdout), drawn once: parts per million."""
+    """A person's number in a lottery (split or holdout), drawn once: parts per million. `given`: it was not left to
+    chance, as the winner of a split was known."""
 
     at: int
     value: int
+    given: bool = False
 
 
 class Recent(msgspec.Struct, frozen=True, kw_only=True):

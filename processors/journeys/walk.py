@@ -18,11 +18,12 @@ from processors.journeys import admission, calling, effects, positions, promos, 
 from processors.journeys.conditions import holds
 from processors.journeys.happening import Happening
 from processors.journeys.late import tolerance
+from processors.journeys.lots import Lots
 from processors.journeys.model import PAUSED, QUEUED, Instance
 from processors.journeys.positions import ON_TIMEOUT, Position
 from processors.journeys.sending import WAITS, Done, Later, decide
 from processors.journeys.withdrawing import withdraw
-from processors.journeys.working import MILLION, Working
+from processors.journeys.working import Working
 from schemas import reasons
 from schemas.definitions.durations import SECOND_MS, spoken
 from schemas.definitions.model import (
@@ -284,23 +285,23 @@ class Walk:
         return positions.after(instance.position)
 
     def _split(self, instance: Instance, step: Split) -> Position:
-        """Into the person's arm, which is recorded: one that gets nothing leaves no other trace to be measured by."""
-        arm = self._arm(instance, step)
+        """Into the person's arm, which is recorded: one that gets nothing leaves no other trace to be measured by. Who
+        got the winner's arm as the winner was known is none of those who are compared."""
+        lots, where = Lots(step), f"{instance.journey}/{step.id}"
+        winner = self._winner(step, where)
+        draw = self.person.draw(where, self.at, lambda value: lots.moved(value, winner))
+        arm = lots.arm(draw.value)
         name = step.arms[arm][0]
-        self._record(instance, reasons.ARM, name, step)
+        self._record(instance, reasons.WINNER if draw.given else reasons.ARM, name, step)
         if name == reasons.HELD_OUT:
             self._record(instance, reasons.HOLDOUT, "in the arm that gets nothing", step)
         return positions.into(instance.position, arm)
 
-    def _arm(self, instance: Instance, step: Split) -> int:
-        number = self.person.draw(f"{instance.journey}/{step.id}", self.at)
-        total = sum(share for _, share, _ in step.arms)
-        edge = 0.0
-        for arm, (_, share, _) in enumerate(step.arms):
-            edge += share
-            if number * total < edge * MILLION:
-                return arm
-        return len(step.arms) - 1
+    def _winner(self, step: Split, where: str) -> str:
+        """The arm of a split that has won by the definitions in force, "" while none has."""
+        if step.winner_after is None or self.person.plan is None:
+            return ""
+        return self.person.plan.project.winners.get(where, "")
 
     # --- sends --------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -255,23 +255,26 @@ class Working:
         own = (sent for sent in self.sends() if sent.instance_id == instance.id)
         return max(own, key=lambda sent: (sent.at, sent.send_id), default=None)
 
-    def draw(self, name: str, at: int) -> int:
-        """The person's number in a lottery, below MILLION: drawn from the person's id the first time, kept since."""
+    def draw(self, name: str, at: int, given: Callable[[int], int | None] = lambda _: None) -> Draw:
+        """The person's number in a lottery, below MILLION: drawn from the person's id the first time, kept since; one
+        that is drawn now may be replaced by the number `given` in its place."""
         drawn = [own.draws[name] for _, own in self.belongings() if name in own.draws]
         if drawn:
-            return min(drawn, key=lambda draw: (draw.at, draw.value)).value
+            return min(drawn, key=lambda draw: (draw.at, draw.value))
         value = int.from_bytes(hashlib.sha256(f"{name}\0{self.id}".encode()).digest()[:8], "big") % MILLION
+        instead = given(value)
+        draw = Draw(at, value) if instead is None else Draw(at, instead, given=True)
         slot = self.leading_slot()
         if slot is not None:
-            self.note(slot, draws={**self.own(slot).draws, name: Draw(at, value)})
-        return value
+            self.note(slot, draws={**self.own(slot).draws, name: draw})
+        return draw
 
     def held_out(self, project: Project, journey: Journey, at: int) -> bool:
         """Whether a journey sends nothing to the person because it is in the project's control group."""
         holdout = project.holdout
         if holdout is None or holdout.exempt & {journey.category, journey.name}:
             return False
-        return self.draw("holdout", at) < holdout.share / 100 * MILLION
+        return self.draw("holdout", at).value < holdout.share / 100 * MILLION
 
     @property
     def excluded(self) -> bool:

@@ -86,6 +86,7 @@ class JourneyBuilder:
 
     def build(self, name: str, part: written.JourneyFile) -> Built:
         """The journey; problems go to the findings."""
+        self._goal_is_event = part.goal is not None and part.goal.event is not None
         self._caught = frozenset(self._catches(part))
         self._conditions = ConditionBuilder(name, self._names, self._findings, self._names_at_run)
         self._hoist = Hoist(name, self._file)
@@ -319,14 +320,21 @@ class JourneyBuilder:
         if abs(total - 100) > 1e-6:
             self._findings.add(part.at("split"), f"the shares add up to {total:g}, 100 is expected")
         for name in part.split:
-            if name in ("id", "split"):
+            if name in ("id", "split", "winner"):
                 self._findings.add(part.at("split"), f"an arm can't be named {name!r}")
             elif name == "holdout" and part.arms.get(name):
                 self._findings.add(part.at(name), "holdout gets nothing, so it has no steps")
             elif name != "holdout" and name not in part.arms:
                 self._findings.add(part.at("split"), f"arm {name!r} has no steps", f"write {name}: [...] beside split")
         arms = ((name, share, part.arms.get(name, [])) for name, share in part.split.items())
-        return Split(step_id, tuple((name, share, self._steps(s, f"{path}.{name}.")) for name, share, s in arms))
+        built = tuple((name, share, self._steps(s, f"{path}.{name}.")) for name, share, s in arms)
+        if part.winner is None:
+            return Split(step_id, built)
+        if not self._goal_is_event:
+            self._findings.add(part.at("winner"), "a winner needs a goal of the journey that is an event")
+        if len(built) - ("holdout" in part.split) < 2:
+            self._findings.add(part.at("winner"), "there is one arm only that could win")
+        return Split(step_id, built, part.winner.after)
 
     def _update(self, part: written.UpdateStep, step_id: str) -> UpdateTraits:
         traits: dict[str, object] = {}

@@ -18,7 +18,7 @@ from schemas.definitions.build_templates import TemplateFile, check_uses
 from schemas.definitions.checking import checked
 from schemas.definitions.grammar.base import Findings, usable_name
 from schemas.definitions.grammar.conditions import SegmentFile
-from schemas.definitions.grammar.journeys import JourneyFile
+from schemas.definitions.grammar.journeys import JourneyFile, WinnersFile
 from schemas.definitions.grammar.measures import TraitFile
 from schemas.definitions.grammar.predictions import PredictFile, PredictParametersFile
 from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile
@@ -50,8 +50,8 @@ from schemas.definitions.yaml12 import Mark, Unreadable, read
 
 #: A folder is a project if it has one of these.
 MARKERS = ("project.yaml", "identity.yaml")
-#: What `pathline rfm fit` and `pathline predict fit` found.
-BOUNDS, PARAMETERS = FITTED = ("rfm_bounds.yaml", "predict_parameters.yaml")
+#: What `pathline rfm fit`, `pathline predict fit` and `pathline journeys winners` found.
+BOUNDS, PARAMETERS, WINNERS = FITTED = ("rfm_bounds.yaml", "predict_parameters.yaml", "winners.yaml")
 ROOT_FILES = (
     *MARKERS,
     "events.yaml",
@@ -220,6 +220,7 @@ class _Loader:
             exclude=exclude,
             caps=caps,
             promos=promos,
+            winners=self._winners(),
             zone_from=build_project.zone_from(settings, zone),
             timers=build_project.timers(settings),
             traits=traits,
@@ -301,6 +302,10 @@ class _Loader:
         by = predicting(part.event or (), part.of, rules)
         fitted = self._part(PARAMETERS, PredictParametersFile)
         return by if fitted is None else replace(by, habits=habits(fitted))
+
+    def _winners(self) -> dict[str, str]:
+        part = self._part(WINNERS, WinnersFile)
+        return {} if part is None else dict(part.root)
 
     def _promos(self) -> dict[str, Promo]:
         part = self._part("promos.yaml", PromosFile)

@@ -445,8 +445,11 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Split:
+    """With `winner_after` the arm that wins once each has so many people (`Project.winners`) gets who comes then."""
+
     id: str
     arms: tuple[tuple[str, float, tuple[Step, ...]], ...]  # name, share, steps
+    winner_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -747,3 +750,4 @@ class Project:
     scoring: Scoring = Scoring((), "")
     predicting: Predicting = Predicting((), "")
     traits: Mapping[str, ComputedTrait] = field(default_factory=dict)
+    winners: Mapping[str, str] = field(default_factory=dict)  # JOURNEY/STEP of a split -> its arm

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from schemas.definitions.grammar.conditions import SegmentFile
-from schemas.definitions.grammar.journeys import JourneyFile
+from schemas.definitions.grammar.journeys import JourneyFile, WinnersFile
 from schemas.definitions.grammar.measures import TraitFile
 from schemas.definitions.grammar.predictions import PredictFile, PredictParametersFile
 from schemas.definitions.grammar.project import ChannelsFile, EventsFile, IdentityFile, ProjectFile, TemplateParts
@@ -36,6 +36,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "rfm_bounds": RfmBoundsFile,
     "predict": PredictFile,
     "predict_parameters": PredictParametersFile,
+    "winners": WinnersFile,
 }
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

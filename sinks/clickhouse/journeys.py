@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.reasons import ARM, BRANCH, ENTERED, EXITED, FINISHED, GOAL, LATE, MERGED, NOT_ENTERED, SENT
+from schemas.reasons import ARM, BRANCH, ENTERED, EXITED, FINISHED, GOAL, LATE, MERGED, NOT_ENTERED, SENT, WINNER
 from sinks.clickhouse.engine import Warehouse
 
 #: what an instance's story begins and ends with, beside its steps
@@ -173,7 +173,7 @@ GROUP BY origin, target
 
 _TAKEN = f"""
 SELECT toString(step) AS step, detail AS arm, uniqExact(instance_id) AS count
-FROM pathline.decisions WHERE {_OF} AND step != '' AND reason IN ('{ARM}', '{BRANCH}') GROUP BY step, arm
+FROM pathline.decisions WHERE {_OF} AND step != '' AND reason IN ('{ARM}', '{BRANCH}', '{WINNER}') GROUP BY step, arm
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, Tag, model_validator
+from pydantic import ConfigDict, Field, RootModel, Tag, model_validator
 
 from schemas.definitions.grammar.base import (
     Cel,
@@ -233,11 +233,18 @@ def _arms_beside(schema: dict[str, Any]) -> None:
     schema["additionalProperties"] = schema["properties"].pop("arms")["additionalProperties"]
 
 
+class Winner(Part):
+    """The arm that does best by the journey's goal gets whoever comes once that is known."""
+
+    after: int = Field(ge=1, description="So many people in each arm, all of whom had the time of the goal.")
+
+
 class SplitStep(Step):
     """Divides people by chance, for good: shares in percent; every arm but holdout has a list of steps by its name."""
 
     model_config = ConfigDict(json_schema_extra=_arms_beside)
     split: dict[Name, Annotated[float, Field(gt=0, le=100)]] = Field(min_length=2)
+    winner: Winner | None = None
     arms: dict[str, list[AnyStep]] = Field(default_factory=dict, exclude=True)
 
     @classmethod
@@ -255,7 +262,7 @@ class SplitStep(Step):
             findings.add(data.keys_at[key], f"unknown key {key!r}", nearest(key, allowed))
 
 
-_RESERVED = frozenset({"id", "split"})
+_RESERVED = frozenset({"id", "split", "winner"})
 
 
 class UpdateStep(Step):
@@ -416,6 +423,10 @@ class Migration(Part):
         return places.at(step) if isinstance(places, Mapping) else self.at("steps")
 
 
+class WinnersFile(RootModel[dict[str, Name]]):
+    """winners.yaml: JOURNEY/STEP of a split and the arm that won; written by `pathline journeys winners`."""
+
+
 class JourneyFile(Part):
     """A file in journeys/: what happens to people, step by step."""
 
@@ -453,4 +464,4 @@ for _part in (
 ):
     _part.model_rebuild()
 
-__all__ = ["AnyStep", "EventName", "JourneyFile"]
+__all__ = ["AnyStep", "EventName", "JourneyFile", "WinnersFile"]

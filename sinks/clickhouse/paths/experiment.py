@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from schemas.definitions.model import Branch, Split, WaitFor
+from schemas.definitions.model import Split
+from schemas.definitions.steps import all_steps
 from schemas.reasons import ARM, ENTERED, HELD_OUT
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.paths.filters import BadQuestion, Filters, apart, on_events
@@ -19,7 +20,7 @@ from sinks.clickhouse.paths.statistics import difference, interval, p_value, rat
 
 if TYPE_CHECKING:
     from schemas.definitions.expressions import Expression
-    from schemas.definitions.model import Journey, Project, Step
+    from schemas.definitions.model import Journey, Project
 
 #: those who are not held out, of a journey that is measured by the project's control group
 TREATED = "treated"
@@ -140,7 +141,7 @@ def _row(arm: str, counted: dict[str, tuple[int, int]], base: str, expected: flo
 
 
 def _arms(project: Project, journey: Journey, split: str) -> tuple[str, tuple[tuple[str, float], ...]]:
-    splits = {step.id: step for step in _splits(journey.steps)}
+    splits = {step.id: step for step in all_steps(journey.steps) if isinstance(step, Split)}
     if split and split not in splits:
         raise BadQuestion(f"journey {journey.name} has no split {split!r}; there are {', '.join(splits) or 'none'}")
     if len(splits) > 1 and not split:
@@ -152,24 +153,6 @@ def _arms(project: Project, journey: Journey, split: str) -> tuple[str, tuple[tu
     if holdout is None or holdout.exempt & {journey.category, journey.name}:
         raise BadQuestion(f"journey {journey.name} has no split, and no control group of the project")
     return "", ((TREATED, 100 - holdout.share), (HELD_OUT, holdout.share))
-
-
-def _splits(steps: Sequence[Step]) -> list[Split]:
-    found: list[Split] = []
-    for step in steps:
-        match step:
-            case Split(arms=arms):
-                found.append(step)
-                nested = [inside for _, _, inside in arms]
-            case Branch(arms=branches):
-                nested = [arm.steps for arm in branches]
-            case WaitFor(then=then, on_timeout=on_timeout):
-                nested = [then, on_timeout]
-            case _:
-                nested = []
-        for inside in nested:
-            found += _splits(inside)
-    return found
 
 
 # whoever is in the control group got nothing in any arm
