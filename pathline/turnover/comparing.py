@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Somebody:
-    """A person with the identifiers that are known, `type:value`."""
+    """A person with the identifiers that are known, `type:value`, the strongest first."""
 
     person_id: str
     identifiers: tuple[str, ...]
@@ -88,6 +88,7 @@ class _Run:
     def __init__(self, project: Project, codec: Codec) -> None:
         self._stage = SegmentsStage(FixedDefinitions(project), codec)
         self._turn = _Turn()
+        self._types = project.identity.types
 
     def take(self, record: Record) -> None:
         self._apply(record)
@@ -106,7 +107,12 @@ class _Run:
     def identifiers(self, person_id: str) -> tuple[str, ...]:
         person = self._turn.persons.get(person_id, Person())
         told = {name for slot in person.slots.held.values() if slot.state is not None for name in slot.state.used}
-        return tuple(sorted(told | {identifier_of(slot) for slot in person.slots.held}))
+        return tuple(sorted(told | {identifier_of(slot) for slot in person.slots.held}, key=self._strength))
+
+    def _strength(self, identifier: str) -> tuple[int, str]:
+        """A type that the project does not have any more comes last."""
+        type = self._types.get(identifier.partition(":")[0])
+        return (type.rank if type is not None else len(self._types), identifier)
 
     def _apply(self, record: Record) -> None:
         try:

@@ -28,6 +28,11 @@ def advice(project: Project) -> list[str]:
         known = [project.identity.types[type] for type in channel.identifiers if type in project.identity.types]
         if name in used and known and all(type.hash for type in known):
             notes.append(f"channel {name} reaches nobody: of {known[0].name} only a hash is kept")
+    for rule in project.events.values():
+        if rule.undo and rule.same is None:
+            undo = ", ".join(rule.undo)
+            missing_same = f"events.yaml has no `same` for {rule.name}, by which the two are joined"
+            notes.append(f"{undo} takes no {rule.name} back: {missing_same}")
     for segment in project.segments.values():
         for name in (name for name in segment.sync if name not in project.channels):
             notes.append(f"segment {segment.name} is synced to nobody: channels.yaml has no {name} (kind: audience)")

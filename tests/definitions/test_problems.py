@@ -446,6 +446,13 @@ def test_an_audience_that_is_declared_nowhere_is_a_note_and_one_that_is_misspelt
     assert told(**files) == ["segments/s.yaml:2:7: there is no audience 'google_ads' (did you mean google_adds?)"]
 
 
+def test_what_takes_an_order_back_needs_to_know_which() -> None:
+    note = "Refunded takes no Ordered back: events.yaml has no `same` for Ordered, by which the two are joined"
+    assert note in advice(project(events="Ordered: {revenue: properties.total, undo: Refunded}"))
+    joined = project(events="Ordered: {same: properties.order_id, undo: Refunded}")
+    assert not [said for said in advice(joined) if "takes" in said]
+
+
 def test_the_name_of_a_file_has_to_be_a_name_unless_the_file_says_another() -> None:
     assert "segments/a b.yaml:1:1: 'a b' can't be a name" in told(**{"segments__a b": "when: {did: A}"})[0]
     assert "segments/~a.yaml:1:1: '~a' can't be a name" in told(**{"segments__~a": "when: {did: A}"})[0]

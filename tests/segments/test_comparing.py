@@ -71,7 +71,7 @@ def test_a_change_says_who_would_enter_and_leave() -> None:
     (lost,) = found["viewed"].leave
     assert (lost.person_id, lost.identifiers) == ("V", ("user_id:v",))
     (won,) = found["twice"].enter
-    assert (won.person_id, won.identifiers) == ("U", ("anonymous_id:c", "user_id:u"))
+    assert (won.person_id, won.identifiers) == ("U", ("user_id:u", "anonymous_id:c"))  # the strongest first
     assert found["rest"].enter == found["viewed"].leave, "a segment that goes by a changed one changes too"
 
 
