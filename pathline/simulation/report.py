@@ -19,7 +19,6 @@ from schemas.audiences import CATEGORY
 from schemas.codec import Codec
 from schemas.identifiers import identifier_of, person_id
 from schemas.records import Assignment, Decision, Event, Refusal, SendCommand, Update
-from schemas.services import SERVICES
 
 Row = dict[str, Any]
 
@@ -98,8 +97,7 @@ class Outcome:
                 }
 
     def sends(self) -> Iterator[Row]:
-        channels = [*self._channels, *SERVICES]
-        names = [topics.outbound(c, transactional) for c in channels for transactional in (False, True)]
+        names = [topics.outbound(c, transactional) for c in self._channels for transactional in (False, True)]
         commands = [command for name in names for command in self._read(name, SendCommand)]
         for command in sorted(commands, key=lambda c: c.at):
             if command.category == CATEGORY:
