@@ -13,6 +13,7 @@ from pathline.commands.asking import From, To, answering, instant
 from pathline.commands.segments_sql import At, Name, known_segment, line_is_named, moment, project_in_force
 
 if TYPE_CHECKING:
+    from schemas.definitions.model import Project
     from sinks.clickhouse.membership import Size
 
 Format = Annotated[Literal["table", "json", "csv"], typer.Option(help="table, json or csv.")]
@@ -30,13 +31,13 @@ _COUNTS = ("people", "entered", "left")
 
 
 def list_(project: Folder = None, format: Format = "table") -> None:
-    """List the segments: how many people are in each, how many entered and left in the last 24 hours, and which of them
-    wait for their history after new definitions were applied."""
+    """List the segments: how many people are in each, how many entered and left in the last 24 hours, which of them
+    wait for their history after new definitions were applied, and which definitions of a folder were not applied."""
     from pathline.tables import show
     from schemas.definitions.hoisting import HIDDEN
 
     loaded, now = project_in_force(project), moment(None)
-    sizes, states = _last_day(now), _states()
+    sizes, states = _last_day(now), _states(loaded)
     other = {"state": "answers" if states is not None else "no line runs", "detail": ""}
     rows = [
         {"segment": name, **sizes.get(name, dict.fromkeys(_COUNTS, 0)), **(states or {}).get(name, other)}
@@ -129,23 +130,33 @@ def _last_day(now: int) -> dict[str, Row]:
     return {name: _counts(history[-1]) for name, history in found.items()}
 
 
-def _states() -> dict[str, Row] | None:
-    """Segments that wait for their history; None without a line."""
+def _states(asked: Project) -> dict[str, Row] | None:
+    """Segments that wait for their history, and those of `asked` that are not in force; None without a line."""
     from pathline.local import current
     from pathline.turnover.following import Turnover
+    from processors.runtime.published import PublishedDefinitions
     from schemas.registry import codec_for
 
     if not line_is_named():
         return None
     settings = current.kafka_settings()
-    turnover = Turnover(settings, codec_for(settings))
+    codec = codec_for(settings)
+    in_force = PublishedDefinitions(settings.brokers, codec).latest()
+    turnover = Turnover(settings, codec)
     try:
         progress = turnover.to_now()
         under_way = bool(progress.definitions) and not progress.done(turnover.count)
     finally:
         turnover.close()
     told = {"state": "filling", "detail": progress.spoken()}
-    return dict.fromkeys(progress.waiting, told) if under_way else {}
+    filling = dict.fromkeys(progress.waiting, told) if under_way else {}
+    return filling | {name: {"state": "not applied", "detail": ""} for name in not_applied(asked, in_force)}
+
+
+def not_applied(asked: Project, in_force: Project | None) -> list[str]:
+    """Segments of a project that the line does not have, or has by another definition."""
+    have = in_force.segments if in_force is not None else {}
+    return [name for name, one in asked.segments.items() if name not in have or have[name].when != one.when]
 
 
 def _span(since: int | None, until: int | None, by: str) -> Any:

@@ -133,6 +133,9 @@ def tell(folder: Path, monkeypatch: pytest.MonkeyPatch, brokers: str) -> None:
     assert "all segments answer for everybody" in said("apply", str(folder / "project"), "--wait")
     assert {row["state"] for row in json.loads(said("segments", "list", "--format", "json"))} == {"answers"}
     assert json.loads(said("segments", "diff", str(folder / "project"), "--format", "json"))["segments"] == []
+    (folder / "project" / "segments/rest.yaml").write_text("when: {not: {in: regular}}\n", "utf-8")
+    listed = json.loads(said("segments", "list", "--project", str(folder / "project"), "--format", "json"))
+    assert {row["segment"]: row["state"] for row in listed if row["state"] != "answers"} == {"rest": "not applied"}
 
 
 def test_a_segment_applied_under_load_and_kill_9_has_the_members_it_would_have_had_from_the_start(

@@ -15,6 +15,8 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from pathline.cli import app
+from pathline.commands.segments_members import not_applied
+from schemas.definitions import parse
 from schemas.identifiers import person_id
 from schemas.records import Change, Definitions, Update
 from sinks.clickhouse.engine import Warehouse
@@ -126,6 +128,13 @@ class TestPublished:
             {"segment": "fresh", "people": 2, "entered": 1, "left": 1, "state": "no line runs", "detail": ""},
             {"segment": "odd", "people": 0, "entered": 0, "left": 0, "state": "no line runs", "detail": ""},
         ]
+
+    def test_what_a_folder_says_otherwise_than_the_line_is_not_applied(self) -> None:
+        here = parse(FILES)
+        assert not_applied(here, here) == []
+        assert not_applied(here, None) == ["fresh", "odd"]
+        changed = FILES | {"segments/fresh.yaml": "when: {did: Bought, within: 3d}\n"}
+        assert not_applied(parse(changed), here) == ["fresh"]
 
     def test_without_a_project_here_it_is_the_one_that_was_published_last(
         self, home: Path, warehouse: Warehouse
