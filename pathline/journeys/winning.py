@@ -22,7 +22,7 @@ def splits(project: Project) -> Iterator[tuple[str, Split]]:
 
 def winners(warehouse: Warehouse, project: Project, now: int) -> dict[str, str]:
     """The winners known so far, which stay, and those that show at an instant: of the arms that send something the one
-    of which most convert, of several the first. People count once they had the whole time of the goal."""
+    of which most convert; while several are best none has won. People count who had the whole time of the goal."""
     found = dict(project.winners)
     for journey, split in splits(project):
         where = f"{journey}/{split.id}"
@@ -34,7 +34,10 @@ def winners(warehouse: Warehouse, project: Project, now: int) -> dict[str, str]:
         rows = {row.arm: row for row in experiment(warehouse, question, Filters(until=until))}
         people = min(rows[name].people for name in names)
         if split.winner_after is not None and people >= split.winner_after:
-            found[where] = max(names, key=lambda name: rows[name].rate or 0.0)
+            best = max(rows[name].rate or 0.0 for name in names)
+            leading = [name for name in names if rows[name].rate == best]
+            if len(leading) == 1:
+                found[where] = leading[0]
     return found
 
 

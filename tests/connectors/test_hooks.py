@@ -37,10 +37,12 @@ from connectors.inbound.hooks.sendgrid import SendGrid
 from connectors.inbound.hooks.ses import Ses
 from connectors.inbound.hooks.standard import Standard
 from connectors.inbound.hooks.telegram import TelegramHook
+from connectors.receipts import as_event
 from schemas.clock import WallClock
 from schemas.codec import Codec
 from schemas.definitions import Project, parse
 from schemas.records import Event
+from schemas.services import TASKS
 from schemas.topics import DEAD_LETTERS, EVENTS
 from tests.connectors.doubles import KeepingProducer
 
@@ -582,3 +584,16 @@ def test_outcomes_of_calls_are_signed_by_the_call_centre(monkeypatch: pytest.Mon
         body, headers = side.sign(side.example(event=event, address="+380501234567"))
         heard = asyncio.run(hook.hear(Call(headers, body, "", time.time())))
         assert [incoming.name for incoming in heard.incoming] == [name]
+
+
+def test_outcomes_of_tasks_are_events_that_journeys_can_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATHLINE_TASK_SECRET", StandardSide.secret)
+    hook_of.cache_clear()
+    hook = hook_of("standard", TASKS)
+    hook_of.cache_clear()
+    assert hook is not None
+    side = StandardSide()
+    body, headers = side.sign(side.example(event="answered", address="+380501234567"))
+    (told,) = asyncio.run(hook.hear(Call(headers, body, "", time.time()))).incoming
+    event = as_event(told, parse({"project.yaml": "name: shop\n"}), TASKS, "hook", 1_800_000_000_000, False)
+    assert (event.name, event.identifiers, event.send_id) == ("Task Answered", ["phone:+380501234567"], SEND)

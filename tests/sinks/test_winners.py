@@ -32,6 +32,14 @@ def test_the_arm_of_which_most_convert_wins_once_each_has_enough_people_who_had_
     assert winners(warehouse, project("j/subject: a"), T0 + DAY + 3 * HOUR) == {"j/subject": "a"}
 
 
+def test_while_two_arms_are_as_good_none_has_won(warehouse: Warehouse) -> None:
+    people = [given(f"{arm}{number}", arm) for arm in "ab" for number in range(3)]
+    fill(warehouse, people)
+    assert winners(warehouse, project(), T0 + 2 * DAY) == {}
+    fill(warehouse, [*people, *(update(event("B", T0 + HOUR, who=f"user_id:{who}")) for who in ("a1", "b1"))])
+    assert winners(warehouse, project(), T0 + 2 * DAY) == {}
+
+
 def test_what_is_found_can_be_published() -> None:
     assert project(written({"j/subject": "b", "k/1.a.2": "a"})).winners == {"j/subject": "b", "k/1.a.2": "a"}
     assert project(written({})).winners == {}
