@@ -49,8 +49,9 @@ def told(step: Step) -> tuple[str, str]:
             return "branch", ""
         case Send():
             return "send", _send(step)
-        case Split(arms=arms):
-            return "split", ", ".join(f"{name} {share:g} %" for name, share, _ in arms)
+        case Split(arms=arms, winner_after=after):
+            wins = f", the best after {after} people in each" if after is not None else ""
+            return "split", ", ".join(f"{name} {share:g} %" for name, share, _ in arms) + wins
         case UpdateTraits(traits=traits):
             return "update", ", ".join(
                 f"{name.removeprefix('traits.')}: {_value(value)}" for name, value in traits.items()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pathline.journeys.words import told
 from processors.journeys.lots import Lots
 from processors.journeys.working import MILLION
 from schemas import reasons
@@ -112,3 +113,8 @@ def test_a_number_stands_for_the_arm_in_whose_share_it_lies(shares: list[int], n
     assert lots.arm(number) == next((n for n, edge in enumerate(edges) if number < edge), len(shares) - 1)
     moved = lots.moved(number, f"a{place}")
     assert moved is None if place >= len(shares) else lots.arm(moved if moved is not None else -1) == place
+
+
+def test_a_winner_is_told_in_words() -> None:
+    (step,) = parse({"journeys/j.yaml": JOURNEY}).journeys["j"].steps
+    assert told(step) == ("split", "a 45 %, b 45 %, holdout 10 %, the best after 100 people in each")
