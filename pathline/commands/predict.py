@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,7 @@ from pathline.commands.asking import Format
 from pathline.commands.refitting import Every, Folder, Output, known_project, refit
 
 if TYPE_CHECKING:
+    from pathline.predictions.quality import Quality
     from schemas.definitions import Project
     from sinks.clickhouse.engine import Warehouse
 
@@ -73,13 +74,27 @@ def quality(
         before = buyers.spent(warehouse, loaded, then - length, then)
         after = buyers.spent(warehouse, loaded, then, then + length)
     found = cases(bought, before, after)
-    rows = [
-        {name: getattr(one, name) for name in COLUMNS}
-        for one in measured(found, fitted(bought.values(), then), then, length)
-    ]
+    told = as_it_is if format in ("json", "csv") else for_people
+    rows = list(map(told, measured(found, fitted(bought.values(), then), then, length)))
     if format == "table":
         typer.echo(f"{len(found)} people who had bought by {iso(then)}, and the {ahead} after it")
     show(rows, COLUMNS, format, f"Predictions of {iso(then)}, {ahead} ahead")
+
+
+def as_it_is(one: Quality) -> dict[str, Any]:
+    """A row for programs: probabilities from 0 to 1."""
+    return {name: getattr(one, name) for name in COLUMNS}
+
+
+def for_people(one: Quality) -> dict[str, Any]:
+    """A row to read: a purchase in percent, its error in thousandths as they tell the ways apart, values as amounts."""
+    share = one.what == "purchase"
+    return as_it_is(one) | {
+        "expected": f"{one.expected:.1%}" if share else f"{one.expected:,.2f}",
+        "happened": f"{one.happened:.1%}" if share else f"{one.happened:,.2f}",
+        "error": f"{one.error:.3f}" if share else f"{one.error:,.2f}",
+        "ranks": None if one.ranks is None else f"{one.ranks:.3f}",
+    }
 
 
 def _parameters(warehouse: Warehouse, project: Project, now: int) -> str:

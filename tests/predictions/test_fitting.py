@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pathline.commands.predict import as_it_is, for_people
 from pathline.errors import UserError
 from pathline.predictions import fitting
 from pathline.predictions.quality import Quality, cases, measured
@@ -105,3 +106,13 @@ def test_how_good_a_guess_is() -> None:
     assert found["value", "own rate"].expected == pytest.approx(25.0)
     assert found["value", "own rate"].error == pytest.approx((10 + 20 + 10 + 0) / 4)
     assert found["value", "own rate"].ranks == 1.0, "c and d spent more than half of all, and it is said of them"
+
+
+def test_probabilities_are_read_as_percentages_and_values_as_amounts() -> None:
+    bought, spent = (
+        Quality("purchase", "model", 0.53, 0.5604, 0.2476, None),
+        Quality("value", "model", 1975.2, 19, 7, 1),
+    )
+    assert list(for_people(bought).values()) == ["purchase", "model", "53.0%", "56.0%", "0.248", None]
+    assert list(for_people(spent).values()) == ["value", "model", "1,975.20", "19.00", "7.00", "1.000"]
+    assert as_it_is(bought)["expected"] == 0.53
