@@ -6,6 +6,7 @@ a message comes to the collector (`connectors.inbound.hooks.telegram`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -27,6 +28,8 @@ API = "https://api.telegram.org"
 LONGEST_TEXT, LONGEST_CAPTION = 4096, 1024
 #: what the bot of the mailbox is called
 CATCHER_TOKEN = "1:mailbox"
+#: it becomes part of a path, so nothing else may
+_TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]+")
 #: beginnings of descriptions that mean that this chat takes nothing from us any more
 _DEAD_CHAT = ("chat not found", "user not found", "peer_id_invalid", "chat_id is empty", "user is deactivated")
 
@@ -44,10 +47,12 @@ class TelegramSettings(ConnectorSettings, env_prefix="PATHLINE_TELEGRAM_"):
 
 
 def connect(settings: Settings, channel: str) -> Telegram:
-    """The bot of the settings, by default one of the mailbox."""
+    """The bot of the settings, by default one of the mailbox. Raises ValueError for what is no token."""
     own = TelegramSettings.of(channel)
     if not own.token:
         own = own.model_copy(update={"token": CATCHER_TOKEN, "api": f"{settings.catcher}/telegram"})
+    elif not _TOKEN.fullmatch(own.token):
+        raise ValueError("PATHLINE_TELEGRAM_TOKEN: a token as @BotFather gives it, 123456:ABC-DEF..., expected")
     secret = cache(lambda: secret_of(settings))
     return Telegram(own, channel, secret, settings.public_url)
 

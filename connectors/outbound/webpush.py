@@ -6,6 +6,7 @@ push service: the service worker tells of arrival and taps by the links in the p
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -33,13 +34,18 @@ LONGEST_PAYLOAD = 4096 - 103
 TOKEN_SECONDS, RENEW_SECONDS = 12 * 3600, 6 * 3600
 #: parts of a message that the service worker gets as they are
 _PARTS = ("title", "icon", "image", "badge", "tag")
+#: whom a push service writes to about what we send (RFC 8292, 2.1)
+_SUBJECT = re.compile(r"mailto:[^@\s]+@[^@\s]+|https://[^/\s]+\S*")
 
 
 def connect(settings: Settings, channel: str) -> Channel:
-    """Push services with the key of the settings, by default the mailbox. Raises ValueError for an unusable key."""
+    """Push services with the key of the settings, by default the mailbox. Raises ValueError for an unusable key or
+    subject."""
     own = WebPushSettings.of(channel)
     if not own.subject:
         return StandIn(channel, NOUN, WebPush.traits, settings.catcher)
+    if not _SUBJECT.fullmatch(own.subject):
+        raise ValueError("PATHLINE_WEBPUSH_SUBJECT: mailto:name@domain or https://host expected")
     secret = cache(lambda: secret_of(settings))
     return WebPush(own, key_of(own, settings.home), secret, settings.public_url, channel)
 

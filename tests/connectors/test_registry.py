@@ -64,6 +64,11 @@ def test_a_connector_that_is_not_here_is_named_with_those_that_are() -> None:
         ("webhook", "PATHLINE_WEBHOOK_URL", "ftp://host"),
         ("task", "PATHLINE_TASK_URL", "host"),
         ("webhook", "PATHLINE_WEBHOOK_SECRET", "short"),
+        ("telegram", "PATHLINE_TELEGRAM_TOKEN", "nonsense"),
+        ("telegram", "PATHLINE_TELEGRAM_TOKEN", "1:a/../b"),
+        ("webpush", "PATHLINE_WEBPUSH_SUBJECT", "shop@example.com"),
+        ("webpush", "PATHLINE_WEBPUSH_SUBJECT", "mailto:"),
+        ("webpush", "PATHLINE_WEBPUSH_SUBJECT", "http://shop.example"),
     ],
 )
 def test_a_setting_that_can_not_be_used_is_named(
