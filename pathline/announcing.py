@@ -6,7 +6,7 @@ from confluent_kafka import Producer
 
 from pathline.errors import UserError
 from schemas.codec import Codec
-from schemas.kafka import producer_config
+from schemas.kafka import partitions_of, producer_config
 from schemas.records import Definitions, PersonEnvelope
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS, PEOPLE
@@ -32,11 +32,11 @@ class Announcer:
                 "log_level": 3,
             }
         )
-        topics = self._producer.list_topics(timeout=TIMEOUT).topics
+        topics = partitions_of(self._producer, (DEFINITIONS, PEOPLE), timeout=TIMEOUT)
         for name in (DEFINITIONS, PEOPLE):
             if name not in topics:
                 raise UserError(f"The line has no topic {name}: create its topics with `pathline topics apply`.")
-        self._partitions = sorted(topics[PEOPLE].partitions)
+        self._partitions = topics[PEOPLE]
         self._producer.init_transactions(TIMEOUT)
 
     def announce(self, key: str, published: Definitions, told: PersonEnvelope) -> None:

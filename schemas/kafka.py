@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -33,6 +33,8 @@ _LEADER_ON_ITS_WAY = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
 _LEADER_SECONDS = 0.1
+#: How long a topic that was created just now may be unknown to the broker that is asked.
+TOPICS_SECONDS = 2.0
 
 Config = dict[str, Any]
 
@@ -124,11 +126,30 @@ def apply_topics(settings: Settings, channels: Iterable[str], timeout: float = 3
     ]
     if created:
         _wait(admin.create_topics(created, operation_timeout=timeout).values(), KafkaError.TOPIC_ALREADY_EXISTS)
+        partitions_of(admin, [topic.name for topic in missing], timeout)
     adjusted = _adjust(admin, [topic for topic in wanted if topic.name in there], timeout)
     done = {topic.name for topic in missing} | set(adjusted)
     return Applied(
         [topic.name for topic in missing], adjusted, [topic.name for topic in wanted if topic.name not in done]
     )
+
+
+def partitions_of(
+    client: AdminClient | Producer, topics: Iterable[str], patience: float = TOPICS_SECONDS, timeout: float = 30.0
+) -> dict[str, list[int]]:
+    """Partitions of each topic by name; without those that are not there after `patience` seconds.
+
+    A topic is created when the controller has written it down; brokers tell of it only when they have read that, and
+    a command that follows at once would find it missing. Raises KafkaException after `timeout` seconds of silence.
+    """
+    wanted = list(topics)
+    deadline = time.monotonic() + patience
+    while True:
+        told = client.list_topics(timeout=timeout).topics
+        found = {name: sorted(told[name].partitions) for name in wanted if name in told and told[name].partitions}
+        if len(found) == len(wanted) or time.monotonic() > deadline:
+            return found
+        time.sleep(_LEADER_SECONDS)
 
 
 def _adjust(admin: AdminClient, present: list[Topic], timeout: float) -> list[str]:

@@ -16,7 +16,7 @@ from confluent_kafka import Message, Producer
 from pathline.errors import UserError
 from schemas import lists
 from schemas.codec import Codec
-from schemas.kafka import producer_config, read_whole
+from schemas.kafka import partitions_of, producer_config, read_whole
 from schemas.records import Event
 from schemas.settings import Settings
 from schemas.topics import EVENTS, LISTS
@@ -60,7 +60,7 @@ class Keeper:
                 "log_level": 3,
             }
         )
-        known = self._producer.list_topics(timeout=TIMEOUT).topics
+        known = partitions_of(self._producer, (LISTS, EVENTS), timeout=TIMEOUT)
         for topic in (LISTS, EVENTS):
             if topic not in known:
                 raise UserError(f"The line has no topic {topic}: create its topics with `pathline topics apply`.")

@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 from pathline.erasing.reading import records
 from pathline.errors import UserError
 from schemas.codec import BadRecord, Codec
-from schemas.kafka import producer_config
+from schemas.kafka import partitions_of, producer_config
 from schemas.records import PromoCode
 from schemas.settings import Settings
 from schemas.topics import PROMOS
@@ -50,10 +50,10 @@ class Loader:
                 "log_level": 3,
             }
         )
-        topic = self._producer.list_topics(timeout=TIMEOUT).topics.get(PROMOS)
-        if topic is None:
+        topics = partitions_of(self._producer, [PROMOS], timeout=TIMEOUT)
+        if PROMOS not in topics:
             raise UserError(f"The line has no topic {PROMOS}: create its topics with `pathline topics apply`.")
-        self._partitions = sorted(topic.partitions)
+        self._partitions = topics[PROMOS]
         # ends what an interrupted one left open, so that the codes read afterwards are final
         self._producer.init_transactions(TIMEOUT)
         self.codes = loaded(settings, codec, self._partitions)

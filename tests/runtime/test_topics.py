@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -10,7 +12,15 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from pathline.local.kafka import KafkaBroker
 from schemas import topics
-from schemas.kafka import Whole, WrongTopic, apply_topics, client_config, producer_config, read_whole
+from schemas.kafka import (
+    Whole,
+    WrongTopic,
+    apply_topics,
+    client_config,
+    partitions_of,
+    producer_config,
+    read_whole,
+)
 from schemas.settings import Settings
 
 
@@ -32,6 +42,33 @@ def test_missing_topics_are_created_and_wrong_settings_repaired(brokers: str) ->
     resource = ConfigResource(ResourceType.TOPIC, "people")
     found = admin.describe_configs([resource])[resource].result()
     assert found["retention.ms"].value == str(30 * topics.DAY_MS)
+
+
+class Behind(AdminClient):
+    """Asks a broker that hears late of topics that were created: it tells of none in its first answers."""
+
+    answers = 0
+
+    def list_topics(self, *arguments: Any, **named: Any) -> Any:
+        Behind.answers += 1
+        return super().list_topics(*arguments, **named) if Behind.answers > 3 else SimpleNamespace(topics={})
+
+
+def test_created_topics_are_told_of_when_the_command_ends(brokers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("schemas.kafka.AdminClient", Behind)
+    monkeypatch.setattr(Behind, "answers", 0)
+    apply_topics(Settings(brokers=brokers, partitions=2), ["email"])
+    assert Behind.answers > 3
+
+
+def test_a_command_waits_a_moment_for_topics_that_were_created_just_now(
+    brokers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply_topics(Settings(brokers=brokers, partitions=2), ["email"])
+    monkeypatch.setattr(Behind, "answers", 0)
+    client = Behind(client_config(brokers))
+    assert partitions_of(client, ["people", "definitions"]) == {"people": [0, 1], "definitions": [0]}
+    assert partitions_of(client, ["people", "nowhere"], patience=0) == {"people": [0, 1]}
 
 
 def test_another_partition_count_is_refused_and_named(brokers: str) -> None:
