@@ -1,7 +1,8 @@
 """What users of other products complain about, and what happens here instead.
 
 Issues are those of the trackers. Crashes in the middle are in `test_kill` and the fault campaigns, merges in the
-middle in `test_moving`, downtime in `test_late`, caps and priorities in `test_caps` and `test_instants`.
+middle in `test_moving`, downtime in `test_late`, caps and priorities in `test_caps` and `test_instants`, pauses in
+`test_pausing`, changes of a journey in `test_versions` and `test_migrating`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from schemas import reasons
+from schemas.definitions import parse
+from schemas.journey_states import PAUSED, RUNNING
 from tests.journeys.lab import SEND, Lab, at
 from tests.line import project as whole
 from tests.line.project import granted, identify, track
@@ -44,6 +47,7 @@ def test_a_message_that_fails_for_one_person_stops_neither_others_nor_the_journe
 
 
 def test_a_record_that_can_not_be_used_stops_nobody(lab: Lab) -> None:
+    """One failed item stalls all behind it (parcelvoy 432, 434)."""
     lab.journey("j", CART)
     crowd(lab, 5)
     lab.line.publish("updates", "x", b"garbage")
@@ -76,6 +80,7 @@ def test_a_person_that_enters_again_has_one_schedule(lab: Lab) -> None:
 
 
 def test_a_wait_that_is_reset_time_and_again_fires_once(lab: Lab) -> None:
+    """Each reset leaves a schedule of its own (mautic 9797)."""
     lab.journey("j", CART.replace("wait: 1h", "wait: 1h\n    restart_on: [Again]"))
     lab.customer()
     lab.event("Go", at())
@@ -97,6 +102,7 @@ def test_triggers_at_the_same_moment_make_one_message(lab: Lab, gap: int) -> Non
 
 
 def test_the_same_event_delivered_twice_enters_once(tmp_path: Path) -> None:
+    """A trigger that is delivered twice sends twice (parcelvoy 257, mautic 11763, 13070)."""
     lab = whole.Lab(tmp_path)
     lab.journey(
         "j", "enter: {event: Go, on_repeat: parallel}\nsteps:\n  - send: {template: hello, channels: [email]}\n"
@@ -147,6 +153,69 @@ def test_a_bounced_address_is_not_tried_again(lab: Lab) -> None:
     assert lab.reasons().count("suppressed") == 2
 
 
+# --- caps and priorities ----------------------------------------------------------------------------------------------
+
+CAPPED = 'email: {connector: smtp, consent: opt_in, quiet: "11:00-15:00", caps: [{at_most: 1, per: 1d}]}\n'
+
+
+@pytest.mark.parametrize("first", ["low", "high"])
+def test_the_place_under_a_cap_is_the_more_important_messages_whichever_came_first(lab: Lab, first: str) -> None:
+    """Which message a cap lets through can't be controlled (Customer.io): whichever comes first."""
+    lab.file("channels.yaml", CAPPED)
+    for name, priority in (("low", 10), ("high", 90)):
+        lab.journey(name, f"priority: {priority}\nenter: {{event: {name}}}\nsteps:\n{SEND}")
+    lab.customer()
+    for minutes, name in enumerate((first, {"low": "high", "high": "low"}[first])):
+        lab.event(name, at(minutes=minutes))
+    lab.until(at(days=2))
+    assert [(s.journey, s.at) for s in lab.sends()] == [("high", at(hours=3))]
+    assert lab.reasons("low").count("capped") == 1
+
+
+def test_what_piled_up_in_quiet_hours_is_one_message_a_person_under_a_cap(lab: Lab) -> None:
+    """All that waited comes at once when quiet hours end, caps or not."""
+    lab.file("channels.yaml", CAPPED)
+    lab.journey("j", "enter: {event: Go, on_repeat: parallel}\nsteps:\n" + SEND)
+    for minutes in range(5):
+        for n in range(20):
+            if not minutes:
+                lab.customer(f"user_id:p{n}")
+            lab.event("Go", at(minutes=minutes), f"user_id:p{n}")
+    lab.until(at(days=3))
+    assert Counter(s.to for s in lab.sends()) == {f"p{n}@example.com": 1 for n in range(20)}
+    assert lab.reasons().count("capped") == 80
+
+
+# --- pauses and changes -----------------------------------------------------------------------------------------------
+
+
+def test_whose_time_passes_while_a_journey_is_stopped_gets_the_message_once_it_goes_on(lab: Lab) -> None:
+    """A stopped canvas drops those whose time passes (Braze); a paused journey throws people out (Dittofeed)."""
+    lab.journey("j", CART)
+    crowd(lab, 20)
+    lab.steer("j", PAUSED, at(minutes=30))
+    lab.until(at(days=1))
+    assert not lab.sends()
+    lab.steer("j", RUNNING, at(days=1))
+    lab.until(at(days=2))
+    assert Counter(s.to for s in lab.sends()) == {f"p{n}@example.com": 1 for n in range(20)}
+
+
+@pytest.mark.parametrize("changed", ["a shorter wait", "the step is gone"])
+def test_a_change_leaves_those_who_wait_their_wait_and_their_message(lab: Lab, changed: str) -> None:
+    """Nobody knows what editing does to those who wait; whose step is deleted is stuck."""
+    lab.journey("j", CART)
+    lab.customer()
+    lab.marker(parse(lab.files).version, at(days=-1))
+    lab.event("Go", at())
+    edited = CART.replace("1h", "5m") if changed == "a shorter wait" else CART.replace("  - wait: 1h\n", "")
+    project = parse({**lab.files, "journeys/j.yaml": f"name: j\n{edited}"})
+    lab.source.publish(project)
+    lab.marker(project.version, at(minutes=1))
+    lab.until(at(days=2))
+    assert lab.sent() == [at(hours=1)]
+
+
 # --- entering again ---------------------------------------------------------------------------------------------------
 
 
@@ -167,6 +236,7 @@ def test_every_entry_that_does_not_happen_says_why(lab: Lab) -> None:
 
 
 def test_who_leaves_a_segment_and_comes_back_enters_again_and_once(lab: Lab) -> None:
+    """Who comes back does not enter again, or does so several times (mautic 7881, 4575)."""
     lab.journey("j", "enter: {segment: vip}\nexit: [{left: vip}]\nsteps:\n  - wait: 1h\n" + SEND)
     lab.customer()
     for change, hours in (("entered", 0), ("left", 0.5), ("entered", 2), ("left", 5), ("entered", 6)):
@@ -235,6 +305,7 @@ def test_an_exit_is_at_once_wherever_somebody_waits(lab: Lab, inside: str, how: 
 
 
 def test_the_receipt_that_ends_a_cascade_counts_while_the_next_channel_is_quiet(lab: Lab) -> None:
+    """What was answered is said once more in the next channel: a stop that is not heard during a delay."""
     lab.file("channels.yaml", 'email: {connector: smtp}\nsms: {connector: smpp, quiet: "13:00-20:00"}\n')
     lab.journey(
         "j",
@@ -268,6 +339,7 @@ def test_a_receipt_that_names_its_send_ends_a_long_cascade_whatever_was_sent_sin
 
 @pytest.mark.parametrize("why", ["quiet hours", "downtime"])
 def test_what_waited_does_not_go_out_in_one_burst(lab: Lab, why: str) -> None:
+    """Bursts when quiet hours end, or when the system comes back."""
     rule = '{hours: "11:00-16:00", spread: 10m}' if why == "quiet hours" else '"01:00-02:00"'
     lab.file("project.yaml", "name: shop\ntimers: {per_second: 1}\n")
     lab.file("channels.yaml", f"email: {{connector: smtp, consent: opt_in, quiet: {rule}}}\n")
