@@ -23,14 +23,21 @@ SHARING = "tests/line/running"
 #: what takes longest, handed out first: no worker is to begin one when the others are done
 LONGEST = (
     SHARING,
-    "tests/operating/test_waiting.py",
-    "tests/operating/test_line.py",
-    "tests/stack/test_up.py",
-    "tests/faults/runtime/test_naive.py",
     "tests/faults/runtime/test_campaign.py",
-    "tests/journeys/test_kill.py",
+    "tests/stack/test_up.py",
+    "tests/operating/test_waiting.py",
+    "tests/sinks/test_sink.py",
+    "tests/badinput/test_line.py",
+    "tests/faults/runtime/test_naive.py",
+    "tests/operating/test_line.py",
     "tests/identity/test_kill.py",
     "tests/identity/test_steering_line.py",
+    "tests/segments/test_sql.py",
+    "tests/segments/test_turnover_kill.py",
+    "tests/badinput/test_changelog.py",
+    "tests/stack/test_dead_letters.py",
+    "tests/journeys/test_kill.py",
+    "tests/sinks/test_endpoint.py",
 )
 
 
