@@ -109,14 +109,15 @@ def move() -> list[Update]:
     return made
 
 
-def undisturbed(updates: list[Update]) -> Counter[str]:
-    """Ids of the decisions that the stage takes in memory."""
+def undisturbed(updates: list[Update]) -> tuple[Counter[str], set[str]]:
+    """Ids of the decisions that the stage takes in memory, and of its sends."""
     now = time.time_ns() // 1_000_000
     line = MemoryLine([JourneysStage(FixedDefinitions(PROJECT), CODEC)], VirtualClock(now))
     for update in updates:
         line.publish(topics.UPDATES, update.person_id, CODEC.encode(update))
     line.advance(now)
-    return Counter(CODEC.decode(Decision, record.value).decision_id for record in line.outputs[topics.DECISIONS])
+    decisions = [CODEC.decode(Decision, record.value) for record in line.outputs[topics.DECISIONS]]
+    return Counter(d.decision_id for d in decisions), {d.send_id for d in decisions if d.send_id}
 
 
 @contextmanager
@@ -139,7 +140,7 @@ def start(environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
 
 def test_kill_9_of_journeys_loses_and_doubles_no_decision_and_no_send(tmp_path: Path) -> None:
     staying, moving = stay(), move()
-    expected = undisturbed(staying)
+    expected, promised = undisturbed(staying)
     broker = KafkaBroker(tmp_path / "kafka")
     brokers = broker.start()
     try:
@@ -192,3 +193,4 @@ def test_kill_9_of_journeys_loses_and_doubles_no_decision_and_no_send(tmp_path: 
     by_id = Counter(command.send_id for command in sends)
     assert by_id == Counter(d.send_id for d in decisions if d.reason == reasons.SENT)
     assert set(by_id.values()) == {1}
+    assert {command.send_id for command in sends if command.journey == "cart"} == promised
