@@ -15,7 +15,7 @@ from processors.runtime.membership import Entry
 from processors.runtime.partition import Partition, Source
 from processors.runtime.rocks import RocksStore
 from processors.runtime.steps import Outcome, Steps
-from processors.runtime.store import WAKE, state_key, wake_key
+from processors.runtime.store import WAKE, state_key, wake_key, wakes_until
 from processors.runtime.turns import StateTooLarge
 from schemas.clock import ScaledClock, VirtualClock
 from schemas.topics import INTERNAL_BYTES
@@ -205,3 +205,18 @@ def test_the_result_of_a_call_of_an_earlier_assignment_is_dropped(partition: Par
 
     results = [Result(0, 1, "a", b"now"), Result(0, 0, "a", b"before"), Result(7, 1, "a", b"elsewhere")]
     assert sent(run(Answered(), partition, results=results)) == [b"now"]
+
+
+def test_a_timer_that_fired_is_gone_for_whoever_restores_the_partition(partition: Partition, tmp_path: Path) -> None:
+    """The owner itself never looks behind what has fired, so only the next one would fire it again."""
+    asked = run(CountingStage(wake_after=-1), partition, record(0))
+    changelog = list(asked.works[0].changes())
+    keep(partition, asked)
+    fired = run(CountingStage(), partition)
+    assert sum(fired.wakes.values()) == 1
+    changelog += fired.works[0].changes()
+    restored = RocksStore(tmp_path / "next owner")
+    for change in changelog:
+        restored.apply([change], 1, "topic")
+    assert not list(restored.wakes(wakes_until(NOW)))
+    restored.close()
