@@ -160,7 +160,9 @@ def test_links_behind_a_line_that_was_cut_off_by_a_kill_are_whole(tmp_path: Path
 
 
 _HALTING = """
-import sys, time
+import signal, sys, time
+# a shell starts what runs in the background deaf to ^C
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathline.history import load as history
 from pathline.cli import app
 history.CHUNK = 50
