@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy
 from email.utils import format_datetime, parseaddr
 from typing import Any
 
@@ -21,6 +21,23 @@ SEND_ID_HEADER = "X-Pathline-Send-Id"
 UNSUBSCRIBE_PLACE = "%unsubscribe_url%"
 
 
+class _Ways(UnstructuredHeader, BaseHeader):
+    """Addresses in angle brackets (RFC 2369). The standard library would break long ones up into encoded words, which
+    may not stand here (RFC 2047, 5): mailbox providers then show no way to unsubscribe."""
+
+    def fold(self, *, policy: Policy) -> str:
+        """A line for each address, as it is; beyond ASCII there is no such form."""
+        if not self.isascii():
+            return super().fold(policy=policy)
+        ways = str(self).split(", ")
+        return f"{self.name}: {f',{policy.linesep} '.join(ways)}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _Ways)
+_POLICY = SMTP.clone(header_factory=_HEADERS)
+
+
 def email_message(command: SendCommand, settings: SmtpSettings, secret: bytes, public_url: str) -> EmailMessage:
     """The message of a command: text and HTML, a Message-ID made of the send id, and for marketing the List-Unsubscribe
     headers of RFC 2369 and RFC 8058. Raises ValueError when the content can't be a message."""
@@ -33,7 +50,7 @@ def email_message(command: SendCommand, settings: SmtpSettings, secret: bytes, p
     name, mailbox = parseaddr(sender)
     if "@" not in mailbox:
         raise ValueError(f"sender {sender!r} is no e-mail address")
-    message = EmailMessage(SMTP)
+    message = EmailMessage(_POLICY)
     message["From"] = Address(name, addr_spec=mailbox)
     message["To"] = Address(addr_spec=command.to)
     message["Subject"] = " ".join(parts.get("subject", "").split())

@@ -65,6 +65,19 @@ def test_marketing_can_be_unsubscribed_from_with_one_click() -> None:
     assert link in body(message, "html")
 
 
+def test_the_unsubscribe_header_is_read_as_it_stands_on_the_wire() -> None:
+    # mailbox providers take the address from the angle brackets; encoded words are none to them
+    settings = SmtpSettings(unsubscribe_mailto="unsubscribe@shop.example")
+    command = msgspec.structs.replace(COMMAND, purpose="promotions", send_id="1984c722-99b4-55f6-a523-4fbecc5e2d6e")
+    wire = email_message(command, settings, SECRET, URL).as_bytes(policy=SMTP).decode("ascii")
+    value = re.search(r"(?m)^List-Unsubscribe: (.*(?:\r\n[ \t].*)*)\r\n", wire)
+    assert value is not None
+    ways = re.sub(r"\r\n(?=[ \t])", "", value[1])
+    link, mailto = re.fullmatch(r"<(https://shop\.example/unsubscribe/[\w-]+)>, <(mailto:[^\s<>]+)>", ways).groups()  # type: ignore[union-attr]
+    assert read(SECRET, link.rpartition("/")[2], Choice).purpose == "promotions"
+    assert mailto == f"mailto:unsubscribe@shop.example?subject=unsubscribe%20{command.send_id}"
+
+
 def test_links_lead_through_the_collector_and_a_picture_tells_of_the_opening() -> None:
     page = (
         '<html><body><a class="b" href="https://shop.example/p?a=1&amp;b=2">Look</a>'
