@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -85,7 +86,7 @@ def tell_inside(settings: Settings, project: Project) -> None:
             typer.echo(line)
 
 
-def fill_pools(settings: Settings, folder: Path, project: Project) -> None:
+def fill_pools(settings: Settings, folder: Path, project: Project, say: Callable[[str], None] = typer.echo) -> None:
     """Put codes that are new in the files of promos into their pools, so that they are there when journeys give them.
     Raises UserError, KafkaException."""
     from pathline.promos.files import of_promo, pools
@@ -98,7 +99,7 @@ def fill_pools(settings: Settings, folder: Path, project: Project) -> None:
         assert loader is not None
         new = loader.load(promo.name, of_promo(folder, promo))
         if new:
-            typer.echo(f"{promo.name}: {new:,} new codes from {promo.file}")
+            say(f"{promo.name}: {new:,} new codes from {promo.file}")
 
 
 def publish(settings: Settings, project: Project, author: str = "", codec: Codec | None = None) -> bool:

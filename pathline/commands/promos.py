@@ -75,7 +75,7 @@ def load(
     column: Annotated[str, typer.Option(help="Column of the codes; default: the first.", show_default=False)] = "",
 ) -> None:
     """Put the codes of a file into a promo's pool. Codes that were there before are not given again, so a load may be
-    repeated; `pathline apply` does the same with the files of promos.yaml."""
+    repeated; `pathline up` and `apply` do the same with the files of promos.yaml."""
     from pathline.local import current
     from pathline.promos.files import read
     from pathline.promos.keeping import Loader

@@ -177,12 +177,13 @@ class Stack:
         return self._start(started)
 
     def _publish_project(self) -> None:
-        from pathline.commands.apply import publish
+        from pathline.commands.apply import fill_pools, publish, with_fitted
 
         project = load(self._plan.project)
         apply_topics(self.settings, topic_channels(project))
         self._home.remember_partitions(self.settings.partitions)
-        publish(self.settings, project)
+        fill_pools(self.settings, self._plan.project, project, self._say)
+        publish(self.settings, with_fitted(self.settings, project))
         if links := links_of(self._home.path).publish(self.settings):
             self._say(f"{links:,} links of loaded history are in")
 

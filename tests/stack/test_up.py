@@ -16,9 +16,16 @@ import httpx
 import psutil
 import pytest
 
+from pathline.commands.apply import in_force, publish
 from pathline.local import children
+from pathline.local.home import Home
+from schemas.codec import Codec
+from schemas.definitions import load, parse
+from schemas.settings import Settings
 
 SECONDS = 120.0
+#: as `pathline rfm fit` finds them
+BOUNDS = "{recency: [20h, 12h, 6h, 3h], frequency: [1, 2, 3, 4], monetary: [10, 20, 40, 80]}\n"
 
 
 class Line:
@@ -29,6 +36,8 @@ class Line:
         self.project = folder / "shop"
         self.project.mkdir()
         (self.project / "project.yaml").write_text("name: shop\n")
+        (self.project / "promos.yaml").write_text("vip: {file: vip.txt}\n")
+        (self.project / "vip.txt").write_text("A1\nA2\nA3\n")
         self.environment = os.environ | {"PATHLINE_HOME": str(self.home)}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -50,6 +59,11 @@ class Line:
         _, said = self.run("status", "--format", "json")
         known: dict[str, Any] = json.loads(said)
         return known
+
+    def settings(self) -> Settings:
+        known = Home(self.home).line()
+        assert known is not None
+        return Settings.model_validate(known.settings)
 
     def running(self) -> list[psutil.Process]:
         return children.orphans(self.home)
@@ -141,6 +155,12 @@ def test_a_line_comes_up_survives_kills_and_goes_down(line: Line) -> None:
     code, said = line.run("topics", "apply")
     assert (code, f"topics as they should be at {first['broker']}" in said) == (0, True)
 
+    # codes of the project's pools are there, and what was fitted on the line outlives it
+    (promo,) = json.loads(line.run("promos", "list", "--format", "json")[1])
+    assert promo["left"] == 3
+    fitted = parse({**load(line.project).files, "rfm_bounds.yaml": BOUNDS})
+    assert publish(line.settings(), fitted)
+
     costs_and_history_come_in(line)
 
     # a process that is killed comes back under its name
@@ -171,6 +191,7 @@ def test_a_line_comes_up_survives_kills_and_goes_down(line: Line) -> None:
         first[name] for name in ("collector", "warehouse", "broker", "write_key")
     ]
     until(lambda: stored(second) == ["m1", "m2"], "both events in the warehouse")
+    assert in_force(line.settings(), Codec()) == fitted.version
 
     code, said = line.run("down")
     assert (code, "nothing is left running" in said) == (0, True)
