@@ -34,6 +34,10 @@ _LEFT_GROUP = {
 }
 
 
+def _passing_none(app: str, point: Point, first: Callable[[], object] = lambda: None) -> None:
+    """A transaction of offsets alone passes no point: nothing of it could be lost or left open."""
+
+
 class Outbox:
     """A transactional producer. Used in the Kafka thread only."""
 
@@ -86,25 +90,26 @@ class Outbox:
         anything that goes wrong: what was sent is then aborted by the next start.
         """
         self._last.clear()
+        passing = reached if changes else _passing_none
         self._retried(self._producer.begin_transaction)
-        reached(self._app, Point.AFTER_BEGIN)
+        passing(self._app, Point.AFTER_BEGIN)
         for record in sent:
             self._produce(record.topic, record.value, record.key, record.partition, record.headers)
-        reached(self._app, Point.AFTER_OUTPUTS, self._producer.flush)
+        passing(self._app, Point.AFTER_OUTPUTS, self._producer.flush)
         for partition, changed in changes.items():
             for key, value in changed[:-1]:
                 self._produce(self._changelog, value, key, partition)
             key, value = changed[-1]
             self._produce(self._changelog, value, key, partition, report=self._on_state)
-        reached(self._app, Point.AFTER_CHANGELOG, self._producer.flush)
+        passing(self._app, Point.AFTER_CHANGELOG, self._producer.flush)
         # 7. Every transaction sends offsets, also one that only fires timers: otherwise one of a worker that lost its
         #    partitions would not be refused. They go out while the records do: waiting for the records first would
         #    make a small transaction twice as long.
         self._retried(self._producer.send_offsets_to_transaction, offsets, group, self._seconds)
-        reached(self._app, Point.AFTER_OFFSETS, self._producer.flush)
+        passing(self._app, Point.AFTER_OFFSETS, self._producer.flush)
         # waits until the broker has all records, and for their reports
         self._retried(self._producer.commit_transaction, self._seconds)
-        reached(self._app, Point.AFTER_COMMIT)
+        passing(self._app, Point.AFTER_COMMIT)
         # 5. Checkpoint = last changelog offset, as the broker reported it, + 1.
         return {partition: offset + 1 for partition, offset in self._last.items()}
 

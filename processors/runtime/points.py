@@ -18,7 +18,10 @@ VARIABLE = "PATHLINE_CRASH_AT"
 
 
 class Point(StrEnum):
-    """The places, in the order in which a transaction passes them."""
+    """The places, in the order in which a transaction that changes state passes them.
+
+    One of offsets alone passes none: to die in it leaves nothing behind that could be wrong.
+    """
 
     AFTER_BEGIN = "after begin"
     AFTER_OUTPUTS = "after outputs"
