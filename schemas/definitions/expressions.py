@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-import cel
 import orjson
 import structlog
 
 from schemas.codec import BadRecord
+from schemas.definitions import cel_engine
 from schemas.definitions.cel_render import render
 from schemas.definitions.cel_syntax import (
     Binary,
@@ -98,7 +98,7 @@ def _compile(source: str) -> Expression:
     if (isinstance(tree, Binary) and tree.operator in "+-*/%") or (isinstance(tree, Unary) and tree.operator == "-"):
         raise ValueError(f"{source!r} gives a value, not true or false; compare it, for example with > 0")
     try:
-        program = cel.compile(render(tree))
+        program = cel_engine.program(render(tree))
     except ValueError as error:
         lines = str(error).split("ERROR: ")
         message = lines[1].splitlines()[0].split(": ", 1)[-1] if len(lines) > 1 else lines[0]

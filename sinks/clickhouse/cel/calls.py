@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import cel
-
+from schemas.definitions import cel_engine
 from sinks.clickhouse.cel.values import FAILED, TYPES, Inexpressible, Value, first_of, typed, unless_failed
 
 #: parts of a time as the engine counts them: months, days of the month and of the year from 0
@@ -113,7 +112,7 @@ def _span(of: Value) -> Value:
     if of.kind != "text" or not of.sql.startswith("'"):
         raise Inexpressible("a duration that is not written out")
     try:
-        length = cel.compile(f"duration({of.sql})").execute({})
+        length = cel_engine.program(f"duration({of.sql})").execute({})
     except Exception:  # the engine's own errors have no common type
         return FAILED
     return Value("span", str(length // timedelta(microseconds=1)))

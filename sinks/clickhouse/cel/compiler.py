@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import cel
-
+from schemas.definitions import cel_engine
 from schemas.definitions.cel_render import render
 from schemas.definitions.cel_syntax import (
     Binary,
@@ -205,7 +204,7 @@ def _literal(kind: str, text: str) -> Value:
 
 def _read(literal: str) -> str:
     """The text that a literal stands for."""
-    return str(cel.compile(literal).execute({}))
+    return str(cel_engine.program(literal).execute({}))
 
 
 def _path(node: Node) -> Path | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-import cel
-
+from schemas.definitions import cel_engine
 from sinks.clickhouse.cel.values import Inexpressible
 
 #: classes that know all alphabets in the engine, and only ASCII in RE2
@@ -20,7 +19,7 @@ _FOREIGN = re.compile(r"\(\?[a-zA-Z]*-?[a-zA-Z]*[uxR][a-zA-Z]*[:)]|\\[bB<>]|&&|-
 def re2(pattern: str) -> str | None:
     """The same pattern for RE2, None for one that the engine refuses. Raises Inexpressible."""
     try:
-        cel.compile("text.matches(pattern)").execute({"text": "", "pattern": pattern})
+        cel_engine.program("text.matches(pattern)").execute({"text": "", "pattern": pattern})
     except Exception:  # the engine's own errors have no common type
         return None
     if _FOREIGN.search(re.sub(r"\\\\", "", pattern)):
