@@ -1,35 +1,43 @@
-"""Who is who in history: the line's own identity steps, in memory and without bytes in between.
+"""Who is who in history, as the line's own identity steps say (`pathline.history.world`).
 
-An event of identifiers that were seen together before changes nothing but its own place, so most events are placed from
-what was found then; whether that holds is the resolver's to say (`IdentityStage.quiet_from`).
+Most events change nothing but their own place. Those of identifiers that were seen together before are placed from what
+was found then; whether that holds is the resolver's to say. The first event of somebody tells what the steps would tell
+(`pathline.history.newcomers`), and they are only asked when the person comes again in a way that may change something:
+until then nobody else can be concerned, as no link leads there.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, TypeVar, cast
+from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
-from processors.graph.step import GraphStage
-from processors.identity.model import HOLDERS, place_of
-from processors.identity.step import IdentityStage
-from processors.runtime.contract import BadRecord, Record, Stage, Table
-from processors.runtime.definitions import FixedDefinitions
-from schemas import topics
-from schemas.codec import Codec
+from pathline.history.newcomers import Newcomers, first_event
+from pathline.history.world import Heard, Place, World
 from schemas.definitions.model import Project
-from schemas.records import Assignment, Event, Link, LinkEnvelope, PersonEnvelope, Refusal, Update, Wire
-
-S = TypeVar("S")
-W = TypeVar("W", bound=Wire)
+from schemas.records import EARLIEST, Assignment, Event, Link, Refusal, Update
 
 
-class Place(NamedTuple):
-    """The person an event belongs to, and the slot it is filed under with the version of its placement."""
+class _First(NamedTuple):
+    """The first event of a person, which the steps have not taken yet, and the places of later ones by their key."""
 
-    person_id: str
-    slot: str
-    version: int
+    identifiers: tuple[str, ...]
+    at: int
+    source: str
+    event_id: str
+    places: list[Place]
+    quiet: bool
+
+    def place(self, identifiers: tuple[str, ...], at: int) -> Place | None:
+        """Where a later event of the same person belongs; None when it may change more than its own place."""
+        if identifiers == self.identifiers:
+            return self.places[0] if self.quiet and at >= self.at else None
+        own, *others = identifiers
+        if not others:
+            return self.places[self.identifiers.index(own)]
+        same = own == self.identifiers[0] and set(others) <= set(self.identifiers)
+        return self.places[0] if same and self.quiet and at >= self.at else None
 
 
 class Resolver:
@@ -39,131 +47,94 @@ class Resolver:
     """
 
     def __init__(self, project: Project, links: Iterable[Link], now: int) -> None:
-        definitions, codec = FixedDefinitions(project), _Unframed()
-        self._identity = IdentityStage(definitions, codec)
-        self._seats = [_Seat(self._identity, now), _Seat(GraphStage(definitions, codec), now)]
-        self._turn = self._seats[0].turn
+        self._world = World(project, now)
+        self._newcomers = Newcomers(lambda: World(project, now))
+        self._firsts: dict[str, _First] = {}
         self._places: dict[str, dict[tuple[str, ...], tuple[int, Place]]] = {}
         self.identity: list[Assignment | Refusal | Update] = []
         self.links: list[Link] = []
-        for link in links:
-            self._through(topics.LINKS, LinkEnvelope(kind="link", link=link))
-        self.identity.clear()
-        self.links.clear()
+        self._begin(links)
 
     def place(self, event: Event) -> tuple[Place | None, list[str]]:
         """Where an event belongs, None when it counts no more or can't be used; and why it, or something it led to,
         can't be used."""
         identifiers = tuple(event.identifiers)
-        known = self._places.get(identifiers[0])
-        if known is not None and (found := known.get(identifiers)) is not None and event.occurred_at >= found[0]:
-            return found[1], []
-        placed, reasons = self._through(topics.EVENTS, event)
-        self._remember(identifiers, placed)
-        return placed, reasons
-
-    def _remember(self, identifiers: tuple[str, ...], placed: Place | None) -> None:
         own = identifiers[0]
-        holder = self._turn.get(HOLDERS, own)
-        if placed is None or (holder is not None and len(holder.periods) > 1):
-            return
-        since = self._identity.quiet_from(identifiers, self._turn)
-        if since is not None:
-            here = Place(*place_of(holder, None, own, since))
-            self._places.setdefault(own, {})[identifiers] = since, here
+        first = self._firsts.get(own)
+        if first is not None:
+            if (here := first.place(identifiers, event.occurred_at)) is not None:
+                return here, []
+        elif (
+            (known := self._places.get(own)) is not None
+            and (found := known.get(identifiers)) is not None
+            and event.occurred_at >= found[0]
+        ):
+            return found[1], []
+        heard = self._welcome(event) or self._through(event)
+        self.identity += heard.assignments
+        self.identity += heard.refusals
+        self.identity += heard.moves
+        self.links += heard.links
+        return heard.place, heard.reasons
 
-    def _through(self, topic: str, record: Wire) -> tuple[Place | None, list[str]]:
-        """Take a record through both stages, and whatever comes of it."""
-        placed, reasons = None, list[str]()
-        underway = deque([(topic, record)])
-        while underway:
-            topic, record = underway.popleft()
-            self._note(topic, record)
-            if isinstance(record, PersonEnvelope) and record.kind == "event":
-                placed = Place(record.person_id, record.slot, record.version)
-            for seat in self._seats:
-                if topic in seat.stage.inputs:
-                    try:
-                        underway.extend(seat.take(topic, record))
-                    except BadRecord as error:
-                        reasons.append(str(error) if topic == topics.EVENTS else f"{seat.stage.app}: {error}")
-        return placed, reasons
+    def _welcome(self, event: Event) -> Heard | None:
+        """What comes of the first event of somebody; None when it is no such event, or the steps have to say."""
+        identifiers = tuple(event.identifiers)
+        if any(one in self._firsts or self._world.links(one) for one in identifiers):
+            return None
+        form = self._newcomers.form(identifiers)
+        if form is None or not self._world.admits(identifiers):
+            return None
+        found = form.of(event)
+        for one in identifiers:
+            self._places.pop(one, None)
+        if len(identifiers) == 1:
+            # with nobody it was seen with, there is nothing that the steps would have to keep of it
+            self._places[identifiers[0]] = {identifiers: (EARLIEST, found.places[0])}
+            return found.heard
+        first = _First(identifiers, event.occurred_at, event.source, event.event_id, found.places, found.quiet)
+        for one in identifiers:
+            self._firsts[one] = first
+        return found.heard
 
-    def _note(self, topic: str, record: Wire) -> None:
-        match record:
-            case Assignment():
-                self.identity.append(record)
-                # what it changes holds for events from now on
-                self._places.pop(record.identifier, None)
-            case Refusal():
-                self.identity.append(record)
-            case LinkEnvelope(link=Link() as link):
-                self.links.append(link)
-            case PersonEnvelope(move=move) if move is not None:
-                self.identity.append(Update(kind="move", person_id=record.person_id, at=move.at, move=move))
+    def _through(self, event: Event) -> Heard:
+        """Let the steps say."""
+        self._catch_up(event.identifiers)
+        heard = self._world.event(event)
+        self._moved(heard)
+        if heard.place is not None:
+            self._remember(tuple(event.identifiers))
+        return heard
 
+    def _catch_up(self, identifiers: Iterable[str]) -> None:
+        """Let the steps have the first events of those who come again. What they say of them was told before."""
+        for identifier in identifiers:
+            first = self._firsts.get(identifier)
+            if first is not None:
+                for one in first.identifiers:
+                    del self._firsts[one]
+                self._world.event(first_event(first.identifiers, first.at, first.source, first.event_id))
+                self._remember(first.identifiers)
 
-class _Unframed(Codec):
-    """Records as they are: nothing leaves this process."""
+    def _remember(self, identifiers: tuple[str, ...]) -> None:
+        settled = self._world.settled(identifiers)
+        if settled is not None:
+            self._places.setdefault(identifiers[0], {})[identifiers] = settled
 
-    def encode(self, record: Wire) -> bytes:
-        return cast(bytes, record)
+    def _moved(self, heard: Heard) -> None:
+        # what an assignment changes holds for events from now on
+        for assignment in heard.assignments:
+            self._places.pop(assignment.identifier, None)
 
-    def decode(self, kind: type[W], data: bytes | None) -> W:
-        return cast(W, data)
-
-
-class _Seat:
-    """A stage with its state."""
-
-    def __init__(self, stage: Stage, now: int) -> None:
-        self.stage = stage
-        self.turn = _Turn(now)
-
-    def take(self, topic: str, record: Wire) -> list[tuple[str, Wire]]:
-        """What the stage sends because of a record. Raises BadRecord; nothing of it counts then."""
-        turn = self.turn
-        turn.undo.clear()
-        turn.sent = []
-        try:
-            self.stage.on_record(Record(topic, 0, 0, turn.now, None, cast(bytes, record)), turn)
-        except BadRecord:
-            for table, key, value in reversed(turn.undo):
-                turn.tables[table][key] = value
-            raise
-        return turn.sent
+    def _begin(self, links: Iterable[Link]) -> None:
+        """Links of earlier loads; those of one event stand together."""
+        for (own, at, source, event_id), together in groupby(links, _OF_ONE_EVENT):
+            told = list(together)
+            event = first_event([own, *(link.b for link in told)], at, source, event_id)
+            if self._welcome(event) is None:
+                self._catch_up(event.identifiers)
+                for link in told:
+                    self._moved(self._world.link(link))
 
 
-class _Turn:
-    """State as values in memory."""
-
-    partition = 0
-
-    def __init__(self, now: int) -> None:
-        self.now = now
-        self.tables: dict[str, dict[str, Any]] = defaultdict(dict)
-        self.undo: list[tuple[str, str, Any]] = []
-        self.sent: list[tuple[str, Wire]] = []
-
-    def get(self, table: Table[S], key: str) -> S | None:
-        return self.tables[table.prefix].get(key)
-
-    def put(self, table: Table[S], key: str, value: S | None) -> None:
-        state = self.tables[table.prefix]
-        self.undo.append((table.prefix, key, state.get(key)))
-        state[key] = value
-
-    def scan(self, table: Table[S], prefix: str = "", after: str = "") -> Iterator[tuple[str, S]]:
-        state = self.tables[table.prefix]
-        for key in sorted(key for key in state if key.startswith(prefix) and key > after):
-            if state[key] is not None:
-                yield key, state[key]
-
-    def send(self, topic: str, key: str, value: bytes | None, partition: int | None = None) -> None:
-        self.sent.append((topic, cast(Wire, value)))
-
-    def wake(self, key: str, due: int, rank: int = 0) -> None:
-        """Only a review of changed rules wakes; here the rules stay."""
-
-    def call(self, key: str, request: Any) -> None:
-        """Neither stage calls."""
+_OF_ONE_EVENT = attrgetter("a", "seen_at", "source", "event_id")

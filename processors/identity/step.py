@@ -98,12 +98,17 @@ class IdentityStage:
         if known != sent:
             turn.put(SENT, key, known)
 
+    def admits(self, identifiers: Sequence[str]) -> bool:
+        """Whether all of these may count by the rules in force."""
+        self._rules_in_force()
+        return not any(map(self._admissible, identifiers))
+
     def quiet_from(self, identifiers: Sequence[str], turn: Turn) -> int | None:
         """From which time on (milliseconds since 1970 UTC) further events with these identifiers change no link and
         tell the graph none, as long as the first one is not assigned anew; None when each may."""
         rules = self._rules_in_force()
         own, *others = identifiers
-        if turn.get(FORGOTTEN, mark(own)) is not None or any(map(self._admissible, identifiers)):
+        if turn.get(FORGOTTEN, mark(own)) is not None or not self.admits(identifiers):
             return None
         holder, first = turn.get(HOLDERS, own), EARLIEST
         for other in others:
