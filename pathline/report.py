@@ -134,8 +134,11 @@ def _new(warehouse: Warehouse, report: Report, found: Channels) -> Iterator[str]
     )
 
 
-def _sums(found: Channels) -> dict[str, float]:
-    return {name: sum(getattr(row, name) for row in found.rows) for name in ("converted", "revenue", "cost", "sent")}
+def _sums(found: Channels) -> dict[str, float | None]:
+    """Over all channels; the cost is None where nobody told any."""
+    sums = {name: sum(getattr(row, name) for row in found.rows) for name in ("converted", "revenue", "sent")}
+    costs = [row.cost for row in found.rows if row.cost is not None]
+    return {**sums, "cost": sum(costs) if costs else None}
 
 
 def _channels(report: Report, found: Channels) -> Iterator[str]:
@@ -317,7 +320,9 @@ def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) -
     return as_html(rows, columns) if rows else note(empty)
 
 
-def _compared(now: float, then: float) -> tuple[str, str]:
+def _compared(now: float | None, then: float | None) -> tuple[str, str]:
+    if now is None:
+        return "\N{EN DASH}", "nobody told any" if then is None else f"nobody told any ({_told(then)} before)"
     if not then:
         return _told(now), "none before" if now else "none before either"
     return _told(now), f"{now / then - 1:+.1%} ({_told(then)} before)"

@@ -15,6 +15,8 @@ from sinks.clickhouse.paths.page import note, page, short, table
 FORMATS = ("table", "json", "csv", "html")
 #: columns whose values are parts of one
 _SHARES = frozenset({"rate", "share", "expected", "low", "high", "difference", "difference_low", "difference_high"})
+#: amounts that programs add up: 0 for them where nobody told one, empty for people
+_SUMMED = frozenset({"cost"})
 NOTHING = "Nothing found."
 #: letters of a value in a table for people; programs get all
 LONGEST = 200
@@ -39,11 +41,9 @@ def show(
             typer.echo(told, err=True)
     match format:
         case "json":
-            typer.echo(
-                json.dumps([{name: row[name] for name in columns} for row in rows], indent=2, ensure_ascii=False)
-            )
+            typer.echo(json.dumps(_for_programs(rows, columns), indent=2, ensure_ascii=False))
         case "csv":
-            typer.echo(as_csv(rows, columns), nl=False)
+            typer.echo(as_csv(_for_programs(rows, columns), columns), nl=False)
         case "html":
             parts = (picture(), as_html(rows, columns)) if rows else (note(NOTHING),)
             typer.echo(page(title, *parts, *map(note, notes)))
@@ -51,6 +51,10 @@ def show(
             _table(rows, columns)
         case _:
             raise typer.BadParameter(f"{format!r} is none of {', '.join(FORMATS)}", param_hint="--format")
+
+
+def _for_programs(rows: Sequence[Row], columns: Sequence[str]) -> list[Row]:
+    return [{name: 0.0 if row[name] is None and name in _SUMMED else row[name] for name in columns} for row in rows]
 
 
 def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
@@ -21,9 +21,21 @@ if TYPE_CHECKING:
     from sinks.clickhouse.paths.filters import Filters
     from sinks.clickhouse.paths.touches import Nodes, TouchRules
 
+
+def no_empty(names: list[str] | None) -> list[str] | None:
+    """Names that were given. Raises typer.BadParameter when one is empty, as an unset variable of a script is."""
+    if any(not name.strip() for name in names or ()):
+        raise typer.BadParameter("a name is empty")
+    return names
+
+
 Conversion = Annotated[
     list[str] | None,
-    typer.Option(help="Event that is a conversion; default: those with a revenue in events.yaml.", show_default=False),
+    typer.Option(
+        help="Event that is a conversion; default: those with a revenue in events.yaml.",
+        show_default=False,
+        callback=no_empty,
+    ),
 ]
 From = Annotated[
     str | None, typer.Option("--from", help="First instant (UTC where it names no offset).", show_default=False)
@@ -99,7 +111,9 @@ class Walking:
         list[str] | None,
         typer.Option(help="PATTERN=>NAME: what matches the regular expression is named so.", show_default=False),
     ] = None
-    exclude: Annotated[list[str] | None, typer.Option(help="Node that is left out.", show_default=False)] = None
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Node that is left out.", show_default=False, callback=no_empty)
+    ] = None
 
     def nodes(self, touching: Touching, project: Path | None) -> Nodes:
         """What the nodes are. Raises typer.BadParameter."""
@@ -194,6 +208,19 @@ def answering(segment: str = "", prepare: bool = True) -> Iterator[Warehouse]:
         raise UserError(str(error)) from error
     except ClickHouseError as error:
         raise UserError(f"the warehouse could not answer: {said(error)}") from error
+
+
+def not_there(names: Iterable[str] | None, *known: Callable[[], Iterable[str]]) -> list[str]:
+    """What is said of names that nothing has: an answer about a misspelt one looks like any other. `known` are ways to
+    the names there are, the later ones asked only for what the earlier ones don't know."""
+    from schemas.definitions.problems import nearest
+
+    missing, there = [name for name in dict.fromkeys(names or ()) if name], set[str]()
+    for look in known:
+        if missing:
+            there.update(look())
+            missing = [name for name in missing if name not in there]
+    return [f"nothing is called {name!r}: {nearest(name, there)}" for name in missing]
 
 
 def without_rate(costs: Mapping[str, float], revenue: Mapping[str, float]) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,11 +18,16 @@ from pathline.commands.asking import (
     column_of,
     duration,
     edge_of,
+    no_empty,
+    not_there,
     project_of,
     question,
     without_rate,
 )
 from pathline.commands.results import channels, dropoff, experiment, ltv, person, retention
+
+if TYPE_CHECKING:
+    from sinks.clickhouse.engine import Warehouse
 
 app = typer.Typer(
     help="Ask how people go through the channels.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
@@ -34,16 +40,19 @@ def transitions(walking: Walking, touching: Touching, asking: Asking) -> None:
     """Steps from one node to the next, with how often, by how many and how long they take."""
     from pathline.tables import show
     from sinks.clickhouse.paths.pictures import sankey
+    from sinks.clickhouse.paths.touches import node_names
     from sinks.clickhouse.paths.transitions import transitions as found
 
     nodes = walking.nodes(touching, asking.project)
     with answering(asking.segment) as warehouse:
         rows = found(warehouse, nodes, asking.filters)
+        notes = not_there(walking.exclude, lambda: node_names(warehouse, nodes))
     columns = ("from", "to", "count", "people", "median_seconds")
     told = [(row.origin, row.target, row.count, row.people, row.median_seconds) for row in rows]
     drawn = [(1, row.origin, row.target, row.count) for row in rows[:40]]
     title = f"Transitions by {walking.by}"
-    show([dict(zip(columns, row, strict=True)) for row in told], columns, asking.format, title, lambda: sankey(drawn))
+    rows_ = [dict(zip(columns, row, strict=True)) for row in told]
+    show(rows_, columns, asking.format, title, lambda: sankey(drawn), notes)
 
 
 @app.command()
@@ -67,9 +76,11 @@ def flows(
     """Step by step: what people do after something, before something, or from the beginning."""
     from pathline.tables import show
     from schemas.definitions.expressions import iso
+    from sinks.clickhouse.paths.filters import event_names
     from sinks.clickhouse.paths.flows import flows as found
     from sinks.clickhouse.paths.flows import followers
     from sinks.clickhouse.paths.pictures import sankey
+    from sinks.clickhouse.paths.touches import node_names
     from sinks.clickhouse.paths.walks import Question
 
     anchored = Question(
@@ -83,22 +94,30 @@ def flows(
         every,
     )
     nodes = walking.nodes(touching, asking.project)
+
+    def notes_of(warehouse: Warehouse) -> list[str]:
+        called = lru_cache(lambda: node_names(warehouse, nodes))
+        return not_there((start, end), lambda: event_names(warehouse), called) + not_there(walking.exclude, called)
+
     if people:
         step, origin, target = edge_of(people)
         with answering(asking.segment) as warehouse:
             behind = followers(warehouse, nodes, anchored, asking.filters, step, origin, target)
+            notes = notes_of(warehouse)
         told = [{"person_id": row.person_id, "count": row.count, "first_at": iso(row.first_at)} for row in behind]
-        show(told, ("person_id", "count", "first_at"), asking.format, f"People from {origin} to {target}")
+        title = f"People from {origin} to {target}"
+        show(told, ("person_id", "count", "first_at"), asking.format, title, notes=notes)
         return
     with answering(asking.segment) as warehouse:
         rows = found(warehouse, nodes, anchored, asking.filters)
+        notes = notes_of(warehouse)
     columns = ("step", "from", "to", "count", "people", "median_seconds")
     told = [
         dict(zip(columns, (row.step, row.origin, row.target, row.count, row.people, row.median_seconds), strict=True))
         for row in rows
     ]
     drawn = [(row.step, row.origin, row.target, row.count) for row in rows]
-    show(told, columns, asking.format, _title(start, end, walking.by), lambda: sankey(drawn))
+    show(told, columns, asking.format, _title(start, end, walking.by), lambda: sankey(drawn), notes)
 
 
 def _title(start: str, end: str, by: str) -> str:
@@ -109,11 +128,13 @@ def _title(start: str, end: str, by: str) -> str:
 @app.command()
 @question
 def funnel(
-    steps: Annotated[list[str], typer.Option(help="Event name; once for each step, in order.")],
+    steps: Annotated[list[str], typer.Option(help="Event name; once for each step, in order.", callback=no_empty)],
     asking: Asking,
     within: Annotated[str, typer.Option(help="Time from the first step on.")] = "30d",
     order: Annotated[str, typer.Option(help="ordered, strict (nothing in between) or any.")] = "ordered",
-    exclude: Annotated[list[str] | None, typer.Option(help="Event that ends an attempt.", show_default=False)] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Event that ends an attempt.", show_default=False, callback=no_empty)
+    ] = None,
     optional: Annotated[list[str] | None, typer.Option(help="Step that may be left out.", show_default=False)] = None,
     by: Annotated[str, typer.Option(help="channel, campaign, source or property:NAME: a funnel for each.")] = "",
     breakdown: Annotated[str, typer.Option(help="With --by, of which step: first, last or step:N.")] = "first",
@@ -124,6 +145,7 @@ def funnel(
     """How far people get through a list of events, and how long each step takes."""
     from pathline.tables import show
     from sinks.clickhouse.paths.attempts import Question
+    from sinks.clickhouse.paths.filters import event_names
     from sinks.clickhouse.paths.funnel import Breakdown
     from sinks.clickhouse.paths.funnel import funnel as found
     from sinks.clickhouse.paths.pictures import funnel_bars
@@ -142,12 +164,13 @@ def funnel(
     with answering(asking.segment) as warehouse:
         drops = show_ == "drops" or asking.format == "html"
         answer = found(warehouse, wanted, asking.filters, told_apart, drops)
+        notes = not_there((*steps, *(exclude or ())), lambda: event_names(warehouse))
     told: dict[str, list[Any]] = {"steps": answer.steps, "times": answer.took, "drops": answer.drops}
     rows = [asdict(row) for row in told[show_]]
     chosen = columns[show_]
     if by and show_ == "steps":
         chosen, rows = [column_of(by), *chosen], [row | {column_of(by): row["value"]} for row in rows]
-    show(rows, chosen, asking.format, f"Funnel, {order}, within {within}", lambda: funnel_bars(answer))
+    show(rows, chosen, asking.format, f"Funnel, {order}, within {within}", lambda: funnel_bars(answer), notes)
 
 
 @app.command()
@@ -175,9 +198,11 @@ def attribution(
     from sinks.clickhouse.paths.attribution import Question
     from sinks.clickhouse.paths.attribution import attribution as found
     from sinks.clickhouse.paths.costs import prices_of, spent
+    from sinks.clickhouse.paths.filters import event_names
     from sinks.clickhouse.paths.models import MODELS
     from sinks.clickhouse.paths.orders import asked_of, unknown
     from sinks.clickhouse.paths.pictures import models_side_by_side
+    from sinks.clickhouse.paths.touches import node_names
 
     reach = Question(duration(lookback, "--lookback"), lookback_steps, null_paths, duration(half_life, "--half-life"))
     nodes, loaded = walking.nodes(touching, asking.project), project_of(asking.project)
@@ -197,6 +222,8 @@ def attribution(
         notes = without_rate(
             spent(warehouse, prices, asking.filters).unknown, unknown(warehouse, orders, asking.filters)
         )
+        notes += not_there(conversion, lambda: event_names(warehouse))
+        notes += not_there(walking.exclude, lambda: node_names(warehouse, nodes))
     name = column_of(walking.by)
     rows = [{"model": of, name: credit.node} | asdict(credit) for of in told for credit in credits_[of]]
     columns = [*(("model",) if model == "all" else ()), name, "conversions", "revenue", "cost", "roas"]

@@ -21,6 +21,8 @@ from pathline.commands.asking import (
     answering,
     column_of,
     duration,
+    no_empty,
+    not_there,
     project_of,
     question,
     span,
@@ -44,6 +46,7 @@ def channels(
     from sinks.clickhouse.paths.channels import channels as found
     from sinks.clickhouse.paths.costs import prices_of
     from sinks.clickhouse.paths.drawings import returns
+    from sinks.clickhouse.paths.filters import event_names
     from sinks.clickhouse.paths.orders import asked_of
 
     if by not in ("channel", "campaign"):
@@ -58,12 +61,13 @@ def channels(
     )
     with answering(asking.segment) as warehouse:
         answer = found(warehouse, wanted, asking.filters)
+        notes = without_rate(answer.unknown_costs, answer.unknown_revenue)
+        notes += not_there(conversion, lambda: event_names(warehouse))
     columns = ["channel", "sent", "delivered", "opened", "clicked", "converted", "cost", "revenue", "margin", "roas"]
     if wanted.campaigns:
         columns.insert(1, "campaign")
     rows = [asdict(row) | {"margin": row.margin, "roas": row.roas} for row in answer.rows]
     title = f"Channels, in {wanted.prices.currency}"
-    notes = without_rate(answer.unknown_costs, answer.unknown_revenue)
     show(rows, columns, asking.format, title, lambda: returns(answer.rows, wanted.prices.currency), notes)
 
 
@@ -77,16 +81,18 @@ def retention(
     """Who of those that began together comes back, period by period."""
     from pathline.tables import show
     from sinks.clickhouse.paths.drawings import heat_map
+    from sinks.clickhouse.paths.filters import event_names
     from sinks.clickhouse.paths.retention import retention as found
 
     cohorts = gathering.cohorts(period, asking.project)
     with answering(asking.segment) as warehouse:
         rows = found(warehouse, cohorts, returning, asking.filters)
+        notes = not_there((gathering.start, returning), lambda: event_names(warehouse))
     told = [asdict(row) | {"rate": row.rate} for row in rows]
     cells = [(row.cohort, row.period, row.people, row.rate, f"{row.rate:.0%}") for row in rows]
     columns = ("cohort", "period", "people", "returned", "rate")
     title = f"Retention by {column_of(gathering.by) or period}"
-    show(told, columns, asking.format, title, lambda: heat_map(cells, period))
+    show(told, columns, asking.format, title, lambda: heat_map(cells, period), notes)
 
 
 @question
@@ -95,18 +101,19 @@ def ltv(gathering: Gathering, asking: Asking, period: Period = "month", conversi
     from pathline.tables import show
     from sinks.clickhouse.paths import orders
     from sinks.clickhouse.paths.drawings import heat_map
+    from sinks.clickhouse.paths.filters import event_names
     from sinks.clickhouse.paths.ltv import ltv as found
 
     bought = orders.asked_of(project_of(asking.project), conversion or ())
     cohorts = gathering.cohorts(period, asking.project)
     with answering(asking.segment) as warehouse:
         rows = found(warehouse, cohorts, bought, asking.filters)
-        unknown = orders.unknown(warehouse, bought, asking.filters)
+        notes = without_rate({}, orders.unknown(warehouse, bought, asking.filters))
+        notes += not_there((gathering.start, *(conversion or ())), lambda: event_names(warehouse))
     told = [asdict(row) | {"per_person": row.per_person} for row in rows]
     cells = [(row.cohort, row.period, row.people, row.per_person, f"{row.per_person:,.2f}") for row in rows]
     columns = ("cohort", "period", "people", "buyers", "orders", "revenue", "per_person")
     title = f"Lifetime value by {column_of(gathering.by) or period}, {bought.currency} per person"
-    notes = without_rate({}, unknown)
     show(told, columns, asking.format, title, lambda: heat_map(cells, period), notes)
 
 
@@ -122,14 +129,16 @@ def dropoff(
     from sinks.clickhouse.paths.dropoff import dropoff as found
     from sinks.clickhouse.paths.page import colour
     from sinks.clickhouse.paths.pictures import bars
+    from sinks.clickhouse.paths.touches import node_names
 
     nodes = walking.nodes(touching, asking.project)
     with answering(asking.segment) as warehouse:
         rows = found(warehouse, nodes, duration(silence, "--silence"), asking.filters)
+        notes = not_there(walking.exclude, lambda: node_names(warehouse, nodes))
     lengths = [(row.last, row.silent, f"{row.rate:.1%} of those here") for row in rows[:20]]
     columns = ("last", "silent", "people", "share", "rate", "median_seconds")
     title = f"Last {column_of(walking.by)} before {silence} of silence"
-    show([asdict(row) for row in rows], columns, asking.format, title, lambda: bars(lengths, colour(3)))
+    show([asdict(row) for row in rows], columns, asking.format, title, lambda: bars(lengths, colour(3)), notes)
 
 
 @question
@@ -138,7 +147,8 @@ def experiment(
     asking: Asking,
     split: Annotated[str, typer.Option(help="Id of the split, where the journey has several.")] = "",
     conversion: Annotated[
-        list[str] | None, typer.Option(help="Event that counts; default: the journey's goal.", show_default=False)
+        list[str] | None,
+        typer.Option(help="Event that counts; default: the journey's goal.", show_default=False, callback=no_empty),
     ] = None,
     within: Annotated[str, typer.Option(help="Time from the arm on; default: that of the goal.")] = "",
 ) -> None:
@@ -148,6 +158,7 @@ def experiment(
     from sinks.clickhouse.paths.drawings import intervals
     from sinks.clickhouse.paths.experiment import experiment as found
     from sinks.clickhouse.paths.experiment import question_of
+    from sinks.clickhouse.paths.filters import event_names
 
     loaded = project_of(asking.project)
     if loaded is None:
@@ -156,9 +167,10 @@ def experiment(
         most = duration(within, "--within") if within else None
         wanted = question_of(loaded, journey, split, conversion or (), most)
         rows = found(warehouse, wanted, asking.filters)
+        notes = not_there(conversion, lambda: event_names(warehouse))
     columns = ["arm", "people", "expected", "converted", "rate", "low", "high"]
     columns += ["difference", "difference_low", "difference_high", "p_value", "ratio_p_value"]
-    show([asdict(row) for row in rows], columns, asking.format, f"Experiment {journey}", lambda: intervals(rows))
+    show([asdict(row) for row in rows], columns, asking.format, f"Experiment {journey}", lambda: intervals(rows), notes)
 
 
 @question

@@ -37,7 +37,7 @@ def found(warehouse: Warehouse, asked: Question, filters: Filters | None = None)
     return {(row.channel, row.campaign): row for row in channels(warehouse, asked, filters or Filters()).rows}
 
 
-def numbers(row: Channel) -> tuple[float, ...]:
+def numbers(row: Channel) -> tuple[float | None, ...]:
     return row.sent, row.delivered, row.opened, row.clicked, row.converted, row.revenue, row.cost
 
 
@@ -71,21 +71,21 @@ class TestShop:
         assert {key: numbers(row) for key, row in rows.items()} == {
             ("email", ""): (3, 3, 3, 1, 1, 30, 1),
             ("ads", ""): (0, 0, 0, 0, 0, 0, 7),
-            ("(none)", ""): (0, 0, 0, 0, 1, 5, 0),
+            ("(none)", ""): (0, 0, 0, 0, 1, 5, None),
         }
         email, ads = rows["email", ""], rows["ads", ""]
         assert (email.margin, email.roas) == (29, 30)
         assert (ads.margin, ads.roas) == (-7, 0)
         # nothing is known of its cost: it was not free
-        assert rows["(none)", ""].roas is None
+        assert (rows["(none)", ""].margin, rows["(none)", ""].roas) == (5, None)
 
     def test_campaigns_of_a_channel_stand_apart(self, warehouse: Warehouse) -> None:
         rows = found(warehouse, question(campaigns=True, prices=Prices(fee={"email": 31}, message={"email": 0.5})))
         assert {key: numbers(row) for key, row in rows.items()} == {
             ("email", "welcome"): (2, 2, 2, 1, 1, 30, 1),
-            ("email", "june"): (1, 1, 1, 0, 0, 0, 0),
+            ("email", "june"): (1, 1, 1, 0, 0, 0, None),
             ("email", "(none)"): (0, 0, 0, 0, 0, 0, 1),
-            ("(none)", "(none)"): (0, 0, 0, 0, 1, 5, 0),
+            ("(none)", "(none)"): (0, 0, 0, 0, 1, 5, None),
         }
 
     def test_a_touch_before_the_lookback_brings_nothing(self, warehouse: Warehouse) -> None:

@@ -86,7 +86,7 @@ class TestPaths:
 
     def test_attribution_has_the_documented_fields(self) -> None:
         found = asked("paths", "attribution", "--conversion", "Order Completed", "--model", "last")
-        assert found == [{"channel": "web", "conversions": 1.0, "revenue": 30.0, "cost": None, "roas": None}]
+        assert found == [{"channel": "web", "conversions": 1.0, "revenue": 30.0, "cost": 0.0, "roas": None}]
         models = asked("paths", "attribution", "--model", "all", "--by", "property:total")
         assert {tuple(row) for row in models} == {
             ("model", "property", "conversions", "revenue", "cost", "roas"),
@@ -151,6 +151,10 @@ class TestPaths:
             (("flows", "--people", "web to store"), "STEP:FROM->TO"),
             (("attribution", "--model", "best"), "shapley"),
             (("funnel", "--steps", "A"), "at least twice"),
+            (("funnel", "--steps", "A", "--steps", ""), "a name is empty"),
+            (("attribution", "--conversion", ""), "a name is empty"),
+            (("channels", "--conversion", " "), "a name is empty"),
+            (("experiment", "welcome", "--conversion", ""), "a name is empty"),
             (("funnel", "--steps", "A", "--steps", "B", "--by", "mood"), "channel"),
             (("funnel", "--steps", "A", "--steps", "B", "--breakdown", "step:3"), "step:2"),
         ],
@@ -172,6 +176,74 @@ def test_amounts_without_a_rate_are_told_beside_the_answer(home: Path, warehouse
         assert all(text in result.stderr for text in told)
         assert all(text in call("paths", asked_for, "--format", "html").stdout for text in told)
     assert "revenue without 9.00 CHF" in call("paths", "ltv").stderr
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("funnel", "--steps", "Page Viewed", "--steps", "Order Complete"), ["'Order Complete'"]),
+        (("funnel", "--steps", "Page Viewed", "--steps", "Order Completed", "--exclude", "Refund"), ["'Refund'"]),
+        (("flows", "--start", "page viewed", "--by", "event"), ["'page viewed'"]),
+        (("flows", "--start", "wbe", "--end", "Order Completed"), ["'wbe'"]),
+        (("flows", "--start", "web"), []),
+        (("flows", "--start", "Page Viewed"), []),
+        (("flows", "--start", "shop", "--clean", "web=>shop"), []),
+        (("flows", "--start", "page viewed", "--people", "1:web->store"), ["'page viewed'"]),
+        (("flows", "--start", "31", "--by", "property:total"), ["'31'"]),
+        (("flows", "--start", "30", "--by", "property:total"), []),
+        (("transitions", "--exclude", "sotre"), ["'sotre'"]),
+        (("transitions", "--exclude", "store"), []),
+        # an event excludes nothing from paths of channels
+        (("transitions", "--exclude", "Page Viewed"), ["'Page Viewed'"]),
+        (("attribution", "--conversion", "Order Complete", "--exclude", "wb"), ["'Order Complete'", "'wb'"]),
+        (("attribution",), []),
+        (("channels", "--conversion", "Order Complete"), ["'Order Complete'"]),
+        (("ltv", "--start", "Order Complete", "--conversion", "Order Completed"), ["'Order Complete'"]),
+        (("retention", "--start", "Page Viewed", "--return", "Order Complete"), ["'Order Complete'"]),
+        (("dropoff", "--exclude", "sotre"), ["'sotre'"]),
+        # of what happened at another time it is not said that it never did
+        (("funnel", "--steps", "Page Viewed", "--steps", "Order Completed", "--to", "2026-01-01"), []),
+    ],
+)
+def test_a_name_that_nothing_has_is_told_beside_the_answer(arguments: tuple[str, ...], told: list[str]) -> None:
+    result = call("paths", *arguments, "--format", "json")
+    assert result.exit_code == 0, result.output
+    json.loads(result.stdout)
+    notes = result.stderr.splitlines()
+    assert len(notes) == len(told), result.stderr
+    assert all(name in note for name, note in zip(told, notes, strict=True))
+
+
+@pytest.mark.usefixtures("shop")
+def test_what_was_probably_meant_is_told() -> None:
+    noted = call("paths", "attribution", "--conversion", "order complete").stderr
+    assert noted == "nothing is called 'order complete': did you mean Order Completed?\n"
+    assert "did you mean store?" in call("paths", "transitions", "--exclude", "sotre").stderr
+    assert "did you mean Order Completed?" in call("paths", "flows", "--end", "Order Complete").stderr
+    page = call("paths", "attribution", "--conversion", "order complete", "--format", "html")
+    assert "did you mean Order Completed?" in page.stdout
+    assert page.stderr == ""
+
+
+def test_a_channel_nobody_told_a_cost_of_has_no_return(home: Path, warehouse: Warehouse) -> None:
+    happened = [
+        event("Email Link Clicked", T0, channel="email", send_id="of another system"),
+        event("Order Completed", T0 + HOUR, channel="store", properties={"total": 30}),
+    ]
+    fill(warehouse, list(map(update, happened)))
+    [channel] = asked("paths", "channels")
+    [credit] = asked("paths", "attribution")
+    assert (channel["sent"], channel["revenue"], channel["margin"]) == (1, 30, 30)
+    # programs add costs up
+    assert (channel["cost"], channel["roas"]) == (credit["cost"], credit["roas"]) == (0, None)
+    for question in ("channels", "attribution"):
+        assert call("paths", question, "--format", "csv").stdout.splitlines()[1].count("0.0,") >= 1
+        assert "0.00" not in call("paths", question).stdout.replace("30.00", "")
+        assert ">0.00<" not in call("paths", question, "--format", "html").stdout
+    # somebody said that it was free
+    load_text(warehouse, "day,channel,amount\n2026-03-01,email,0\n", "free.csv")
+    assert "  0.00" in call("paths", "channels").stdout
 
 
 @pytest.mark.usefixtures("shop")

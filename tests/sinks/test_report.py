@@ -79,6 +79,8 @@ def test_what_is_not_there_is_said_in_plain_words(warehouse: Warehouse, tmp_path
     ):  # fmt: skip
         assert words in told
     assert tile(told, "people") == "0"
+    # a week nobody told costs of was not free
+    assert (tile(told, "orders"), tile(told, "cost, USD")) == ("0", "\N{EN DASH}")
     fill(warehouse, [update(event("Bought"))])
     assert tile(page(tmp_path, "--to", "2026-03-02"), "people") == "1"
 

@@ -234,5 +234,5 @@ def _credits(number: dict[str, float], worth: dict[str, float], costs: dict[str,
     found = []
     for node in {*number, *costs}:
         revenue, cost = worth.get(node, 0.0), costs.get(node)
-        found.append(Credit(node, number.get(node, 0.0), revenue, cost, revenue / cost if cost else None))
+        found.append(Credit(node, number.get(node, 0.0), revenue, cost, revenue / cost if cost and cost > 0 else None))
     return sorted(found, key=lambda credit: (-credit.conversions, -credit.revenue, credit.node))

@@ -36,7 +36,7 @@ class Question:
 
 @dataclass(slots=True)
 class Channel:
-    """Amounts in the project's currency. `roas` is revenue by cost, None without costs."""
+    """Amounts in the project's currency. `cost` is None where nobody told any; `roas` is revenue by cost, then None."""
 
     channel: str
     campaign: str
@@ -45,16 +45,16 @@ class Channel:
     opened: int = 0
     clicked: int = 0
     converted: int = 0
-    cost: float = 0.0
+    cost: float | None = None
     revenue: float = 0.0
 
     @property
     def margin(self) -> float:
-        return self.revenue - self.cost
+        return self.revenue - (self.cost or 0.0)
 
     @property
     def roas(self) -> float | None:
-        return self.revenue / self.cost if self.cost > 0 else None
+        return self.revenue / self.cost if self.cost and self.cost > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,8 @@ def channels(warehouse: Warehouse, question: Question, filters: Filters) -> Chan
         row.revenue += revenue
     cost = spent(warehouse, question.prices, filters)
     for key, amount in cost.amounts.items():
-        of(*key).cost += amount
+        row = of(*key)
+        row.cost = (row.cost or 0.0) + amount
     rows = sorted(found.values(), key=lambda row: (row.channel == NONE, -row.revenue, row.channel, row.campaign))
     return Channels(rows, cost.unknown, orders.unknown(warehouse, question.orders, filters))
 

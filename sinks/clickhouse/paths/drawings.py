@@ -46,13 +46,15 @@ def heat_map(cells: Sequence[tuple[str, int, int, float, str]], period: str) -> 
 def returns(rows: Sequence[Channel], currency: str) -> str:
     """Cost and revenue of each channel, one below the other on one scale, with what came back for each unit spent."""
     left, high, right = 220, 52, 170
-    most = max((max(row.cost, row.revenue) for row in rows), default=0) or 1
+    most = max((max(row.cost or 0, row.revenue) for row in rows), default=0) or 1
     shapes = []
     for number, row in enumerate(rows[:20]):
         y = number * high + 6
         name = f"{row.channel} / {row.campaign}" if row.campaign else row.channel
         shapes.append(text(left - 12, y + 20, short(name, 28), anchor="end"))
         for line, (what, amount, fill) in enumerate((("revenue", row.revenue, 2), ("cost", row.cost, 1))):
+            if amount is None:
+                continue
             wide = (WIDTH - left - right) * max(amount, 0) / most
             hint = f"{name}: {what} {amount:,.2f} {currency}"
             shapes.append(bar(left, y + line * 20, max(wide, 1), 17, colour(fill), hint))

@@ -94,6 +94,12 @@ def segments(warehouse: Warehouse) -> list[str]:
     return [row["name"] for row in rows]
 
 
+def event_names(warehouse: Warehouse) -> list[str]:
+    """The names of all events that ever happened."""
+    rows = warehouse.rows("SELECT DISTINCT toString(name) AS name FROM pathline.events WHERE name != ''")
+    return [row["name"] for row in rows]
+
+
 def apart(condition: Condition, name: str) -> Condition:
     """The same with other names of parameters, so that it can stand beside a condition of another time."""
     sql = condition.sql

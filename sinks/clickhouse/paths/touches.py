@@ -87,6 +87,14 @@ def nodes(warehouse: Warehouse, asked: Nodes, filters: Filters, direct: bool = F
     raise BadQuestion(f"--by is {BY}, not {asked.by}")
 
 
+def node_names(warehouse: Warehouse, asked: Nodes) -> list[str]:
+    """The clean names of all nodes there ever were, also of those left out. Raises BadQuestion."""
+    source = nodes(warehouse, asked, Filters())
+    found = warehouse.arrow(f"SELECT DISTINCT toString(node) AS node FROM {source.sql}", source.parameters)
+    texts = found.column("node").combine_chunks().cast(pa.string())
+    return [name for name in replace(asked, exclude=frozenset()).named(texts).to_pylist() if name is not None]
+
+
 def property_of(name: str) -> str:
     """SQL for a property of an event as text, empty where it is missing; in `a.b` b is inside a."""
     path = ", ".join(quoted(part) for part in name.split("."))
