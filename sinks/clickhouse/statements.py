@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-_STRING = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
+_LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'|`((?:[^`\\]|\\.)*)`", re.DOTALL)
+_NO_WORD = re.compile(r"[^\w/]")
 _READS = re.compile(r"^[\s(]*(SELECT|WITH|SHOW|DESCRIBE|EXPLAIN|EXISTS|CHECK)\b", re.IGNORECASE)
 _ROWS = re.compile(r"^[\s(]*(SELECT|WITH)\b", re.IGNORECASE)
 _OUTFILE = re.compile(r"\bINTO OUTFILE\b")
@@ -20,8 +21,10 @@ _TAIL = re.compile(r"( SETTINGS [^()]*)?( FORMAT \w+)?( SETTINGS [^()]*)?$", re.
 _CALLED = (
     re.compile(r"(\w+)`?\("),
     re.compile(r"\bAPPLY\s*\(?\s*`?(\w+)", re.IGNORECASE),
-    re.compile(r"\b(?:array|map)\w*\(`?(\w+)", re.IGNORECASE),
+    re.compile(r"\b(?:array|map)\w*\([(\s]*`?(\w+)", re.IGNORECASE),
 )
+#: a function of arrays or maps whose function the request names apart from the statement
+_NAMED_ELSEWHERE = re.compile(r"\b(?:array|map)\w*\([(\s]*\{\w+:\s*Identifier\b", re.IGNORECASE)
 _TOTALS = re.compile(r"\bWITH TOTALS\b")
 #: functions that reach files, the network or the request of somebody else
 _FUNCTIONS = frozenset(
@@ -44,7 +47,7 @@ class NotAllowed(Exception):
 
 def check(sql: str, table_functions: Collection[str]) -> None:
     """Raises NotAllowed for anything but a reading statement. `table_functions` are all that the engine has."""
-    bare = _STRING.sub("''", sql)
+    bare = _bare(sql)
     if not _READS.match(bare):
         raise NotAllowed("Only reading statements are allowed here: SELECT, WITH, SHOW, DESCRIBE, EXPLAIN, EXISTS")
     if _OUTFILE.search(bare):
@@ -52,6 +55,8 @@ def check(sql: str, table_functions: Collection[str]) -> None:
     # files stand for tables in the embedded engine
     if bare.startswith("EXISTS") and "/" in bare:
         raise NotAllowed("There are no files here")
+    if _NAMED_ELSEWHERE.search(bare):
+        raise NotAllowed("A parameter can't name the function of an array or map function here")
     refused = _FUNCTIONS | ({name.lower() for name in table_functions} - _TABLES)
     for pattern in _CALLED:
         for name in pattern.findall(bare):
@@ -59,9 +64,19 @@ def check(sql: str, table_functions: Collection[str]) -> None:
                 raise NotAllowed(f"Function {name} is not allowed here")
 
 
+def _bare(sql: str) -> str:
+    """A printed statement without what stands in strings. Quoted names are kept, as one word each: what looks like a
+    string, a call or a clause in them is none."""
+
+    def word(found: re.Match[str]) -> str:
+        return "''" if found[1] is None else f"`{_NO_WORD.sub('_', found[1])}`"
+
+    return _LITERAL.sub(word, sql)
+
+
 def format_of(sql: str) -> str | None:
     """The output format a statement names itself, None when it leaves the choice."""
-    match = _FORMAT.search(_STRING.sub("''", sql))
+    match = _FORMAT.search(_bare(sql))
     return match[1] if match else None
 
 

@@ -143,6 +143,11 @@ def test_parameters_database_and_settings(url: str) -> None:
         "SELECT \"f\\x69le\"('/etc/passwd')",
         "SELECT /* /* */ ' */ file('/etc/passwd') -- '",
         "SELECT arrayMap(file, ['/etc/passwd'])",
+        "SELECT arrayMap((file), ['/etc/passwd'])",
+        "SELECT arrayMap((`file`) AS f, ['/etc/passwd'])",
+        "SELECT 1 AS `a'b`, file('/etc/passwd') AS `c'd`",
+        "SELECT 1 AS `a``'`, file('/etc/passwd') AS `'b`",
+        "SELECT 1 AS `\\\\'`, file('/etc/passwd') AS \"'b\"",
         "SELECT * APPLY(file) FROM (SELECT '/etc/passwd')",
         "SELECT * APPLY file FROM (SELECT '/etc/passwd')",
         "DESCRIBE file('/etc/passwd', 'LineAsString')",
@@ -160,6 +165,16 @@ def test_nothing_but_reading_is_possible(url: str, sql: str, tmp_path: Path) -> 
     assert answer.status_code >= 400, answer.text
     assert not file.exists()
     assert httpx.post(url, content="SELECT count() FROM pathline.events").text == "3\n"
+
+
+@pytest.mark.parametrize("call", ["arrayMap({f:Identifier}", "arrayMap( ((({f : Identifier}"])
+def test_a_parameter_names_no_function(url: str, call: str) -> None:
+    sql = f"SELECT {call}{')' * (call.count('(') - 1)}, ['/etc/passwd'])"
+    answer = httpx.post(f"{url}&param_f=file", content=sql)
+    assert answer.status_code == 400
+    assert "root:" not in answer.text
+    column = httpx.post(f"{url}&param_f=name", content="SELECT any({f:Identifier}) FROM pathline.events")
+    assert column.text == "Page Viewed\n"
 
 
 def test_a_query_has_its_limits(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,8 +226,10 @@ def test_words_in_strings_and_comments_are_only_words(url: str) -> None:
         "SELECT file, concat(file, '') FROM pathline.costs",
         "SELECT * FROM numbers(3)",
         "SELECT * FROM view(SELECT 1)",
+        "SELECT 1 AS `it's file(`, 2 AS `arrayMap(file`",
+        "SELECT arrayMap(x -> x + 1, [{n:UInt8}])",
     ):
-        assert httpx.post(url, content=sql).status_code == 200, sql
+        assert httpx.post(f"{url}&param_n=1", content=sql).status_code == 200, sql
 
 
 def test_the_format_a_query_names_is_found() -> None:
