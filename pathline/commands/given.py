@@ -83,7 +83,9 @@ def event_file(file: Path | None, project: Project) -> Event | None:
     try:
         message = json.loads(file.read_text("utf-8"))
         return to_event(message, project.identity, received_at=now(), source="test", use_sent_at=False)
-    except (json.JSONDecodeError, Rejected, AttributeError) as error:
+    except OSError as error:
+        raise UserError(f"{file} can't be read: {error.strerror}") from error
+    except (UnicodeDecodeError, json.JSONDecodeError, Rejected, AttributeError) as error:
         raise UserError(f"{file} is no message of the Segment spec: {error}") from error
 
 
@@ -94,6 +96,8 @@ def address_of(project: Project, text: str) -> str:
 
     kind, value = split(text)
     if not value or kind not in project.identity.types:
+        if "@" not in text and not any(letter.isdigit() for letter in text):
+            raise UserError(f"{text!r} is no address; write an e-mail address, a phone number or type:value")
         kind, value = ("email" if "@" in text else "phone"), text
     if kind not in project.identity.types:
         raise UserError(f"{text!r} is no address that identity.yaml knows; write type:value, for example email:{text}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import typer
+
 from pathline.commands.in_force import Folder, Format, Who, found_person, in_force, journey_states
 
 
@@ -21,5 +23,8 @@ def next(
     with answering() as warehouse:
         loaded, _ = in_force(warehouse, project)
         found = upcoming(warehouse, loaded, found_person(warehouse, loaded, identifier), states)
+    if not found and format == "table":
+        typer.echo(f"{identifier} waits in no journey.")
+        return
     columns = ("due", "journey", "state", "step", "waits", "then", "entered_at", "instance_id")
     show([asdict(one) for one in found], columns, format, "Next")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,11 +10,12 @@ from uuid import UUID
 
 from pathline.journeys.known import events_of
 from pathline.journeys.words import entrance, told, trigger
-from schemas.definitions.expressions import document, iso
-from schemas.definitions.model import Entry, Journey, Project, Trigger
+from schemas.definitions.expressions import Expression, document, iso
+from schemas.definitions.model import Entry, Journey, Project, Requested, Trigger
 from schemas.definitions.steps import all_steps
 from schemas.reasons import GOAL, NOT_ENTERED
 from schemas.records import Event
+from schemas.requests import ENTRY_REQUESTED
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.journeys import ENDS
 
@@ -96,15 +98,20 @@ def _never(warehouse: Warehouse, journey: Journey, person: UUID, decisions: list
     if since["known"]:
         yield f"the journey is in force since {_iso(since['at'])}"
     for entry in journey.entries:
-        yield from _way_in(warehouse, entry, person)
+        yield from _way_in(warehouse, journey, entry, person)
 
 
-def _way_in(warehouse: Warehouse, entry: Entry, person: UUID) -> Iterator[str]:
+def _way_in(warehouse: Warehouse, journey: Journey, entry: Entry, person: UUID) -> Iterator[str]:
     match entry.trigger:
         case Trigger(segment=str(segment), change=change):
             yield f"enters when somebody {trigger(entry.trigger)}: {_membership(warehouse, segment, change, person)}"
         case Trigger(events=names):
-            yield f"enters by {trigger(entry.trigger)}: {_events(warehouse, entry.trigger, names, person)}"
+            happened = events_of(warehouse, person, list(names), _LOOKED_AT)
+            yield f"enters by {trigger(entry.trigger)}: {_events(entry.trigger.where, happened)}"
+        case Requested(where=where):
+            asked = events_of(warehouse, person, [ENTRY_REQUESTED], _LOOKED_AT)
+            named = [event for event in asked if json.loads(event.properties).get("journey") == journey.name]
+            yield f"enters by {entrance(entry)}: {_events(where, named)}"
         case _:
             yield f"enters by {entrance(entry)}"
 
@@ -122,13 +129,12 @@ def _membership(warehouse: Warehouse, segment: str, change: str, person: UUID) -
     return f"{state} {_iso(last['entered_at'])}, cause {last['entered_cause']}"
 
 
-def _events(warehouse: Warehouse, asked: Trigger, names: tuple[str, ...], person: UUID) -> str:
-    found = events_of(warehouse, person, list(names), _LOOKED_AT)
+def _events(where: Expression | None, found: list[Event]) -> str:
+    """Of events that could let somebody in, the newest first: how many did."""
     if not found:
         return "never happened"
-    if asked.where is None or asked.where.roots - {"event"}:
+    if where is None or where.roots - {"event"}:
         return f"happened {_times(len(found))}, last {iso(found[0].occurred_at)}{_historical(found[0])}"
-    where = asked.where
     fitting = [event for event in found if where.holds({"event": document(event)})]
     if not fitting:
         return f"happened {_times(len(found))}, last {iso(found[0].occurred_at)}, never so that {where.source}"

@@ -157,11 +157,15 @@ def _tell(
         happened(one)
 
 
+#: what people see first of a message, by what it has
+_SHOWN = ("subject", "title", "text")
+
+
 def _marked(command: SendCommand) -> SendCommand:
     """A message that says that it is a test, under an id that no receipt can lead back from."""
     parts = orjson.loads(command.content)
-    if "subject" in parts:
-        parts["subject"] = f"[Test] {parts['subject']}"
+    if shown := next((name for name in _SHOWN if parts.get(name)), None):
+        parts[shown] = f"[Test] {parts[shown]}"
     id_ = f"test-{uuid5(_NAMESPACE, f'{command.send_id}:{command.at}')}"
     return msgspec.structs.replace(command, send_id=id_, content=orjson.dumps(parts))
 

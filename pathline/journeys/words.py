@@ -130,8 +130,8 @@ def trigger(found: Trigger) -> str:
 def entrance(entry: Entry) -> str:
     """What opens a way into a journey."""
     match entry.trigger:
-        case Requested():
-            return "a request of a program"
+        case Requested(where=where):
+            return "a request of a program" + (f" where {where.source}" if where is not None else "")
         case Schedule(rule=rule, zone=zone, segment=segment):
             return f"{rule} of {segment}" + (f" in {zone}" if zone is not None else "")
         case OnDate(trait=trait, every=every, offset=offset, at=at):

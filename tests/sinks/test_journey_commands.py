@@ -15,6 +15,7 @@ from pathline.cli import app
 from pathline.journeys.upcoming import upcoming
 from schemas.journey_states import PAUSED
 from schemas.records import Definitions
+from schemas.requests import ENTRY_REQUESTED
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.person import find
 from sinks.clickhouse.views import published
@@ -41,10 +42,15 @@ def line(home: Path, warehouse: Warehouse) -> Path:
     lab = lived()
     lab.journey("dear", "enter: {event: Product Added, where: event.properties.price > 100}\nsteps: [{exit: x}]\n")
     lab.journey("vips", "enter: {segment: vip}\nsteps: [{wait: 1d}]\n")
+    lab.journey("callback", "enter: {api: true, where: event.properties.ticket > 10}\nsteps: [{wait: 1d}]\n")
     happened = [
         update(event("Product Added", at(hours=n), who=f"user_id:u{n}", properties=ADDED)) for n in range(PEOPLE)
     ]
     happened.append(update(event("Page Viewed", at(), who="user_id:guest")))
+    happened += [
+        update(event(ENTRY_REQUESTED, at(hours=1), who=who, properties={"journey": journey, "ticket": 7}))
+        for who, journey in (("user_id:u1", "callback"), ("user_id:u2", "another"))
+    ]
     fill(
         warehouse,
         [Definitions(version="v", published_at=at(), files=lab.files), *lab.decided(), *lab.sends(), *happened],
@@ -56,7 +62,7 @@ def line(home: Path, warehouse: Warehouse) -> Path:
 class TestJourneys:
     def test_list_has_all_journeys_in_force_with_their_figures(self) -> None:
         rows = {row["journey"]: row for row in asked("journeys", "list")}
-        assert set(rows) == {"cart", "other", "dear", "vips"}
+        assert set(rows) == {"cart", "other", "dear", "vips", "callback"}
         assert (rows["cart"]["entered"], rows["cart"]["inside"], rows["cart"]["exited"]) == (40, 34, 6)
         assert rows["vips"] | {"journey": "", "state": ""} == dict.fromkeys(rows["vips"], 0) | {
             "journey": "",
@@ -152,6 +158,16 @@ class TestWhy:
         assert dear.endswith("happened once, last 2026-03-02T13:00:00.000Z, never so that event.properties.price > 100")
         assert asked("why", "user_id:u1", "vips")["verdict"][-1] == "enters when somebody entered vip: was never in it"
 
+    def test_a_request_that_let_nobody_in_is_told(self) -> None:
+        assert asked("journeys", "show", "callback")["enter"] == [
+            "a request of a program where event.properties.ticket > 10"
+        ]
+        way = "enters by a request of a program where event.properties.ticket > 10: "
+        assert [asked("why", f"user_id:u{number}", "callback")["verdict"][-1] for number in (1, 2)] == [
+            way + "happened once, last 2026-03-02T13:00:00.000Z, never so that event.properties.ticket > 10",
+            way + "never happened",
+        ]
+
     def test_unknown_people_and_journeys(self) -> None:
         assert "nobody is known by user_id:u99" in call("why", "user_id:u99", "cart").output
         assert "did you mean cart?" in call("why", "user_id:u1", "carts").output
@@ -168,7 +184,7 @@ def test_next_tells_what_falls_due_and_what_comes_then() -> None:
     assert (found["due"], found["journey"], found["step"]) == ("2026-03-13T09:00:00.000Z", "cart", "end")
     assert (found["waits"], found["then"]) == ("wait 10d", "the end")
     assert asked("next", "user_id:u10") == []
-    assert call("next", "user_id:u10").stdout.strip() == "Nothing found."
+    assert call("next", "user_id:u10").stdout.strip() == "user_id:u10 waits in no journey."
 
 
 @pytest.mark.usefixtures("line")

@@ -16,8 +16,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from typer.testing import CliRunner, Result
 
 from pathline.cli import app
+from pathline.journeys.trying import Person, run
 from pathline.local.ports import free
-from schemas.records import Definitions
+from schemas.definitions import parse
+from schemas.records import Decision, Definitions, SendCommand
 from sinks.clickhouse.engine import Warehouse
 from tests.journeys.lab import FILES
 from tests.sinks.made import HOUR, T0, event, fill, update
@@ -125,6 +127,18 @@ class TestJourney:
         assert "sms unreachable" in told.stdout
         assert "finished" in told.stdout
 
+    def test_a_message_without_a_subject_is_marked_too(self) -> None:
+        files = {
+            "journeys/short.yaml": "enter: {api: true}\nsteps: [{send: {template: short, channels: [sms]}}]\n",
+            "templates/short.yaml": "sms: {body: Come in}\n",
+        }
+        project = parse(PROJECT | files)
+        told = list[Decision | SendCommand]()
+        tried_as = Person("8f6b2b9a-4c53-5d24-9d5b-3f0c4d1f7f11", b'{"traits": {}}', ("phone:+380501234567",))
+        run(project, project.journeys["short"], tried_as, None, T0, happened=told.append)
+        [message] = [one for one in told if isinstance(one, SendCommand)]
+        assert json.loads(message.content) == {"text": "[Test] Come in"}
+
     def test_programs_read_what_happens_line_by_line(self, inbox: Inbox) -> None:
         told = call("journeys", "test", "vips", "--as", "user_id:u1", "--to", "me@example.com", "--format", "json")
         assert told.exit_code == 0, told.output
@@ -153,6 +167,10 @@ class TestJourney:
             "nobody is known by" in call("journeys", "test", "vips", "--as", "user_id:x", "--to", "a@b.example").output
         )
         assert "not" in call("journeys", "test", "vips", "--as", "user_id:u1", "--to", "email:x").output
+        neither = call("journeys", "test", "vips", "--as", "user_id:u1", "--to", "nonsense").output
+        assert "'nonsense' is no address; write an e-mail address, a phone number or type:value" in neither
+        absent = call("journeys", "test", "vips", "--as", "user_id:u1", "--to", "a@b.example", "--event", "absent.json")
+        assert (absent.exit_code, "absent.json can't be read: No such file or directory" in absent.output) == (1, True)
         (tmp_path / "event.json").write_text("[]")
         wrong = call("journeys", "test", "cart", "--as", "user_id:u1", "--to", "a@b.example", "--event",
                      str(tmp_path / "event.json"))  # fmt: skip
