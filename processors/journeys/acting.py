@@ -109,7 +109,7 @@ def _satisfy(
 def _wait_until(person: Working, walk: Walk, instance: Instance, step: Wait) -> None:
     """The wait ends when it would end if it began now."""
     zone = person.zone(person.project(instance))
-    due = waits.due(step, walk.at, orjson.loads(instance.entry), person.profile.traits, zone)
+    due = waits.due(step, walk.at, orjson.loads(instance.entry), person.profile.traits, zone, instance.clock)
     if due == instance.due:
         return
     if due <= walk.at:

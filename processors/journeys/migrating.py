@@ -96,7 +96,7 @@ def _go_on_waiting(person: Working, walk: Walk, instance: Instance, step: Wait |
         due = None if step.timeout is None else instance.since + step.timeout
     else:
         zone = person.zone(person.project(instance))
-        due = waits.due(step, instance.since, orjson.loads(instance.entry), person.profile.traits, zone)
+        due = waits.due(step, instance.since, orjson.loads(instance.entry), person.profile.traits, zone, instance.clock)
     if due is None or due > walk.at:
         walk.stay(replace(instance, due=due, missed=None))
     elif isinstance(step, WaitFor):

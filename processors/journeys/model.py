@@ -42,7 +42,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     fired too late is `due` when it is released, and was to fire at `missed`. `codes` are promo codes as JSON, by the
     names they have in templates. `entrance` is the way by which it came in, by its place. `hops` journeys in a row, the
     first at `chained_at`, have led to it; or a date or occurrence, the `occasion`. `followed` is the instant of the
-    newest publication that it entered under or that had a say in whether it stays on its version.
+    newest publication that it entered under or that had a say in whether it stays on its version. `clock` is the
+    instant at which it left its last wait for a time of day, that time in minutes, and the days of that wait.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     chained_at: int = 0
     occasion: str = ""
     followed: int = 0
+    clock: tuple[int, ...] = ()
 
     @property
     def begun(self) -> bool:

@@ -134,7 +134,9 @@ class _Decision:
                 continue
             cascades = outcome is Outcome.SENT and channels[number + 1 :]
             if cascades and self.step.until is not None and self.step.within is not None:
-                return Later(self.at + self.step.within, "receipt", self.tried)
+                # it goes on to the next, never back to one that gave way
+                passed = (*self.tried, *(before.name for before in channels[:number]))
+                return Later(self.at + self.step.within, "receipt", passed)
             return Done()
         return self._after_quiet()
 

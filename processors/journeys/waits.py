@@ -10,18 +10,24 @@ from schemas.definitions.model import Wait
 from schemas.localtime import minute_of_day, next_time_of_day, parse
 
 
-def due(wait: Wait, at: int, entry: Any, traits: dict[str, Any], zone: ZoneInfo) -> int:
+def due(wait: Wait, at: int, entry: Any, traits: dict[str, Any], zone: ZoneInfo, clock: tuple[int, ...] = ()) -> int:
     """The instant a wait that began at `at` ends, in milliseconds UTC; it may be past. A date that is unknown or not a
-    date is nothing to wait for, `at`: the instance goes on instead of being stuck."""
+    date is nothing to wait for, `at`: the instance goes on instead of being stuck. Who has just waited for the very
+    same time of day, `clock`, waits for the next: a round each morning would be all rounds in one morning."""
     if wait.duration is not None:
         return at + wait.duration
     if wait.until is not None:
-        return next_time_of_day(at, wait.until, zone, wait.days)
+        return next_time_of_day(at + (told(wait, at) == clock), wait.until, zone, wait.days)
     assert wait.until_path is not None
     of_trait = wait.until_path.startswith("traits.")
     value = lookup({"traits": traits}, wait.until_path) if of_trait else lookup(entry, wait.until_path)
     instant = parse(value, zone)
     return at if instant is None else instant - wait.before
+
+
+def told(wait: Wait, at: int) -> tuple[int, ...]:
+    """What an instance keeps of a wait for a time of day that it leaves at `at`."""
+    return () if wait.until is None else (at, wait.until, *sorted(wait.days))
 
 
 def next_window(wait: Wait, missed: int, at: int, zone: ZoneInfo) -> int:

@@ -83,6 +83,8 @@ class Walk:
                 onward = self._step(instance, step)
             if onward is None:
                 return
+            if isinstance(step, Wait):
+                instance = self._left(instance, step)
             instance = msgspec.structs.replace(instance, position=onward)
 
     def step(self, instance: Instance) -> Step:
@@ -121,7 +123,7 @@ class Walk:
         assert isinstance(step, Wait)
         position = self._end_of_wait(instance, step, due)
         if position is not None:
-            self.onward(instance, position)
+            self.onward(self._left(instance, step), position)
 
     def passed(self, instance: Instance, step: WaitFor, trigger: Trigger) -> None:
         """What a `wait_for` waits for has happened; the event at hand is kept under its name."""
@@ -236,7 +238,11 @@ class Walk:
 
     def _end_of(self, instance: Instance, step: Wait) -> int:
         zone = self.person.zone(self.person.project(instance))
-        return waits.due(step, self.at, orjson.loads(instance.entry), self.person.profile.traits, zone)
+        return waits.due(step, self.at, orjson.loads(instance.entry), self.person.profile.traits, zone, instance.clock)
+
+    def _left(self, instance: Instance, step: Wait) -> Instance:
+        """The instance leaves a wait."""
+        return msgspec.structs.replace(instance, clock=waits.told(step, self.at) or instance.clock)
 
     def _end_of_wait(self, instance: Instance, step: Wait, due: int) -> Position | None:
         """A wait ended at `due`, perhaps long ago; where to go on at once, None if the instance stays or has ended."""

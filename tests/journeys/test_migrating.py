@@ -167,6 +167,18 @@ def test_rounds_go_on_where_they_were(lab: Lab) -> None:
     assert len({send.send_id for send in lab.sends()}) == 4
 
 
+def test_who_has_had_this_mornings_round_waits_for_tomorrows(lab: Lab) -> None:
+    morning = "        - {id: m, wait: {until: '09:00'}}\n      " + SEND
+    rounds = "steps:\n  - repeat:\n      times: 2\n      steps:\n" + morning
+    lab.journey("cart", ENTER + rounds)
+    lab.customer()
+    lab.marker(parse(lab.files).version, at(days=-1))
+    lab.event("Product Added", at())
+    publish(lab, at(hours=22), ENTER + rounds.replace("times: 2", "times: 4") + "migrate: {steps: {m: m}}\n")
+    lab.until(at(days=9))
+    assert lab.sent() == [at(hours=21 + 24 * day) for day in range(4)]
+
+
 def test_timers_due_before_it_are_of_the_old_version(shop: Lab) -> None:
     """The line may be behind when it comes to the marker."""
     shop.event("Product Added", at())

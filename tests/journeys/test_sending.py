@@ -451,6 +451,22 @@ def test_without_the_receipt_the_next_channel_is_tried(lab: Lab) -> None:
     assert channels_and_times(lab) == [("email", 0), ("sms", 6), ("sms", 7)]
 
 
+@pytest.mark.parametrize("because", ["quiet: '11:00-13:00'", "caps: [{at_most: 1, per: 1h}]"])
+def test_a_cascade_never_comes_back_to_a_channel_that_gave_way(lab: Lab, because: str) -> None:
+    lab.file(
+        "channels.yaml",
+        f"push: {{connector: webhook, {because}}}\nemail: {{connector: smtp}}\nsms: {{connector: smpp}}\n",
+    )
+    lab.journey("before", "enter: {event: Before}\nsteps: [{send: {template: hello, channels: [push]}}]\n")
+    lab.journey("j", CASCADE.replace("email, sms", "push, email, sms"))
+    lab.customer()
+    lab.profiles["user_id:u1"]["addresses"] |= {"phone": ["+380501234567"], "push_token": ["t"]}
+    lab.event("Before", at(minutes=-90 if "quiet" in because else -1))
+    lab.event("Go", at())
+    lab.until(at(hours=6))
+    assert channels_and_times(lab)[1:] == [("email", 0), ("sms", 6)]
+
+
 @pytest.mark.parametrize("name", ["Email Opened", "Email Link Clicked"])
 def test_the_receipt_or_a_further_one_ends_the_cascade(lab: Lab, name: str) -> None:
     cascade(lab)

@@ -16,6 +16,7 @@ from tests.journeys.lab import SEND, START, Lab, at
 KYIV = ZoneInfo("Europe/Kyiv")
 ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Kyiv", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata")]
 MINUTE = 60_000
+DAY = 86_400_000
 
 
 def ms(text: str) -> int:
@@ -129,6 +130,45 @@ def test_a_move_to_another_zone_moves_the_time_of_day(lab: Lab) -> None:
     lab.event("Landed", at(hours=1))
     lab.until(at(days=10))
     assert lab.sent() == [ms("2026-03-03T09:00+09:00")]
+
+
+MORNINGS = """
+enter: {event: Go}
+steps:
+  - repeat:
+      times: 3
+      steps:
+        - id: morning
+          wait: {until: "09:00"}
+        - send: {template: hello, channels: [email]}
+"""
+
+
+@pytest.mark.parametrize("hour", [12, -3])  # in the middle of the day, and at nine itself
+def test_a_round_each_morning_is_one_a_morning(lab: Lab, hour: int) -> None:
+    lab.journey("j", MORNINGS)
+    lab.customer()
+    lab.event("Go", at(hours=hour))
+    lab.until(at(days=9))
+    first = at(hours=21) if hour == 12 else at(hours=-3)
+    assert lab.sent() == [first, first + DAY, first + 2 * DAY]
+
+
+def test_two_waits_for_one_time_of_day_are_two_days_and_other_waits_at_it_are_over(lab: Lab) -> None:
+    steps = f"  - wait: {{until: '09:00'}}\n{SEND}  - wait: {{until: '09:00'}}\n{SEND}"
+    lab.journey("j", f"enter: {{event: Go}}\nsteps:\n{steps}  - wait: {{until: '09:00', days: [wed]}}\n{SEND}")
+    lab.customer()
+    lab.event("Go", at())
+    lab.until(at(days=9))
+    assert lab.sent() == [at(hours=21), at(days=1, hours=21), at(days=1, hours=21)]
+
+
+def test_a_day_of_pause_before_a_time_of_day_makes_a_round_a_day(lab: Lab) -> None:
+    lab.journey("j", MORNINGS.replace("        - id", "        - wait: 1d\n        - id"))
+    lab.customer()
+    lab.event("Go", at())
+    lab.until(at(days=9))
+    assert lab.sent() == [at(days=1, hours=21), at(days=2, hours=21), at(days=3, hours=21)]
 
 
 def test_until_a_date_of_the_entry_event(lab: Lab) -> None:
