@@ -54,6 +54,11 @@ class Hand:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended (negative: by a signal), None while it runs."""
+        return self._process.poll() if self._process else None
+
     def start(self, wrapper: Sequence[str] = (), **more: str) -> None:
         """Start the process, within a `wrapper` command that becomes it, with `more` environment."""
         command = [*wrapper, sys.executable, "-m", "faust", "-A", "tests.faults.runtime.app", "worker", "-l", "warn"]

@@ -15,7 +15,6 @@ import msgspec
 
 from processors.runtime.contract import BadRecord, Record, Table, Turn
 
-_NAP_STEPS = 30
 _NAP_STEP_SECONDS = 0.05
 
 
@@ -94,8 +93,8 @@ def output(value: bytes | None) -> Output:
 class Job:
     """The stage. `wake_after` is in milliseconds.
 
-    The first event or timer with a nap (timers: of the key `nap`) sleeps for a while and leaves the file `napping`,
-    so that a test can freeze the worker in the middle of a transaction.
+    The first event or timer with a nap (timers: of the key `nap`) leaves the file `napping` and sleeps until something
+    is written there, so that a test can freeze the worker in the middle of a transaction.
     """
 
     def __init__(self, app: str, wake_after: int, napping: Path) -> None:
@@ -156,6 +155,6 @@ class Job:
     def _nap(self) -> None:
         if not self._napping.exists():
             self._napping.touch()
-            # in steps: a process that was stopped meanwhile sleeps on when it goes on
-            for _ in range(_NAP_STEPS):
+            # not for some seconds: on a busy machine they could be over before the worker is frozen
+            while not self._napping.stat().st_size:
                 time.sleep(_NAP_STEP_SECONDS)

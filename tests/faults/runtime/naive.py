@@ -11,10 +11,14 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from processors.runtime import membership, outbox
 from processors.runtime.engine import Engine
-from processors.runtime.membership import Membership
+from processors.runtime.membership import Entry, Membership
 from processors.runtime.partition import Partition
 from processors.runtime.restore import Restorer
 from processors.runtime.steps import Outcome
+from schemas.settings import Settings
+
+#: who is out of a group hears of it sooner; who is not waits in vain
+_TOLD_SECONDS = 30.0
 
 Changes = dict[int, list[tuple[bytes, bytes | None]]]
 
@@ -36,20 +40,44 @@ def state_before_commit() -> None:
 def generation_at_commit() -> None:
     """Rule 1: the group's generation is asked for when offsets are sent, not kept from the assignment.
 
-    The worker serves the group while it works and takes lost partitions lightly, as the broker is to refuse its offsets
-    anyway. It is no static member: of those offsets without a generation would be refused.
+    Who was away for about a session serves the group before, and takes lost partitions lightly, as the broker is to
+    refuse its offsets anyway. It is no static member: of those offsets without a generation would be refused.
     """
+    assign, fetch = Membership._on_assign, Membership.fetch
+    away = 0.75 * Settings().session_timeout_ms / 1000
+    #: when the group was served last; the partitions given to it while it asked, for later
+    served, given, asking = time.monotonic(), list[list[TopicPartition]](), False
 
     def dynamic(config: dict[str, Any]) -> Any:
         return Consumer({name: value for name, value in config.items() if name != "group.instance.id"})
 
     def now(self: Membership) -> Any:
-        self.hold()
-        self._consumer.poll(0)
-        self.go_on()
-        # if it was told that its partitions are lost, it has joined again by then
-        time.sleep(0.5)
+        nonlocal asking
+        if time.monotonic() - served > away:
+            self.hold()
+            asking, until = True, time.monotonic() + _TOLD_SECONDS
+            # while it joins, the client has a name without a generation, which would be refused
+            while not given and time.monotonic() < until:
+                self._consumer.poll(0.05)
+            asking = False
+            if not given:
+                self.go_on()
         return self._consumer.consumer_group_metadata()
+
+    def later(self: Membership, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        if asking:
+            given.append(assigned)
+        else:
+            assign(self, consumer, assigned)
+
+    def serve(self: Membership, most: int, timeout: float) -> list[Entry]:
+        nonlocal served
+        if given:
+            assign(self, self._consumer, given.pop())
+            given.clear()
+        fetched = fetch(self, most, timeout)
+        served = time.monotonic()
+        return fetched
 
     def keep(self: Membership, group: Any) -> None:
         return
@@ -60,6 +88,8 @@ def generation_at_commit() -> None:
     membership.Consumer = dynamic  # type: ignore[assignment,attr-defined]
     Membership.group = property(now, keep)
     Membership._on_lost = shrug  # type: ignore[method-assign]
+    Membership._on_assign = later  # type: ignore[method-assign]
+    Membership.fetch = serve  # type: ignore[method-assign]
 
 
 def no_catching_up() -> None:

@@ -49,12 +49,13 @@ class Scene:
         self.crew.until(lambda: not hand.running(), "the worker stops")
 
     def wake_a_zombie(self, zombie: Hand) -> None:
-        """Freeze a worker until another one has done its work; go on when it is in the group again."""
+        """Freeze a napping worker until another one has done its work; go on when it is in the group again."""
         zombie.freeze()
         self.crew.hire()
         self.judge.wait_until_settled()
         before = zombie.assignments()
         zombie.thaw()
+        self.crew.napping.write_text("over")
         self.crew.until(lambda: zombie.assignments() > before, "who lost its partition joins again")
 
 
@@ -91,7 +92,8 @@ def comes_back_to_a_partition(scene: Scene) -> None:
 
 def freezes_with_a_timer_at_hand(scene: Scene) -> None:
     worker = scene.crew.hire()
-    scene.publish(*events(0), key="nap")
+    # one: a turn that takes the next event as well would send its offset
+    scene.publish(*events(0, 1), key="nap")
     scene.until_napping()
     scene.wake_a_zombie(worker)
 
