@@ -60,9 +60,9 @@ def import_(
         name,
         () if remove else listed.identifiers,
         leaving if remove or replace else (),
-        lambda done: typer.echo(f"{done:,} changes", err=True),
+        lambda done: typer.echo(f"{done:,} written", err=True),
     )
-    typer.echo(f"{name}: {joined:,} joined, {left:,} left, {len(inside) + joined - left:,} are in it")
+    typer.echo(f"{name}: {joined:,} joined, {left:,} left, {len(inside) + joined - left:,} in it")
 
 
 @app.command("list")

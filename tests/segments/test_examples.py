@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from schemas.definitions import load
 from schemas.definitions.durations import spoken
+from schemas.definitions.model import All, Predicts
 from schemas.identifiers import person_id
 from tests.line.project import START, Lab, Simulated, at, granted, identify, track
+from tests.segments.buying import Told, score
 
 PAGE = (Path(__file__).parents[2] / "docs" / "segments.md").read_text("utf-8")
 EXAMPLES = dict(re.findall(r"```yaml\n# (\S+\.yaml)[^\n]*\n(.*?)```", PAGE, re.DOTALL))
@@ -132,18 +135,50 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
 
 @pytest.mark.parametrize("segment", STORIES)
 def test_somebody_is_in_it_exactly_when(run: Simulated, segment: str) -> None:
-    user, _, expected = STORIES[segment]
-    who = person_id(f"user_id:{user or segment}")
-    changes = [one for one in run.memberships if (one["person_id"], one["segment"]) == (who, segment)]
+    _, _, expected = STORIES[segment]
+    changes = _changes(run, segment)
     told = [f"{_after(one['at'])} {one['change']} {one['cause']}" for one in changes]
     if expected[-1:] == ["..."]:
         told[len(expected) - 1 :] = ["..."]
     assert told == expected
 
 
+@pytest.mark.parametrize("segment", ["about_to_buy", "worth_a_call"])
+def test_predictions_reach_their_numbers_at_that_very_second_by_the_formulas_of_the_papers(
+    run: Simulated, segment: str, tmp_path: Path
+) -> None:
+    lab = Lab(tmp_path)
+    lab.files({name: text for name, text in EXAMPLES.items() if segment in name or name.startswith("predict")})
+    when = load(lab.folder).segments[segment].when
+    asked = [part for part in (when.of if isinstance(when, All) else (when,)) if isinstance(part, Predicts)]
+    orders = [
+        Told("", "Order", (then := _milliseconds(one["timestamp"])), then, number, None, one["properties"]["total"])
+        for number, one in enumerate(STORIES[segment][1])
+    ]
+
+    def inside(now: int) -> bool:
+        scores = [(part.tests, score(part.prediction, [one for one in orders if one.at <= now], now)) for part in asked]
+        return all(value is not None and value >= least for ((_, least),), value in scores)
+
+    assert len(asked) == PAGE.split(f"segments/{segment}.yaml")[1].split("```")[0].count("predicts:")
+    for change in _changes(run, segment):
+        turn, entered = _milliseconds(change["at"]), change["change"] == "entered"
+        assert (inside(turn - 1_000), inside(turn)) == (not entered, entered), change
+
+
 def test_every_example_is_run() -> None:
     assert {f"segments/{name}.yaml" for name in STORIES} == {name for name in EXAMPLES if name.startswith("segments/")}
 
 
+def _changes(run: Simulated, segment: str) -> list[dict[str, Any]]:
+    """Of the person whose story it is."""
+    who = person_id(f"user_id:{STORIES[segment][0] or segment}")
+    return [one for one in run.memberships if (one["person_id"], one["segment"]) == (who, segment)]
+
+
 def _after(instant: str) -> str:
     return spoken(round((datetime.fromisoformat(instant) - START).total_seconds() * 1000))
+
+
+def _milliseconds(instant: str) -> int:
+    return round(datetime.fromisoformat(instant).timestamp() * 1000)

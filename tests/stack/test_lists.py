@@ -66,14 +66,14 @@ def members(name: str) -> list[str]:
 def test_a_file_is_added_replaced_and_removed(settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "vip.txt"
     file.write_text("email:ann@example.com\nuser_id:7\nnobody\n", "utf-8")
-    assert "vip: 2 joined, 0 left, 2 are in it" in pathline("import", "vip", str(file))
+    assert "vip: 2 joined, 0 left, 2 in it" in pathline("import", "vip", str(file))
     assert "vip: 0 joined, 0 left" in pathline("import", "vip", str(file)), "nothing new: nothing is said"
     assert "every line has to be usable" in pathline("import", "vip", str(file), "--replace", code=1)
     file.write_text("user_id:7\nuser_id:8\n", "utf-8")
-    assert "vip: 1 joined, 1 left, 2 are in it" in pathline("import", "vip", str(file), "--replace")
+    assert "vip: 1 joined, 1 left, 2 in it" in pathline("import", "vip", str(file), "--replace")
     assert members("vip") == ["user_id:7", "user_id:8"]
     file.write_text("user_id:7\nuser_id:9\n", "utf-8")
-    assert "vip: 0 joined, 1 left, 1 are in it" in pathline("import", "vip", str(file), "--remove")
+    assert "vip: 0 joined, 1 left, 1 in it" in pathline("import", "vip", str(file), "--remove")
     assert any("vip" in row["list"] for row in json.loads(pathline("list", "--format", "json")))
     assert "1 left, the list is gone" in pathline("remove", "vip")
     assert "there is no list 'vip'" in pathline("show", "vip", code=1)
