@@ -50,6 +50,7 @@ _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 #: what a call says itself, by its signature or its transport
 _OWN_HEADERS = ("webhook-", "content-", "host", "idempotency-key", "connection", "transfer-encoding")
 _NAMES_AT_RUN = JOURNEY_NAMES - {"item"}
+_TOLD = "what became of a call or a task is an event, such as Service Call Failed or Task Answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class JourneyBuilder:
         self._names = names
         self._findings = findings
         self._ids: dict[str, Mark] = {}
+        self._sending: set[str] = set()
         self._caught: frozenset[str] = frozenset()
         self._uses: list[Use] = []
         self._rounds = 1
@@ -110,7 +112,8 @@ class JourneyBuilder:
             migrate=self._migration(part.migrate) if part.migrate is not None else None,
         )
         for asked, mark in self._triggers.asked:
-            refer("step", asked, self._ids, self._findings, mark)
+            if refer("step", asked, self._ids, self._findings, mark) and asked not in self._sending:
+                self._findings.add(mark, f"step {asked!r} sends no message, so no receipt comes of it", _TOLD)
         return Built(journey, self._hoist.segments, self._uses)
 
     def _migration(self, part: written.Migration) -> Migration:
@@ -160,6 +163,7 @@ class JourneyBuilder:
             case written.BranchStep():
                 return self._branch(part, step_id, path)
             case written.SendStep():
+                self._sending.add(step_id)
                 return self._send(part.send, step_id)
             case written.SplitStep():
                 return self._split(part, step_id, path)

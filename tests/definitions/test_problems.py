@@ -174,6 +174,11 @@ def test_segments(segment: str, place: str, message: str) -> None:
         ("- emit: {event: A, properties: {n: '{{ foo }}'}}", "4:34", "there is no 'foo' here"),
         ("- wait_for: {receipt: read}", "4:25", "'read' is not allowed here"),
         ("- wait_for: {receipt: opened, of: hi}", "4:37", "there is no step 'hi' (allowed: 1)"),
+        (
+            "- {id: ask, task: Call}\n- wait_for: {receipt: opened, of: ask}",
+            "5:37",
+            "step 'ask' sends no message, so no receipt comes of it (what became of a call or a task is an event",
+        ),
         ("- wait_for: {event: A, then: []}\n  then: [{exit: }]", "5:11", "never reached: all that is waited for"),
         ("- exit: done\n- wait: 1h", "5:5", "never reached: the step before it always ends the journey"),
         (
