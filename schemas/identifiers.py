@@ -60,11 +60,12 @@ def usable(rules: IdentityRules, pairs: Iterable[tuple[str, object]]) -> tuple[l
     """Identifiers of (type, value) pairs: the usable ones as `type:value`, strongest first, and (`type:value`, reason)
     of each refused one. Values of one type keep the order in which they were given."""
     given = tuple(pairs)
-    # 1, 1.0 and True are one key of a cache and three values
-    if all(value.__class__ is str for _, value in given):
-        accepted, refused = _memory(rules).usable(given)
-        return list(accepted), list(refused)
-    return _usable(rules, given)
+    for _, value in given:
+        if value.__class__ is not str:
+            # 1, 1.0 and True are one key of a cache and three values
+            return _usable(rules, given)
+    accepted, refused = _memory(rules).usable(given)
+    return accepted.copy(), refused.copy()
 
 
 def keeps_hashes(rules: IdentityRules) -> bool:
@@ -143,11 +144,12 @@ def person_id(identifier: str, generation: int = 0) -> str:
 
     A uuid (version 8, RFC 9562) made of a keyed BLAKE2b hash: whoever sees an identifier first knows the id.
     """
-    digest = bytearray(blake2b(f"{generation}\0{identifier}".encode(), digest_size=16, key=_PERSON_KEY).digest())
-    digest[6] = digest[6] & 0x0F | 0x80
-    digest[8] = digest[8] & 0x3F | 0x80
-    text = digest.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = blake2b(f"{generation}\0{identifier}".encode(), digest_size=16, key=_PERSON_KEY).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:]}"
+
+
+#: the two highest bits of a digit are 10 in UUIDs
+_VARIANT = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
 
 
 def _text(value: object) -> str:

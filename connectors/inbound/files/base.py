@@ -7,8 +7,7 @@ the entry point group `pathline.formats`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import orjson
 
@@ -17,8 +16,7 @@ class BadSource(ValueError):
     """There is no such source, or its options are wrong; the text says what is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One message: its bytes as they stand in the source, and the object in them or the problem with them."""
 
     raw: bytes
