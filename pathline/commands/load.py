@@ -82,7 +82,7 @@ def _preview(source: Source, project: Path | None) -> None:
     """The first messages, and what is wrong with them."""
     import orjson
 
-    from pathline.history.load import event_of
+    from pathline.history.reading import event_of
     from schemas.definitions import find_project, load
 
     rules, usable = load(find_project(project)).identity, 0

@@ -1,30 +1,30 @@
 """History straight into the warehouse while no line runs; who is who is found by the line's own steps.
 
-A load goes in chunks. While one is written the next is read. A chunk's rows come first, then what was found of
-identities, then its links, then the position behind it: after a kill the chunk is done again, and what of it is there
-already is known by its place in the source.
+A load goes in chunks: while one is written the next one's people are found, and the one after that is read. A chunk's
+rows come first, then what was found of identities, then its links, then the position behind it: after a kill the chunk
+is done again, and what of it is there already is known by its place in the source.
 """
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from itertools import islice
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import msgspec
-
-from connectors.inbound.files.base import Item, Source, head_of, repeatable, share_of
-from connectors.inbound.files.position import Digest, Position
-from connectors.inbound.segment import Rejected, timed, to_event
+from connectors.inbound.files.base import Source, head_of, repeatable, share_of
+from connectors.inbound.files.position import Position
+from pathline.history.beside import Pieces, pieces
 from pathline.history.links import LinkFile, links_of
 from pathline.history.position import PositionFile, Reached
+from pathline.history.reading import Piece, Task
 from pathline.history.resolver import Resolver
 from schemas.definitions.model import IdentityRules, Project
-from schemas.records import EARLIEST, LATEST, Assignment, Event, Link, Refusal, Update
+from schemas.records import Assignment, Event, Link, Refusal, Update
 from schemas.settings import Settings
 from sinks.clickhouse.connect import folder
 from sinks.clickhouse.engine import Warehouse, open_embedded, open_server
@@ -33,8 +33,6 @@ from sinks.clickhouse.views import adopt
 
 #: items a chunk
 CHUNK = 25_000
-#: history knows no arrival: nothing in it is from the future
-_END_OF_TIME = 253_402_300_799_000
 
 
 @dataclass(slots=True)
@@ -63,10 +61,14 @@ def load_into_warehouse(
     """
     server = settings.warehouse
     warehouse = open_server(server) if server else open_embedded(folder(settings.home))
+    often = gc.get_threshold()
+    # people are kept by the million and lead to no garbage; looking for it took a fifth of a load
+    gc.set_threshold(1_000_000, 100, 1_000)
     try:
         adopt(warehouse, project, time.time_ns() // 1_000_000)
         return _Load(settings.home, project, source, warehouse, report).run()
     finally:
+        gc.set_threshold(*often)
         warehouse.close()
 
 
@@ -105,21 +107,23 @@ class _Load:
         self._place = PositionFile(self._folder / "loads", source.id)
         self._links: LinkFile = links_of(home)
         self._history = History(warehouse, source.id)
-        self._digest = Digest()
         self._began = time.monotonic()
-        self._read = 0
+        self._read, self._share = 0, share_of(source)
         self._reached = Reached(began=time.time_ns() // 1_000_000, alone=not self._history.begun)
         # the chunk behind the position may have been written in part
         self._again = False
         self._before = 0
-        self._items = self._begun()
+        self._pieces = self._begun()
         self._resolver = Resolver(project, self._links.read(), self._reached.began)
 
     def run(self) -> Outcome:
         """Raises BadSource, OSError."""
         writing: Future[None] | None = None
-        with ThreadPoolExecutor(1) as writer:
-            while made := self._made(writing):
+        with closing(self._pieces), ThreadPoolExecutor(1) as writer:
+            for piece in self._pieces:
+                if piece.count == piece.first:
+                    break
+                made = self._made(piece, writing)
                 if writing is not None:
                     writing.result()
                     self._report(self._outcome())
@@ -131,44 +135,37 @@ class _Load:
         outcome.kept = self._finished()
         return outcome
 
-    def _begun(self) -> Iterator[Item]:
-        """The items that are left of the source."""
-        items = iter(self._source.items())
+    def _begun(self) -> Pieces:
+        """What is left of the source."""
+        anew = self._reached.began
+        task = Task(self._source, self._rules, self._name, CHUNK, anew, anew, Position())
         if not repeatable(self._source):
             self._place.rejected.parent.mkdir(parents=True, exist_ok=True)
             self._place.rejected.write_bytes(b"")
-            return items
+            return pieces(task)
         reached = self._place.read()
-        if reached is not None:
-            for item in islice(items, reached.count):
-                self._digest.add(item)
-            if not reached.count or self._digest.position == Position(reached.count, reached.digest):
+        if reached is None:
+            found = pieces(task)
+        else:
+            found = pieces(replace(task, began=reached.began, position=Position(reached.count, reached.digest)))
+            first = next(found)
+            found = _with(first, found)
+            # otherwise it is another file under the same name; what of it is there is known by its ids
+            if first.first == reached.count:
                 self._reached, self._again, self._before = reached, reached.alone, reached.count
-            else:
-                # another file under the same name: from its beginning; what is there is known by its ids
-                self._digest, items = Digest(), iter(self._source.items())
         self._place.write(self._reached)
         with self._place.rejected.open("ab") as file:
             file.truncate(self._reached.kept)
-        return items
+        return found
 
-    def _made(self, writing: Future[None] | None) -> _Chunk | None:
-        """The next events with their places; what is rejected or duplicate is counted. None at the end."""
-        first, began = self._digest.count, self._reached.began
-        made = _Chunk()
-        events: list[tuple[int, Event, bytes]] = []
-        for position, item in enumerate(islice(self._items, CHUNK), first):
-            self._digest.add(item)
-            try:
-                events.append((position, event_of(item, self._rules, self._name, began), item.raw))
-            except Rejected as error:
-                made.reject(item.raw, str(error))
-        made.position = self._digest.position
-        if made.position.count == first:
-            return None
-        there = self._there([event for _, event, _ in events], writing)
+    def _made(self, piece: Piece, writing: Future[None] | None) -> _Chunk:
+        """The events of a piece with their places; what is rejected or duplicate is counted."""
+        made = _Chunk(Position(piece.count, piece.digest))
+        for raw, reason in piece.refused:
+            made.reject(raw, reason)
+        there = self._there(piece.events, writing)
         again, self._again = self._again, False
-        for position, event, raw in events:
+        for position, event, raw in zip(piece.places, piece.events, piece.raws, strict=True):
             key = event.event_id, event.identifiers[0]
             at = there.get(key)
             if at is not None and not (again and at == position):
@@ -178,7 +175,8 @@ class _Load:
             self._resolve(event, raw, position, at is None, made)
         made.identity, self._resolver.identity = self._resolver.identity, []
         made.links, self._resolver.links = self._resolver.links, []
-        self._read += made.position.count - first
+        self._read += piece.count - piece.first
+        self._share = piece.share
         return made
 
     def _resolve(self, event: Event, raw: bytes, position: int, new: bool, made: _Chunk) -> None:
@@ -239,7 +237,7 @@ class _Load:
             self._place.rejected,
             self._before,
             self._read,
-            share_of(self._source),
+            self._share,
             time.monotonic() - self._began,
         )
 
@@ -258,13 +256,6 @@ class _Load:
         return kept
 
 
-def event_of(item: Item, rules: IdentityRules, name: str, received_at: int) -> Event:
-    """The event of history in an item; `name` says where it is from. Raises Rejected."""
-    if item.message is None:
-        raise Rejected(item.problem)
-    if not timed(item.message):
-        raise Rejected("no timestamp")
-    event = to_event(item.message, rules, received_at=_END_OF_TIME, source=name, historical=True, use_sent_at=False)
-    if not EARLIEST <= event.occurred_at <= LATEST:
-        raise Rejected(f"timestamp is outside the years 1900 to 2299: {item.message.get('timestamp')}")
-    return msgspec.structs.replace(event, received_at=received_at)
+def _with(first: Piece, others: Pieces) -> Pieces:
+    yield first
+    yield from others

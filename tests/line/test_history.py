@@ -13,7 +13,7 @@ import pytest
 
 from connectors.inbound.files.base import Item
 from pathline.history.links import links_of
-from pathline.history.load import event_of
+from pathline.history.reading import event_of
 from pathline.history.resolver import Resolver
 from schemas import definitions
 from tests.line.project import Lab, at, identify, track

@@ -163,9 +163,11 @@ _HALTING = """
 import signal, sys, time
 # a shell starts what runs in the background deaf to ^C
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from pathline.history import load as history
+from pathline.history import beside, load as history
 from pathline.cli import app
 history.CHUNK = 50
+# most of it is read beside
+beside.LONG = 100
 write, written = history._Load._write, []
 def halting(self, chunk):
     write(self, chunk)

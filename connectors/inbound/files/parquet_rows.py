@@ -30,7 +30,7 @@ class ParquetRows:
     def __init__(self, input: Input, mapping: Mapping | None = None) -> None:
         if input.path is None:
             raise BadSource("Parquet can't be read from standard input: it begins at its end")
-        self._input = input
+        self._input, self._given = input, mapping
         try:
             self._file = pq.ParquetFile(input.path)
         except pa.ArrowInvalid as error:
@@ -44,6 +44,10 @@ class ParquetRows:
         self._getters = [self._getter(column.name) for column in self._mapping.columns]
         self._rows = Rows(self._mapping, range(len(self._getters)))
         self._done = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # an open file can't go to another process
+        return ParquetRows, (self._input, self._given)
 
     @property
     def id(self) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
@@ -40,6 +40,10 @@ class Input:
                 raise BadSource(f"{name} is {what}")
         self._magic = head
         self._under: BinaryIO | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # an open file can't go to another process
+        return Input, (self.name,)
 
     @property
     def id(self) -> str:
