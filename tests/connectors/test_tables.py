@@ -120,6 +120,22 @@ def test_rows_keep_their_bytes_and_one_bad_row_costs_no_other(tmp_path: Path) ->
     assert head_of(open_source(str(tmp_path / "a.csv"))) == lines[0]
 
 
+def test_utf_16_is_read_when_told_and_its_rows_can_be_put_right(tmp_path: Path) -> None:
+    text = "userId,event,timestamp\r\nu1,Їжак,2026-01-01\r\n,X\r\n"
+    for encoding in ("utf-16", "utf-16-be"):
+        mark = b"" if encoding == "utf-16" else b"\xfe\xff"
+        with pytest.raises(BadSource, match=r"a\.csv is UTF-16: say so in a mapping file, encoding: utf-16"):
+            items(tmp_path / "a.csv", mark + text.encode(encoding))
+    mapping = "columns: {userId: userId, event: event, timestamp: timestamp}\nencoding: utf-16"
+    first, second = items(tmp_path / "a.csv", text.encode("utf-16"), mapping)
+    assert first.message is not None
+    assert first.message["event"] == "Їжак"
+    assert (second.raw, second.problem) == (b",X", "2 values, there are 3 columns")
+    assert head_of(opened(tmp_path / "a.csv", mapping)) == b"userId,event,timestamp"
+    with pytest.raises(BadSource, match=r"a\.csv is not utf-16: .*truncated data"):
+        items(tmp_path / "a.csv", text.encode("utf-16")[:-1], mapping)
+
+
 @given(
     rows=st.lists(
         st.tuples(st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc"))), st.text('",\n\r ;x')), max_size=8

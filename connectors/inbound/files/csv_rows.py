@@ -16,6 +16,8 @@ from connectors.inbound.files.values import BadValue
 from schemas.topics import EDGE_BYTES
 
 DELIMITERS = ",;\t|"
+#: how UTF-16 begins, where UTF-8 was expected
+_UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")
 
 
 class CsvRows:
@@ -25,6 +27,8 @@ class CsvRows:
         self._input = input
         self._given = mapping
         self._encoding = mapping.encoding if mapping else "utf-8"
+        # lines of UTF-16 can't stand beside one another: their ends are not those of bytes
+        self._kept_as = self._encoding if "\n".encode(self._encoding) == b"\n" else "utf-8"
         self.head = b""
         if input.path is not None:
             # what is wrong with its columns is said before anything is loaded
@@ -50,26 +54,29 @@ class CsvRows:
     def _lines(self, binary: BinaryIO) -> Iterator[str]:
         # Excel begins UTF-8 with a mark that is no part of the first name
         encoding = "utf-8-sig" if self._encoding == "utf-8" else self._encoding
-        return iter(io.TextIOWrapper(binary, encoding, "surrogateescape", newline=""))
+        try:
+            yield from io.TextIOWrapper(binary, encoding, "surrogateescape", newline="")
+        except UnicodeError as error:
+            # bytes by themselves are told with their row; what UTF-16 has no place for ends the text
+            raise BadSource(f"{self._input.name} is not {self._encoding}: {error}") from None
 
     def _begin(self, lines: Iterator[str]) -> tuple[Rows, Sequence[str], str] | None:
         """What makes messages, the columns, the delimiter; None when the file is empty. Raises BadSource."""
         given, name = self._given, self._input.name
         first = ""
         if given is None or not given.header:
-            try:
-                first = next((line for line in lines if line.strip()), "")
-            except UnicodeError as error:
-                raise BadSource(f"{name} is not {self._encoding}: {error}") from None
+            first = next((line for line in lines if line.strip()), "")
             if not first:
                 return None
+            if first.startswith(_UTF_16):
+                raise BadSource(f"{name} is UTF-16: say so in a mapping file, encoding: utf-16 (--mapping FILE)")
         delimiter = given.delimiter if given and given.delimiter else max(DELIMITERS, key=first.count)
         if given and given.header:
             if not given.delimiter:
                 raise BadSource(f'{given.file}: say the delimiter of a file without a header: delimiter: ";"')
             names: Sequence[str] = given.header
         else:
-            self.head = first.encode(self._encoding, "surrogateescape").rstrip(b"\r\n")
+            self.head = first.encode(self._kept_as, "surrogateescape").rstrip(b"\r\n")
             names = [one.strip() for one in next(csv.reader([first], delimiter=delimiter))]
         mapping = named_as_fields(name, names) if given is None else given.over(name, names)
         return Rows(mapping, [names.index(column.name) for column in mapping.columns]), names, delimiter
@@ -77,9 +84,9 @@ class CsvRows:
     def _item(self, text: str, values: list[str] | str, rows: Rows, count: int) -> Item:
         bare = text.rstrip("\r\n")
         try:
-            raw = bare.encode(self._encoding)
+            raw = bare.encode(self._kept_as)
         except UnicodeEncodeError:
-            raw = bare.encode(self._encoding, "surrogateescape")
+            raw = bare.encode(self._kept_as, "surrogateescape")
             return Item(raw, None, f"not {self._encoding}: a mapping file names another `encoding`")
         if isinstance(values, str):
             return Item(raw, None, f"not CSV: {values}")
