@@ -8,6 +8,7 @@ after a crash exactly the same batch is built again and ClickHouse drops what it
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from schemas.dead_letters import Failed
@@ -18,6 +19,14 @@ from sinks.clickhouse.rows import Rows
 from sinks.clickhouse.tables import Origin, Row
 
 Partition = tuple[str, int]  # topic, partition
+#: a batch is inserted when it has so many records or bytes, at the latest this long after the one before
+MOST_RECORDS = 20_000
+MOST_BYTES = 32 * 1024 * 1024
+PAUSE_SECONDS = 1.0
+#: the same when it says who is who now: with the way through the line readers see a merge within a second
+MOVED_PAUSE_SECONDS = 0.4
+#: lets the records of one transaction upstream arrive together
+LINGER_SECONDS = 0.05
 _METADATA = re.compile(r"^(\d+)-(\d+)\b")
 
 
@@ -126,3 +135,12 @@ class Batch:
         self.size += size
         if self.repeat is not None and offset >= self.repeat.last:
             self.reached_end = True
+
+
+def due(batches: Sequence[Batch], rested: float, gathered: float | None) -> bool:
+    """Whether these batches are inserted now: `rested` seconds after the last ones, `gathered` seconds after the first
+    of their records came, None when none has."""
+    if any(one.records >= MOST_RECORDS or one.size >= MOST_BYTES or one.repeat is not None for one in batches):
+        return True
+    pause = MOVED_PAUSE_SECONDS if any("slot_owners" in one.rows for one in batches) else PAUSE_SECONDS
+    return rested >= pause and gathered is not None and gathered >= LINGER_SECONDS

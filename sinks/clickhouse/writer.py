@@ -31,7 +31,7 @@ from schemas.settings import Settings
 from schemas.topics import ACCESSES, ASSIGNMENTS, DEAD_LETTERS, DECISIONS, DEFINITIONS, REFUSALS, UPDATES
 from schemas.watchdog import Watchdog
 from sinks.clickhouse import metrics
-from sinks.clickhouse.batches import Batch, Partition, Refused, written_ahead
+from sinks.clickhouse.batches import Batch, Partition, Refused, due, written_ahead
 from sinks.clickhouse.committed import current
 from sinks.clickhouse.crash import crash_point
 from sinks.clickhouse.engine import Warehouse, transient
@@ -46,12 +46,6 @@ from sinks.metrics import LAG
 GROUP = "sink"
 WAITING_FOR_WAREHOUSE = "waiting for the warehouse"
 TOPICS = [UPDATES, ASSIGNMENTS, REFUSALS, DECISIONS, DEFINITIONS, ACCESSES, r"^outbound\..*", r"^.*\.ledger$"]
-#: a batch is inserted when it has so many records or bytes, at the latest this long after the one before
-MOST_RECORDS = 20_000
-MOST_BYTES = 32 * 1024 * 1024
-PAUSE_SECONDS = 1.0
-#: lets the records of one transaction upstream arrive together
-LINGER_SECONDS = 0.05
 #: between two looks at the parts of the tables
 _LOOK_SECONDS = 1.0
 _POLL_RECORDS = 5_000
@@ -275,12 +269,9 @@ class Writer:
 
     def _due(self) -> list[Batch]:
         batches = [batch for batch in self._assigned.batches.values() if batch.complete]
-        if any(b.records >= MOST_RECORDS or b.size >= MOST_BYTES or b.repeat is not None for b in batches):
-            return batches
         now = time.monotonic()
-        rested = now - self._flushed >= PAUSE_SECONDS
-        gathered = self._waiting_since is not None and now - self._waiting_since >= LINGER_SECONDS
-        return batches if rested and gathered else []
+        gathered = None if self._waiting_since is None else now - self._waiting_since
+        return batches if due(batches, now - self._flushed, gathered) else []
 
     # --- writing ---------------------------------------------------------------------------------------------------
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.clickhouse.batches import Batch, Partition, Range, written_ahead
+from sinks.clickhouse.batches import MOST_RECORDS, Batch, Partition, Range, due, written_ahead
 
 PLACE: Partition = ("updates", 0)
 TABLE = "events_raw"
@@ -79,3 +80,30 @@ def test_a_batch_whose_end_was_removed_is_repeated_with_what_is_left(log: list[i
     assert batch.range is not None
     assert batch.range.metadata == before
     assert [row[0] for row in batch.rows.get(TABLE, [])] == [offset for offset in log if offset < removed]
+
+
+@pytest.mark.parametrize(
+    ("table", "records", "rested", "gathered", "expected"),
+    [
+        ("events_raw", 1, 0.5, 0.4, False),
+        ("events_raw", 1, 1.0, 0.4, True),
+        # who is who is not waited for as long: reads see a merge within a second
+        ("slot_owners", 1, 0.3, 0.3, False),
+        ("slot_owners", 1, 0.5, 0.4, True),
+        # what one transaction wrote comes together
+        ("slot_owners", 1, 5.0, 0.01, False),
+        ("events_raw", MOST_RECORDS, 0.0, 0.0, True),
+        ("events_raw", 0, 5.0, None, False),
+    ],
+)
+def test_when_a_batch_is_inserted(
+    table: str, records: int, rested: float, gathered: float | None, expected: bool
+) -> None:
+    batches = [Batch(PLACE), Batch(("updates", 1))]
+    for offset in range(records):
+        batches[1].add(offset, 1, [(table, (offset,))])
+    assert due(batches, rested, gathered) is expected
+
+
+def test_a_batch_that_is_repeated_does_not_wait() -> None:
+    assert due([Batch(PLACE, Range(3, 7))], 0.0, None)
