@@ -122,7 +122,7 @@ def show(name: Journey, project: Folder = None, format: Format = "table") -> Non
         "intent": journey.intent,
     }
     rows = [
-        {"step": step.id, "does": "  " * depth + text} | _figures(figures.get(step.id))
+        {"step": step.id, "does": "  " * depth + text + _won(loaded, name, step)} | _figures(figures.get(step.id))
         for depth, text, step in _outline(loaded, journey.steps, 0)
     ]
     if format == "json":
@@ -237,6 +237,12 @@ def _outline(project: Project, steps: tuple[Step, ...], depth: int) -> Iterator[
         for label, _, inner in arms(step, project.segments):
             for place, (below, text, found) in enumerate(_outline(project, inner, depth + 1)):
                 yield below, f"{label}: {text}" if place == 0 else text, found
+
+
+def _won(project: Project, journey: str, step: Step) -> str:
+    """Which arm of a split has won, if one has."""
+    arm = project.winners.get(f"{journey}/{step.id}")
+    return "" if arm is None else f": {arm} has won"
 
 
 def _figures(found: StepFigures | None) -> dict[str, Any]:

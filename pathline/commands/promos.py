@@ -32,12 +32,13 @@ def list_(project: Folder = None, format: Format = "table") -> None:
     from pathline.tables import show as print_rows
 
     loaded, found = _figures(project)
-    stocked = _stocked() if any(promo.file for promo in loaded.promos.values()) else {}
+    stocked = _stocked() if any(promo.file for promo in loaded.promos.values()) else None
     rows = []
     for promo in loaded.promos.values():
         own = [one for one in found if one.promo == promo.name]
         issued = sum(one.issued for one in own)
-        left = stocked[promo.name] - issued if promo.name in stocked else None
+        # a promo that makes its codes has no pool, whatever it had before
+        left = stocked.get(promo.name, 0) - issued if promo.file and stocked is not None else None
         rows.append(
             {
                 "promo": promo.name,
@@ -78,7 +79,8 @@ def load(
     repeated; `pathline up` and `apply` do the same with the files of promos.yaml."""
     from pathline.local import current
     from pathline.promos.files import read
-    from pathline.promos.keeping import Loader
+    from pathline.promos.keeping import Loader, unused
+    from processors.runtime.published import PublishedDefinitions
     from schemas.definitions.grammar.base import usable_name
     from schemas.registry import codec_for
 
@@ -90,7 +92,11 @@ def load(
         raise UserError(f"no such file: {file}")
     codes = read(file, column)
     settings = current.kafka_settings()
-    loader = Loader(settings, codec_for(settings))
+    codec = codec_for(settings)
+    in_force = PublishedDefinitions(settings.brokers, codec).latest()
+    if in_force is not None and (why := unused(in_force, name)):
+        typer.echo(f"note: {why}", err=True)
+    loader = Loader(settings, codec)
     new = loader.load(name, codes, lambda done: typer.echo(f"{done:,} codes", err=True))
     typer.echo(f"{name}: {new:,} new codes, {len(codes) - new:,} were there already")
 
@@ -107,8 +113,8 @@ def _figures(folder: Path | None) -> tuple[Project, list[Figures]]:
         return project, figures(warehouse, project.promos.values(), now)
 
 
-def _stocked() -> dict[str, int]:
-    """How many codes were ever loaded, by promo; empty when no line runs."""
+def _stocked() -> dict[str, int] | None:
+    """How many codes were ever loaded, by promo; None when no line runs."""
     from confluent_kafka import KafkaException
 
     from pathline.erasing.reading import topics_of
@@ -122,7 +128,7 @@ def _stocked() -> dict[str, int]:
         partitions = topics_of(settings.brokers).get(PROMOS, [])
         return {name: len(codes) for name, codes in loaded(settings, codec_for(settings), partitions).items()}
     except (UserError, KafkaException):
-        return {}
+        return None
 
 
 def _known(project: Any, name: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import typer
 
-from pathline.commands.in_force import Folder, Format, Journey, Who, found_person, in_force
+from pathline.commands.in_force import Folder, Format, Journey, Who, found_person, in_force, journey_states
 
 
 def why(
@@ -20,13 +20,13 @@ def why(
 
     from pathline.commands.asking import answering
     from pathline.journeys.explaining import explain
-    from pathline.local import current
     from pathline.tables import show
 
+    states = journey_states()
     with answering() as warehouse:
         loaded, chosen = in_force(warehouse, project, journey)
         person = found_person(warehouse, loaded, identifier)
-        told = explain(warehouse, loaded, chosen, person, current.settings().make_clock().now())
+        told = explain(warehouse, loaded, chosen, person, states.get(journey, ""))
     if format == "json":
         typer.echo(json.dumps(asdict(told), indent=2, ensure_ascii=False))
         return

@@ -13,12 +13,18 @@ from pathline.journeys.words import entrance, told, trigger
 from schemas.definitions.expressions import Expression, document, iso
 from schemas.definitions.model import Entry, Journey, Project, Requested, Trigger
 from schemas.definitions.steps import all_steps
+from schemas.journey_states import DRAINING, PAUSED
 from schemas.reasons import GOAL, NOT_ENTERED
 from schemas.records import Event
 from schemas.requests import ENTRY_REQUESTED
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.journeys import ENDS
 
+#: what the state of a journey means for people
+_STATES = {
+    PAUSED: "the journey is paused: what falls due waits for `pathline journeys resume`",
+    DRAINING: "the journey is drained: nobody enters it any more",
+}
 #: so many of the newest events are looked at for whether they fit
 _LOOKED_AT = 1_000
 
@@ -49,8 +55,9 @@ class Explanation:
     decisions: list[Decided]
 
 
-def explain(warehouse: Warehouse, project: Project, journey: Journey, person: UUID, now: int) -> Explanation:
-    """All that a journey decided about a person, oldest first, and what follows; `now` in milliseconds UTC."""
+def explain(warehouse: Warehouse, project: Project, journey: Journey, person: UUID, state: str = "") -> Explanation:
+    """All that a journey decided about a person, oldest first, and what follows; `state` is that of a
+    journey that does not simply run."""
     rows = warehouse.rows(_DECISIONS, {"person": person, "journey": journey.name})
     does = {step.id: " ".join(told(step)).strip() for step in all_steps(journey.steps)}
     numbers: dict[str, int] = {}
@@ -74,6 +81,8 @@ def explain(warehouse: Warehouse, project: Project, journey: Journey, person: UU
     verdict = [_standing(number, decisions) for number in numbers.values()]
     if not verdict:
         verdict = ["was never inside", *_never(warehouse, journey, person, decisions)]
+    if state in _STATES:
+        verdict.append(_STATES[state])
     return Explanation(str(person), journey.name, verdict, decisions)
 
 

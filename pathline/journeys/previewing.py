@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import orjson
 
+from processors.journeys.pools import NamedCode
 from processors.journeys.snapshot import Snapshot
-from schemas.definitions.expressions import document
-from schemas.definitions.model import Project, Send
+from schemas.definitions.expressions import document, iso
+from schemas.definitions.model import Issue, Project, Send
 from schemas.definitions.steps import all_steps
 from schemas.definitions.templates import TemplateError, is_sms, render
 from schemas.localtime import zone_of
@@ -61,7 +62,8 @@ def previews(
     (milliseconds UTC)."""
     snapshot = msgspec.convert({key: value for key, value in profile.items() if value is not None}, Snapshot)
     shown = document(event) if event is not None else {}
-    names = {"entry": shown, "event": shown, "person": {"id": "", "traits": snapshot.traits}, "now": at}
+    person = {"id": "", "traits": snapshot.traits}
+    names = {**_codes(project, name, at), "entry": shown, "event": shown, "person": person, "now": at}
     zone = zone_of(snapshot.timezone, project.timezone).key
     return [
         _preview(project, name, channel, language or snapshot.language(), names, zone)
@@ -89,6 +91,21 @@ def _facts(channel: str, parts: Mapping[str, str]) -> dict[str, Any]:
         "characters": message.units,
         "encoding": message.encoding + (f" for {message.odd}" if message.odd else ""),
     }
+
+
+def _codes(project: Project, name: str, at: int) -> dict[str, NamedCode]:
+    """Codes of nobody, under the names that journeys which send the template give to codes."""
+    found = {}
+    for journey in project.journeys.values():
+        steps = list(all_steps(journey.steps))
+        if not any(isinstance(step, Send) and step.template == name for step in steps):
+            continue
+        for step in steps:
+            if isinstance(step, Issue):
+                expires_at = iso(at + step.expires) if step.expires is not None else None
+                told = {"code": "TEST-CODE", "promo": step.promo, "expires_at": expires_at}
+                found[step.name] = NamedCode.of(orjson.dumps(told))
+    return found
 
 
 def _used(project: Project, name: str) -> list[str]:

@@ -30,6 +30,8 @@ from sinks.clickhouse.journeys import ENDS
 
 #: a journey that goes on for longer is left
 MOST_WAKES = 1_000
+#: length of a code that stands for one of a pool
+_LETTERS = 8
 _NAMESPACE = uuid5(NAMESPACE_URL, "pathline:journeys:test")
 
 
@@ -89,7 +91,13 @@ def _tried(project: Project, journey: Journey, event: Event | None) -> Project:
             entry = Entry(Requested())
     free = {name: replace(channel, caps=(), quiet=None, consent="none") for name, channel in project.channels.items()}
     alone = replace(journey, entries=(entry,), exit=(), intent="")
-    return replace(project, journeys={journey.name: alone}, channels=free, caps=(), holdout=None, exclude=None)
+    # a test takes no code of a pool, and what stands in its messages is no code of anybody
+    promos = {
+        name: replace(promo, prefix="TEST-", length=promo.length or _LETTERS, file="")
+        for name, promo in project.promos.items()
+    }
+    free_of_limits = replace(project, channels=free, caps=(), holdout=None, exclude=None, promos=promos)
+    return replace(free_of_limits, journeys={journey.name: alone})
 
 
 def _entering(journey: Journey, person: Person, event: Event | None, at: int, codec: Codec) -> Update:

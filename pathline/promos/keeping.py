@@ -15,6 +15,8 @@ from confluent_kafka import Producer
 from pathline.erasing.reading import records
 from pathline.errors import UserError
 from schemas.codec import BadRecord, Codec
+from schemas.definitions.model import Project
+from schemas.definitions.problems import nearest
 from schemas.kafka import partitions_of, producer_config
 from schemas.records import PromoCode
 from schemas.settings import Settings
@@ -34,6 +36,17 @@ def loaded(settings: Settings, codec: Codec, partitions: list[int]) -> dict[str,
             code = codec.decode(PromoCode, message.value())
             found[code.promo].add(code.code)
     return dict(found)
+
+
+def unused(project: Project, promo: str) -> str:
+    """Why nobody gets the codes of a pool under this project, if so. Raises UserError where codes are made."""
+    known = project.promos.get(promo)
+    if known is None:
+        meant = nearest(promo, project.promos)
+        return f"the project in force has no promo {promo!r} ({meant}): the codes wait until it has"
+    if known.length is not None:
+        raise UserError(f"the promo {promo!r} makes its codes as they are given: there is no pool to fill")
+    return ""
 
 
 class Loader:

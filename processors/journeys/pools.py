@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -70,10 +70,15 @@ def stock(turn: Turn, loaded: PromoCode) -> None:
     _put(turn, loaded.promo, Pool(pool.next, pool.end + 1))
 
 
-def survey(turn: Turn) -> None:
-    """Say how many codes are left."""
-    for promo, pool in turn.scan(POOLS):
-        CODES_LEFT.labels(promo, str(turn.partition)).set(pool.end - pool.next)
+def survey(turn: Turn, promos: Collection[Promo]) -> None:
+    """Say how many codes are left in every pool, also in one that none was ever loaded into, and how many are few."""
+    left = {promo.name: 0 for promo in promos if promo.length is None}
+    left |= {name: pool.end - pool.next for name, pool in turn.scan(POOLS)}
+    for name, count in left.items():
+        CODES_LEFT.labels(name, str(turn.partition)).set(count)
+    for promo in promos:
+        if promo.length is None:
+            CODES_LOW.labels(promo.name).set(promo.low)
 
 
 class Codes:
@@ -88,7 +93,6 @@ class Codes:
         if promo.length is not None:
             return made(self._secret(), promo, *cause)
         pool = self._turn.get(POOLS, promo.name) or Pool()
-        CODES_LOW.labels(promo.name).set(promo.low)
         place = _place(promo.name, pool.next)
         kept = self._turn.get(CODES, place)
         if kept is None:

@@ -126,6 +126,7 @@ class JourneysStage:
         agenda = Agendas(turn, self._settle_ms).adopt(plan, marker.at, before)
         standings = _in_force(turn).standings
         turn.put(IN_FORCE, "", InForce(marker.version, marker.at, agenda is not None, standings))
+        survey(turn, plan.project.promos.values())
 
     def _steer(self, told: JourneyState, turn: Turn) -> None:
         """From here on a journey is paused or drained, or runs again."""
@@ -176,7 +177,8 @@ class JourneysStage:
 
     def on_assigned(self, turn: Turn) -> None:
         """Nothing to find again: instances and timers are state."""
-        survey(turn)
+        plan = self._plan(_in_force(turn))
+        survey(turn, () if plan is None else plan.project.promos.values())
 
     def on_result(self, key: str, result: object, turn: Turn) -> None:
         """Never asked: journeys call nobody outside."""

@@ -10,6 +10,7 @@ from processors.journeys.pools import ALPHABET
 from processors.journeys.step import JourneysStage
 from processors.runtime.memory import MemoryLine
 from schemas import topics
+from schemas.definitions import parse
 from schemas.identifiers import person_id, slot_of
 from schemas.records import Erasure, PromoCode, Update
 from tests.definitions.files import journey, problems
@@ -88,6 +89,27 @@ def test_how_many_are_left_is_a_metric(shop: Lab) -> None:
     shop.pool("vip", "D4")
     shop.line.restart([JourneysStage(shop.source, shop.codec)])
     assert value("left", partition="0") == 1
+
+
+def test_a_pool_is_watched_before_its_first_code_is_asked_for(shop: Lab) -> None:
+    def value(name: str, **labels: str) -> float | None:
+        return REGISTRY.get_sample_value(f"pathline_promo_codes_{name}", {"promo": "autumn", **labels})
+
+    def rules(low: int) -> None:
+        shop.file(
+            "promos.yaml",
+            f"spring: {{generate: {{}}}}\nvip: {{file: vip.txt}}\nautumn: {{file: autumn.txt, low: {low}}}\n",
+        )
+
+    rules(30)
+    shop.customer()
+    shop.event("vip", at())
+    assert (value("low"), value("left", partition="0")) == (30, 0)
+    rules(40)
+    applied = parse(shop.files)
+    shop.source.publish(applied)
+    shop.marker(applied.version, at(hours=1))
+    assert value("low") == 40
 
 
 def test_partitions_give_codes_of_their_own(shop: Lab) -> None:

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pathline.cli import app
+from pathline.journeys.explaining import explain
 from pathline.journeys.upcoming import upcoming
 from schemas.journey_states import PAUSED
 from schemas.records import Definitions
@@ -24,6 +25,16 @@ from tests.sinks.made import event, fill, update
 from tests.sinks.test_journeys import PEOPLE, lived
 
 ADDED = {"price": 5}
+
+SPLIT = """
+goal: {event: Order Completed, within: 1d}
+steps:
+  - id: subject
+    split: {a: 50, b: 50}
+    winner: {after: 5}
+    a: [{wait: 1d}]
+    b: [{wait: 2d}]
+"""
 
 
 def call(*arguments: str) -> Result:
@@ -42,7 +53,8 @@ def line(home: Path, warehouse: Warehouse) -> Path:
     lab = lived()
     lab.journey("dear", "enter: {event: Product Added, where: event.properties.price > 100}\nsteps: [{exit: x}]\n")
     lab.journey("vips", "enter: {segment: vip}\nsteps: [{wait: 1d}]\n")
-    lab.journey("callback", "enter: {api: true, where: event.properties.ticket > 10}\nsteps: [{wait: 1d}]\n")
+    lab.journey("callback", "enter: {api: true, where: event.properties.ticket > 10}\n" + SPLIT)
+    lab.file("winners.yaml", "callback/subject: b\n")
     happened = [
         update(event("Product Added", at(hours=n), who=f"user_id:u{n}", properties=ADDED)) for n in range(PEOPLE)
     ]
@@ -82,6 +94,10 @@ class TestJourneys:
             "wait 10d",
         ]
         assert [step["here"] for step in told["steps"]] == [0, 0, 0, 0, 0, 34]
+
+    def test_show_tells_which_arm_has_won(self) -> None:
+        told = asked("journeys", "show", "callback")["steps"][0]["does"]
+        assert told == "split a 50 %, b 50 %, the best after 5 people in each: b has won"
 
     def test_stats_have_a_row_for_each_step(self) -> None:
         rows = {row["step"]: row for row in asked("journeys", "stats", "cart")}
@@ -185,6 +201,15 @@ def test_next_tells_what_falls_due_and_what_comes_then() -> None:
     assert (found["waits"], found["then"]) == ("wait 10d", "the end")
     assert asked("next", "user_id:u10") == []
     assert call("next", "user_id:u10").stdout.strip() == "user_id:u10 waits in no journey."
+
+
+@pytest.mark.usefixtures("line")
+def test_why_says_that_a_journey_is_paused(warehouse: Warehouse) -> None:
+    project, person = published(warehouse), find(warehouse, "user_id:u1")
+    assert project is not None
+    assert person is not None
+    told = explain(warehouse, project, project.journeys["cart"], person, PAUSED)
+    assert told.verdict[1:] == ["the journey is paused: what falls due waits for `pathline journeys resume`"]
 
 
 @pytest.mark.usefixtures("line")

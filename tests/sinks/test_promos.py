@@ -11,7 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from pathline.cli import app
+from pathline.errors import UserError
+from pathline.promos.keeping import unused
 from schemas import reasons
+from schemas.definitions import parse
 from schemas.records import JOURNEY_SOURCE, Definitions, Update
 from sinks.clickhouse.engine import Warehouse
 from tests.sinks.made import DAY, T0, decision, event, fill, update
@@ -96,6 +99,15 @@ class TestPromos:
         vip, spring = asked("list")
         assert (vip["promo"], vip["codes"], vip["issued"], vip["redeemed"], vip["missed"]) == ("vip", "pool", 4, 2, 1)
         assert (spring["promo"], spring["codes"], spring["issued"], spring["left"]) == ("spring", "generated", 1, None)
+
+    def test_codes_that_nobody_would_get_are_not_loaded_in_silence(self) -> None:
+        promos = parse({"promos.yaml": "vip: {file: vip.txt}\nspring: {generate: {}}\n"})
+        assert unused(promos, "vip") == ""
+        assert unused(promos, "vips") == (
+            "the project in force has no promo 'vips' (did you mean vip?): the codes wait until it has"
+        )
+        with pytest.raises(UserError, match="'spring' makes its codes as they are given: there is no pool to fill"):
+            unused(promos, "spring")
 
     def test_an_unknown_promo(self) -> None:
         result = CliRunner().invoke(app, ["promos", "show", "vpi"])

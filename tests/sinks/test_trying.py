@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import json
+import re
 from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import default
@@ -16,6 +17,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from typer.testing import CliRunner, Result
 
 from pathline.cli import app
+from pathline.journeys.previewing import previews
 from pathline.journeys.trying import Person, run
 from pathline.local.ports import free
 from schemas.definitions import parse
@@ -139,6 +141,20 @@ class TestJourney:
         [message] = [one for one in told if isinstance(one, SendCommand)]
         assert json.loads(message.content) == {"text": "[Test] Come in"}
 
+    def test_codes_of_promos_in_it_are_nobodys(self) -> None:
+        files = {
+            "promos.yaml": "pool: {file: pool.txt}\nmade: {generate: {prefix: SPRING-}}\n",
+            "journeys/codes.yaml": "enter: {api: true}\nsteps: [{issue: {promo: pool, as: one}}, "
+            "{issue: {promo: made, as: two}}, {send: {template: codes, channels: [sms]}}]\n",
+            "templates/codes.yaml": "sms: {body: '{{ one }} {{ two }}'}\n",
+        }
+        project = parse(PROJECT | files)
+        told = list[Decision | SendCommand]()
+        tried_as = Person("8f6b2b9a-4c53-5d24-9d5b-3f0c4d1f7f11", b'{"traits": {}}', ("phone:+380501234567",))
+        run(project, project.journeys["codes"], tried_as, None, T0, happened=told.append)
+        [message] = [one for one in told if isinstance(one, SendCommand)]
+        assert re.fullmatch(r"\[Test\] TEST-\w{8} TEST-\w{12}", json.loads(message.content)["text"])
+
     def test_programs_read_what_happens_line_by_line(self, inbox: Inbox) -> None:
         told = call("journeys", "test", "vips", "--as", "user_id:u1", "--to", "me@example.com", "--format", "json")
         assert told.exit_code == 0, told.output
@@ -203,6 +219,16 @@ class TestTemplate:
         assert sms["parts"]["text"] == "Cup is waiting"
         other = call("template", "show", "offer", "--as", "user_id:u1", "--language", "uk", "--channel", "email")
         assert "subject: Чекаємо" in other.stdout
+
+    def test_a_code_in_it_is_nobodys(self) -> None:
+        files = {
+            "promos.yaml": "pool: {file: pool.txt}\n",
+            "journeys/codes.yaml": "enter: {api: true}\nsteps: [{issue: {promo: pool, as: gift, expires: 2d}}, "
+            "{send: {template: codes, channels: [sms]}}]\n",
+            "templates/codes.yaml": "sms: {body: '{{ gift }} until {{ gift.expires_at | date: \"%d.%m.\" }}'}\n",
+        }
+        [shown] = previews(parse(PROJECT | files), "codes", {"traits": {}}, None, T0)
+        assert (shown.error, shown.parts.get("text")) == ("", "TEST-CODE until 03.03.")
 
     def test_why_it_would_not_be_sent(self) -> None:
         told = call("template", "show", "offer", "--channel", "sms")

@@ -24,8 +24,12 @@ from schemas.definitions import load, parse
 from schemas.settings import Settings
 
 SECONDS = 120.0
-#: as `pathline rfm fit` finds them
-BOUNDS = "{recency: [20h, 12h, 6h, 3h], frequency: [1, 2, 3, 4], monetary: [10, 20, 40, 80]}\n"
+#: as `pathline rfm fit`, `predict fit` and `journeys winners` find them
+FITTED = {
+    "rfm_bounds.yaml": "{recency: [20h, 12h, 6h, 3h], frequency: [1, 2, 3, 4], monetary: [10, 20, 40, 80]}\n",
+    "predict_parameters.yaml": "purchases: {r: 0.9, alpha: 6.2, a: 0.51, b: 2.63}\n",
+    "winners.yaml": "welcome/subject: a\n",
+}
 
 
 class Line:
@@ -158,7 +162,7 @@ def test_a_line_comes_up_survives_kills_and_goes_down(line: Line) -> None:
     # codes of the project's pools are there, and what was fitted on the line outlives it
     (promo,) = json.loads(line.run("promos", "list", "--format", "json")[1])
     assert promo["left"] == 3
-    fitted = parse({**load(line.project).files, "rfm_bounds.yaml": BOUNDS})
+    fitted = parse({**load(line.project).files, **FITTED})
     assert publish(line.settings(), fitted)
 
     costs_and_history_come_in(line)
