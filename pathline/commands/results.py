@@ -127,7 +127,7 @@ def dropoff(
     """What people did last before they fell silent."""
     from pathline.tables import show
     from sinks.clickhouse.paths.dropoff import dropoff as found
-    from sinks.clickhouse.paths.page import colour
+    from sinks.clickhouse.paths.page import colour, note
     from sinks.clickhouse.paths.pictures import bars
     from sinks.clickhouse.paths.touches import node_names
 
@@ -135,10 +135,12 @@ def dropoff(
     with answering(asking.segment) as warehouse:
         rows = found(warehouse, nodes, duration(silence, "--silence"), asking.filters)
         notes = not_there(walking.exclude, lambda: node_names(warehouse, nodes))
-    lengths = [(row.last, row.silent, f"{row.rate:.1%} of those here") for row in rows[:20]]
+    lengths = [(row.last, row.silent, f"{row.rate:.1%} of those here") for row in rows[:20] if row.silent]
+    explained = note("People who fell silent here, and their share of all who ever were here.")
+    drawn = bars(lengths, colour(3)) + explained if lengths else note(f"Nobody has been silent for {silence}.")
     columns = ("last", "silent", "people", "share", "rate", "median_seconds")
     title = f"Last {column_of(walking.by)} before {silence} of silence"
-    show([asdict(row) for row in rows], columns, asking.format, title, lambda: bars(lengths, colour(3)), notes)
+    show([asdict(row) for row in rows], columns, asking.format, title, lambda: drawn, notes)
 
 
 @question

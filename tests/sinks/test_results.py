@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from schemas.records import Update
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.files import load_text
+from sinks.clickhouse.paths.pictures import sankey
 from tests.sinks.made import DAY, HOUR, T0, event, fill, send, update
 from tests.sinks.test_commands import asked, call
 from tests.sinks.test_experiment import arm
@@ -132,5 +135,84 @@ class TestResults:
             for form in ("table", "json", "csv", "html"):
                 result = call("paths", *question, "--format", form)
                 assert result.exit_code == 0, (question, form, result.output)
-                if form == "html" and question[0] != "experiment":
-                    assert "<p>Nothing found.</p>" in result.stdout
+                if form == "html":
+                    told = "Nobody has been given an arm yet" if question[0] == "experiment" else "Nothing found"
+                    assert f"<p>{told}.</p>" in result.stdout
+
+    def test_what_has_no_length_is_told_instead_of_drawn(self) -> None:
+        silent = call("paths", "dropoff", "--silence", "20d", "--format", "html").stdout
+        assert "<p>Nobody has been silent for 20d.</p>" in silent
+        owed = call("paths", "attribution", "--conversion", "Page Viewed", "--to", "2026-02-01", "--format", "html")
+        assert "<svg" not in owed.stdout
+        unowed = call("paths", "attribution", "--where", "event.name != 'Bought'", "--format", "html").stdout
+        assert "<p>Nothing converted in this time.</p>" in unowed
+        assert "<svg" not in unowed + silent
+
+
+def test_two_names_that_begin_alike_are_told_apart_in_a_narrow_picture() -> None:
+    names = ("Push Notification Delivered", "Push Notification Link Clicked")
+    drawn = sankey([(step, "a", name, 2) for step in range(1, 9) for name in names])
+    labels = re.findall(r">([^<>]*) 2</text>", drawn)
+    assert len(set(labels)) == 4  # two cut in the middle, and two at the end that has room
+    assert set(names) <= set(labels)
+    assert any(label.startswith("Pus") and label.endswith("red") for label in labels if label not in names)
+
+
+def test_lifetime_value_as_it_is_worked_out_on_paper(home: Path, warehouse: Warehouse) -> None:
+    (home / "project.yaml").write_text("name: shop\ncurrency: EUR\n")
+    (home / "events.yaml").write_text(
+        "Order Completed: {same: properties.id, revenue: properties.revenue, undo: [Order Refunded, Order Cancelled]}\n"
+    )
+
+    def at(month: int, day: int, hour: int = 0) -> int:
+        return round(datetime(2026, month, day, hour, tzinfo=UTC).timestamp() * 1000)
+
+    def did(who: str, name: str, when: int, **properties: object) -> Update:
+        return update(event(name, when, who=f"user_id:{who}", properties=properties))
+
+    buy = "Order Completed"
+    fill(
+        warehouse,
+        [
+            # January: a is worth 100, then 50 less 20; b's order was reported twice, in the month after it began
+            did("a", "Visit", at(1, 15)),
+            did("a", buy, at(1, 20), id="o1", revenue=100),
+            did("a", buy, at(3, 3), id="o2", revenue=50),
+            did("a", "Order Refunded", at(3, 10), id="o2", revenue=20),
+            did("b", "Visit", at(1, 31, 23)),
+            did("b", buy, at(2, 1), id="o3", revenue=10),
+            did("b", buy, at(2, 2), id="o3", revenue=10),
+            # February: one order taken back whole, one in dollars at a half, one in a currency nobody knows
+            did("c", "Visit", at(2, 10)),
+            did("c", buy, at(2, 11), id="o4", revenue=99),
+            did("c", "Order Cancelled", at(4, 1), id="o4"),
+            did("c", buy, at(4, 2), id="o5", revenue=8, currency="USD"),
+            did("c", buy, at(4, 3), id="o6", revenue=7, currency="CHF"),
+            # March: nothing
+            did("d", "Visit", at(3, 5)),
+            did("d", "Visit", at(4, 20)),
+        ],
+    )
+    load_text(warehouse, "day,currency,rate\n2026-01-01,USD,0.5\n2026-05-01,USD,2\n", "rates.csv")
+
+    def told(*options: str) -> list[tuple[object, ...]]:
+        return [tuple(row.values()) for row in asked("paths", "ltv", *options)]
+
+    january = [("2026-01", 0, 2, 1, 1, 100, 50), ("2026-01", 1, 2, 2, 2, 110, 55), ("2026-01", 2, 2, 2, 3, 140, 70)]
+    assert told() == [
+        *january,
+        ("2026-01", 3, 2, 2, 3, 140, 70),
+        ("2026-02", 0, 1, 0, 0, 0, 0),
+        ("2026-02", 1, 1, 0, 0, 0, 0),
+        ("2026-02", 2, 1, 1, 2, 4, 4),
+        ("2026-03", 0, 1, 0, 0, 0, 0),
+        ("2026-03", 1, 1, 0, 0, 0, 0),
+    ]
+    # what was taken back in April still counts at the end of March
+    assert told("--to", "2026-04-01") == [
+        *january,
+        ("2026-02", 0, 1, 1, 1, 99, 99),
+        ("2026-02", 1, 1, 1, 1, 99, 99),
+        ("2026-03", 0, 1, 0, 0, 0, 0),
+    ]
+    assert "revenue without 7.00 CHF" in call("paths", "ltv").stderr

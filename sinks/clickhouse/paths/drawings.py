@@ -58,7 +58,7 @@ def returns(rows: Sequence[Channel], currency: str) -> str:
             wide = (WIDTH - left - right) * max(amount, 0) / most
             hint = f"{name}: {what} {amount:,.2f} {currency}"
             shapes.append(bar(left, y + line * 20, max(wide, 1), 17, colour(fill), hint))
-            back = f" · {row.roas:,.2f} for 1" if row.roas is not None and not line else ""
+            back = f" · {row.roas:,.2f} per 1 spent" if row.roas is not None and not line else ""
             shapes.append(text(left + wide + 8, y + line * 20 + 9, f"{amount:,.2f}{back}"))
     legend = f"Above what conversions brought by their last touch, below what was spent, in {currency}."
     return figure(WIDTH, len(rows[:20]) * high + 6, "Revenue and cost", *shapes) + note(legend)
@@ -68,6 +68,8 @@ def intervals(rows: Sequence[Arm]) -> str:
     """The rate of each arm with its 95 % interval, and what can be said of the differences."""
     left, high, right = 170, 44, 40
     shown = [row for row in rows if row.people]
+    if not shown:
+        return note("Nobody has been given an arm yet.")
     least = min((row.low for row in shown), default=0)
     most = max((row.high for row in shown), default=1)
     margin = (most - least) * 0.05 or 0.5

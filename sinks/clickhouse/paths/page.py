@@ -35,6 +35,7 @@ h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }} h3 {{ 
 p {{ color: var(--faint); }}
 table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: .35rem .7rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }}
+th {{ white-space: normal; vertical-align: bottom; line-height: 1.25; }}
 td.long {{ white-space: normal; min-width: 14rem; overflow-wrap: anywhere; }}
 th.number, td.number {{ text-align: right; }}
 p.asked {{ font-size: .85rem; margin: .4rem 0; }} code {{ font-size: .85em; overflow-wrap: anywhere; }}

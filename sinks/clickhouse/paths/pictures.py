@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from sinks.clickhouse.paths.funnel import Funnel, FunnelStep
 from sinks.clickhouse.paths.page import USUAL_WIDTH as WIDTH
-from sinks.clickhouse.paths.page import bar, colour, figure, heading, hinted, short, text
+from sinks.clickhouse.paths.page import bar, colour, figure, heading, hinted, note, short, text
 
 #: how wide a letter is, at most in the average
 _LETTER = 7.4
@@ -37,7 +37,7 @@ def _steps(rows: Sequence[FunnelStep], fill: str) -> str:
         top, full = number * height + 6, WIDTH - left - 190
         wide = full * row.people / most
         shares = f"{row.from_first:.1%} of all" if row.from_first is not None else ""
-        after = f"{row.people:,} · {shares}" if number else f"{row.people:,}"
+        after = f"{row.people:,} · {shares}" if number else f"{row.people:,} people"
         shapes += [
             text(left - 12, top + 15, short(f"{row.step}. {row.name}", 28), anchor="end"),
             bar(left, top, full, 30, fill, opacity=0.13),
@@ -82,7 +82,9 @@ def sankey(edges: Sequence[tuple[int, str, str, int]]) -> str:
     height, gap = max(260, 44 * rows), 12
     most = max(sum(column.values()) for column in columns)
     scale = (height - gap * rows) / most
-    wide, beside = 14, 190
+    wide = 14
+    longest = max(len(f"{name} {count:,}") for name, count in columns[-1].items())
+    beside = min(max(190, longest * _LETTER + wide + 12), 270)
     width = max(WIDTH, 110 * (len(columns) - 1) + beside)
     band = (width - beside) / max(1, len(columns) - 1)
     kinds = {name: number for number, name in enumerate(dict.fromkeys(n for column in columns for n in column))}
@@ -91,11 +93,12 @@ def sankey(edges: Sequence[tuple[int, str, str, int]]) -> str:
     for number, column in enumerate(columns):
         y = 8.0
         room = (beside if number == len(columns) - 1 else band) - wide - 12
+        named = _fitting(column, room)
         for name, count in column.items():
             tops[number, name] = y
             x = number * band
             boxes.append(bar(x, y, wide, max(count * scale, 1), colour(kinds[name]), f"{name}: {count:,}"))
-            labels.append(text(x + wide + 6, y + count * scale / 2, _fitting(name, f"{count:,}", room)))
+            labels.append(text(x + wide + 6, y + count * scale / 2, f"{named[name]} {count:,}"))
             y += max(count * scale, 4) + gap
     leaving, coming = dict(tops), dict(tops)
     bands = []
@@ -112,9 +115,15 @@ def sankey(edges: Sequence[tuple[int, str, str, int]]) -> str:
     return figure(width, tall, "Flows", *bands, *boxes, f'<g class="over">{"".join(labels)}</g>')
 
 
-def _fitting(name: str, count: str, room: float) -> str:
-    """A name, cut so that it has room with its count."""
-    return f"{short(name, max(3, int(room / _LETTER) - len(count) - 1))} {count}"
+def _fitting(column: Mapping[str, int], room: float) -> dict[str, str]:
+    """Names cut so that they have room with their counts: at the end; in the middle where two would look the same."""
+    most = {name: max(3, int(room / _LETTER) - len(f"{count:,}") - 1) for name, count in column.items()}
+    cut = {name: short(name, letters) for name, letters in most.items()}
+    often = Counter(cut.values())
+    return {
+        name: seen if often[seen] == 1 else f"{name[: most[name] // 2 - 1]}…{name[-(most[name] // 2) :]}"
+        for name, seen in cut.items()
+    }
 
 
 def _column(edges: Sequence[tuple[int, str, str, int]], step: int) -> Mapping[str, int]:
@@ -145,7 +154,9 @@ def models_side_by_side(shares: Mapping[str, Mapping[str, float]]) -> str:
     for of in shares.values():
         for name, value in of.items():
             total[name] += value
-    names = sorted(total, key=lambda name: (-total[name], name))
+    names = sorted((name for name in total if total[name] > 0), key=lambda name: (-total[name], name))
+    if not names:
+        return note("Nothing converted in this time.")
     most = max((value for of in shares.values() for value in of.values()), default=1) or 1
     left, thin, top = 220, 11, 34
     shapes = []
@@ -163,4 +174,4 @@ def models_side_by_side(shares: Mapping[str, Mapping[str, float]]) -> str:
             told = text(left + wide + 6, top + number * thin + 5, f"{value:,.1f}", faint=True)
             shapes.append(f'<g font-size="9">{told}</g>')
         top += thin * len(shares) + 14
-    return figure(WIDTH, top, "Attribution by model", *shapes)
+    return note("Conversions that each is owed, by model.") + figure(WIDTH, top, "Attribution by model", *shapes)
