@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import blake2b
 from itertools import accumulate, chain
+from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -17,7 +17,7 @@ from schemas.records import Assignment, Event, Refusal, Update
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.erasure import Erasures
 from sinks.clickhouse.owners import put, put_events
-from sinks.clickhouse.rows import Rows, assignment_rows, event_row, refusal_row, revenue_of, update_rows, uuid_bytes
+from sinks.clickhouse.rows import Rows, assignment_rows, event_row, person_bytes, refusal_row, revenue_of, update_rows
 from sinks.clickhouse.seen import Seen
 from sinks.clickhouse.tables import COLUMNS, Origin, Row, arrow
 
@@ -25,8 +25,7 @@ from sinks.clickhouse.tables import COLUMNS, Origin, Row, arrow
 Key = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """An event with the person it belongs to and the slot it is filed under, `version` of the slot's placement.
     `position` is where it stands in its source."""
 
@@ -95,7 +94,7 @@ class History:
         for table, rows in tables.items():
             kept = self._erasures.kept(table, rows)
             if kept:
-                put(self._warehouse, table, kept, f"{_token_of(kept)}-{position}")
+                put(self._warehouse, table, kept, f"{_token_of([row[:-3] for row in kept])}-{position}")
 
     def _recall(self) -> None:
         """Remember what earlier loads of this source left, a month at a time."""
@@ -116,9 +115,8 @@ class History:
         rows, kept = list[Row](), list[Placed]()
         for one in placed:
             try:
-                row = event_row(
-                    one.event, _person(one.person_id), one.slot, one.version, Origin(self._topic, 0, one.position)
-                )
+                person, origin = person_bytes("person_id", one.person_id), Origin(self._topic, 0, one.position)
+                row = event_row(one.event, person, one.slot, one.version, origin)
             except BadRecord as error:
                 left.append((one, str(error)))
             else:
@@ -142,7 +140,7 @@ def _table(placed: Sequence[Placed], topic: str) -> pa.Table:
         "occurred_at": _numbers([event.occurred_at for event in events]),
         "received_at": _numbers([event.received_at for event in events]),
         "historical": [event.historical for event in events],
-        "person_at": _uuids(b"".join([_person(one.person_id) for one in placed])),
+        "person_at": _uuids(b"".join([person_bytes("person_id", one.person_id) for one in placed])),
         "slot": [one.slot for one in placed],
         "version": _numbers([one.version for one in placed]),
         "identifiers": pa.ListArray.from_arrays(
@@ -173,14 +171,6 @@ def _uuids(joined: bytes) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(16), len(joined) // 16, [None, pa.py_buffer(joined)])
 
 
-@lru_cache(maxsize=65_536)
-def _person(text: str) -> bytes:
-    person = uuid_bytes(text)
-    if person is None:
-        raise BadRecord(f"person_id is not a UUID: {text!r}")
-    return person
-
-
 def _identity_rows(codec: Codec, record: Assignment | Refusal | Update, origin: Origin) -> Rows:
     if isinstance(record, Assignment):
         return assignment_rows(record, origin)
@@ -190,14 +180,8 @@ def _identity_rows(codec: Codec, record: Assignment | Refusal | Update, origin: 
 
 
 def _token(placed: Sequence[Placed]) -> str:
-    digest = blake2b(digest_size=16)
-    for one in placed:
-        digest.update(f"{one.event.event_id}{one.slot}{one.version}".encode())
-    return f"load-{digest.hexdigest()}"
+    return _token_of([(one.event.event_id, one.slot, one.version) for one in placed])
 
 
-def _token_of(rows: Iterable[Row]) -> str:
-    digest = blake2b(digest_size=16)
-    for row in rows:
-        digest.update(repr(row[:-3]).encode())
-    return f"load-{digest.hexdigest()}"
+def _token_of(rows: Sequence[Row]) -> str:
+    return f"load-{blake2b(msgspec.msgpack.encode(rows), digest_size=16).hexdigest()}"

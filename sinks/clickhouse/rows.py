@@ -6,6 +6,7 @@ Whatever a column could refuse is refused here, record by record, so that no bad
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -78,7 +79,7 @@ def update_rows(codec: Codec, update: Update, origin: Origin) -> Rows:
     """The event or what a list says, the membership changes, the profile and the moved slots of an update."""
     if update.kind in ("marker", "journey"):
         return []
-    person = _uuid("person_id", update.person_id)
+    person = person_bytes("person_id", update.person_id)
     at = _instant("at", update.at)
     rows: Rows = []
     if update.event is not None:
@@ -92,7 +93,7 @@ def update_rows(codec: Codec, update: Update, origin: Origin) -> Rows:
         membership = (changed, person, change.segment, change.change, change.cause, change.reason, ordinal, *origin)
         rows.append(("memberships", membership))
     if update.move is not None:
-        to = _uuid("move to", update.move.to)
+        to = person_bytes("move to", update.move.to)
         moved_at = _instant("move at", update.move.at)
         rows += [
             ("moves", (moved_at, person, to, moved.slot, moved.version, update.move.reason, *origin))
@@ -148,12 +149,12 @@ def assignment_rows(assignment: Assignment, origin: Origin) -> Rows:
     rows: Rows = []
     version = _count("version", assignment.version)
     generation = _count("generation", assignment.generation)
-    if mark(assignment.identifier) in assignment.forgotten:
+    if assignment.forgotten and mark(assignment.identifier) in assignment.forgotten:
         return []  # it was erased, and is not heard of any more
     for period in assignment.periods:
         if not period.person_id:
             continue  # of somebody who was erased
-        person = _uuid("person_id", period.person_id)
+        person = person_bytes("person_id", period.person_id)
         since = _instant("since", max(period.since, EARLIEST))
         placed = _count("slot version", period.version)
         row = (assignment.identifier, version, since, person, period.slot, placed, generation, *origin)
@@ -172,7 +173,7 @@ def decision_row(decision: Decision, origin: Origin) -> Row:
     return (
         _instant("at", decision.at),
         decision.decision_id,
-        _uuid("person_id", decision.person_id),
+        person_bytes("person_id", decision.person_id),
         decision.journey,
         decision.step,
         decision.channel,
@@ -194,7 +195,7 @@ def send_row(send: SendCommand, origin: Origin) -> Row:
     return (
         send.send_id,
         _instant("at", send.at),
-        _uuid("person_id", send.person_id),
+        person_bytes("person_id", send.person_id),
         send.journey,
         send.version,
         send.instance_id,
@@ -214,7 +215,7 @@ def ledger_row(entry: LedgerEntry, origin: Origin) -> Row:
     return (
         _instant("at", entry.at),
         entry.send_id,
-        _uuid("person_id", entry.person_id),
+        person_bytes("person_id", entry.person_id),
         entry.channel,
         entry.state,
         entry.provider_id,
@@ -228,7 +229,7 @@ def access_row(access: Access, origin: Origin) -> Row:
     return (
         _instant("at", access.at),
         access.access_id,
-        _uuid("person_id", access.person_id) if access.person_id else None,
+        person_bytes("person_id", access.person_id) if access.person_id else None,
         access.asked_by,
         access.key,
         access.key_name,
@@ -260,19 +261,18 @@ def revenue_of(properties: bytes) -> float | None:
     return None
 
 
-def uuid_bytes(text: str) -> bytes | None:
-    """The 16 bytes of a UUID in its usual form, None when it is not one."""
-    if len(text) != 36:
-        return None
-    try:
-        return bytes.fromhex(text.replace("-", ""))
-    except ValueError:
-        return None
+@lru_cache(maxsize=65_536)
+def person_bytes(field: str, text: str) -> bytes:
+    """The 16 bytes of a person's id, which comes again and again. Raises BadRecord when it is not a UUID."""
+    return _uuid(field, text)
 
 
 def _uuid(field: str, text: str) -> bytes:
-    value = uuid_bytes(text)
-    if value is None or len(value) != 16:
+    try:
+        value = bytes.fromhex(text.replace("-", ""))
+    except ValueError:
+        value = b""
+    if len(value) != 16 or len(text) != 36:
         raise BadRecord(f"{field} is not a UUID: {text[:80]!r}")
     return value
 
