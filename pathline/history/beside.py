@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from connectors.inbound.files.base import BadSource, repeatable
+from connectors.inbound.files.base import BadSource, Source, repeatable
 from connectors.inbound.files.position import Position
 from pathline.history.reading import Piece, Task, read
 
@@ -36,19 +36,30 @@ _PIECE, _BAD, _END = b"p", b"x", b"."
 
 def pieces(task: Task) -> Pieces:
     """As `pathline.history.reading.read`."""
-    alone = not repeatable(task.source) or os.cpu_count() == 1
-    if not alone and task.position.count >= LONG:
+    if task.position.count >= LONG and _can_go(task.source):
         yield from _read_beside(task)
         return
     for piece in read(task):
         yield piece
-        if not alone and piece.count >= LONG and piece.count - piece.first == task.size:
+        if piece.count >= LONG and piece.count - piece.first == task.size and _can_go(task.source):
             behind = replace(task, position=Position(piece.count, piece.digest))
             for later in _read_beside(behind):
                 if not later.first:
                     raise BadSource("the source was changed while it was read")
                 yield later
             return
+
+
+def _can_go(source: Source) -> bool:
+    """Whether another process can read the source, and there is a core for it. Formats of other packages may have
+    anything in them."""
+    if not repeatable(source) or os.cpu_count() == 1:
+        return False
+    try:
+        pickle.dumps(source)
+    except (pickle.PicklingError, TypeError, AttributeError, ValueError):
+        return False
+    return True
 
 
 def _read_beside(task: Task) -> Pieces:

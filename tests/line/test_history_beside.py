@@ -65,6 +65,13 @@ def test_another_source_under_the_same_name_is_read_from_its_beginning(tmp_path:
     assert anew[0].events[0].received_at == whole.anew
 
 
+def test_a_source_that_no_other_process_can_have_is_read_here(tmp_path: Path) -> None:
+    whole = task(every_format(tmp_path))
+    # a format of another package
+    whole.source.opened = lambda: None  # type: ignore[attr-defined]
+    assert list(beside.pieces(whole)) == list(read(whole))
+
+
 def test_what_is_wrong_far_into_a_source_is_told(tmp_path: Path) -> None:
     path = tmp_path / "cut.jsonl.gz"
     path.write_bytes(gzip.compress(lines(40_000), 1)[:-2_000])
