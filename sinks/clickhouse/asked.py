@@ -41,6 +41,11 @@ _FREE = re.compile(
     r"|max_rows_to_read|read_overflow_mode|max_rows_to_group_by|prefer_column_name_to_alias"
     r"|allow_experimental_funnel_functions|allow_experimental_analyzer)$"
 )
+#: among these, those that name files to read or write, or addresses to ask
+_OF_FILES = frozenset(
+    {"output_format_schema", "format_schema", "format_schema_source", "format_schema_message_name"}
+    | {"format_template_row", "format_template_resultset", "format_avro_schema_registry_url"}
+)
 #: what drivers send with everything and only writing would obey
 _FOR_WRITING = re.compile(r"^(async_insert|wait_for_async_insert\w*|insert_\w+|input_format_\w+)$")
 #: settings a reader may lower
@@ -154,7 +159,7 @@ def _settings(arguments: Mapping[str, str]) -> dict[str, str]:
             # 0 stands for no limit
             lower = 0 < asked < _CAPPED[name]
             chosen[name] = str(int(asked) if asked.is_integer() else asked) if lower else str(_CAPPED[name])
-        elif _FREE.match(name):
+        elif _FREE.match(name) and name not in _OF_FILES:
             chosen[name] = value
         else:
             raise Refused(READONLY, f"Cannot modify '{name}' setting in readonly mode. (READONLY)")

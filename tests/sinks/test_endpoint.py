@@ -177,6 +177,26 @@ def test_a_parameter_names_no_function(url: str, call: str) -> None:
     assert column.text == "Page Viewed\n"
 
 
+def test_a_setting_neither_reads_nor_writes_files(url: str, tmp_path: Path) -> None:
+    there, new = tmp_path / "row", tmp_path / "new"
+    there.write_text("secret ${a:CSV}")
+    for setting, path, kind in (
+        ("format_template_row", there, "Template"),
+        ("format_template_resultset", there, "Template"),
+        ("format_schema", f"{there}:M", "Protobuf"),
+        ("output_format_schema", new, "Protobuf"),
+    ):
+        answer = httpx.post(
+            url, params={"password": PASSWORD, setting: str(path)}, content=f"SELECT 1 AS a FORMAT {kind}"
+        )
+        assert (answer.status_code, answer.headers["x-clickhouse-exception-code"]) == (400, "164")
+        assert "secret" not in answer.text
+        assert not new.exists()
+    written = {"format_template_row_format": "<${a:CSV}>", "format_template_resultset_format": "${data}"}
+    answer = httpx.post(url, params={"password": PASSWORD, **written}, content="SELECT 1 AS a FORMAT Template")
+    assert answer.text.strip() == "<1>"
+
+
 def test_a_query_has_its_limits(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(asked._CAPPED, "max_execution_time", 1)
     slow = "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1"
