@@ -70,10 +70,15 @@ def winners(output: Output = None, every: Every = "", project: ProjectFolder = N
     refit(WINNERS, _winners, output, every, project)
 
 
-def _winners(warehouse: Warehouse, project: Project, now: int) -> str:
+def _winners(warehouse: Warehouse, project: Project, now: int) -> str | None:
     from pathline.journeys import winning
 
-    return winning.written(winning.winners(warehouse, project, now))
+    found = winning.winners(warehouse, project, now)
+    if not found:
+        asked = any(winning.splits(project))
+        typer.echo("no arm has won yet" if asked else "no split of the project is to have a winner", err=True)
+        return None
+    return winning.written(found)
 
 
 @app.command()

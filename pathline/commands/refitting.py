@@ -22,8 +22,9 @@ Every = Annotated[str, typer.Option(help="Go on, and fit again after each such t
 Folder = Annotated[
     Path | None, typer.Option(help="Folder of the project; default: the project in force.", show_default=False)
 ]
-#: the text of a file, from the warehouse as it is at an instant (milliseconds since 1970 UTC)
-Finding = Callable[["Warehouse", "Project", int], str]
+#: the text of a file, from the warehouse as it is at an instant (milliseconds since 1970 UTC); None when there is
+#: nothing to put into force
+Finding = Callable[["Warehouse", "Project", int], str | None]
 
 
 def refit(file: str, finding: Finding, output: Path | None, every: str, folder: Path | None) -> None:
@@ -64,10 +65,12 @@ def _fit(file: str, finding: Finding, output: Path | None, folder: Path | None) 
     now = current.settings().make_clock().now()
     with answering() as warehouse:
         text = finding(warehouse, project, now)
+    if text is None:
+        return
     typer.echo(text, nl=False)
     if output is not None:
         output.write_text(text, "utf-8")
         return
     fitted = parse({**project.files, file: text})
-    publish(current.kafka_settings(), fitted, user())
-    typer.echo(f"{fitted.name} {fitted.version} is in force")
+    new = publish(current.kafka_settings(), fitted, user())
+    typer.echo(f"{fitted.name} {fitted.version} {'is' if new else 'was'} in force{'' if new else ' already'}")

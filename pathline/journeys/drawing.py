@@ -74,7 +74,10 @@ def draw(project: Project, journey: Journey, counts: Counts | None = None) -> st
 
 
 def _notes(journey: Journey) -> list[str]:
-    notes = [f"Ends at once: {' or '.join(exits(journey))}"] if journey.exit else []
+    entered = " or ".join(entries(journey))
+    # what the first shape has no room for
+    notes = [f"Enters: {entered}"] if len(entered) > _FIT_END else []
+    notes += [f"Ends at once: {' or '.join(exits(journey))}"] if journey.exit else []
     return notes + ([f"Goal: {goal(journey)}"] if journey.goal is not None else [])
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
+from pathlib import Path
 
+import msgspec
+from typer.testing import CliRunner
+
+from pathline.cli import app
 from pathline.journeys.winning import winners, written
 from schemas.definitions import Project, parse
 from schemas.reasons import ARM, WINNER
@@ -43,3 +47,23 @@ def test_while_two_arms_are_as_good_none_has_won(warehouse: Warehouse) -> None:
 def test_what_is_found_can_be_published() -> None:
     assert project(written({"j/subject": "b", "k/1.a.2": "a"})).winners == {"j/subject": "b", "k/1.a.2": "a"}
     assert project(written({})).winners == {}
+
+
+def test_the_command_says_when_none_has_won(home: Path, warehouse: Warehouse, tmp_path: Path) -> None:
+    folder, file = tmp_path / "shop", tmp_path / "winners.yaml"
+    for name, text in project().files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "project.yaml").write_text("name: shop\n")
+    asked = ("journeys", "winners", "--project", str(folder), "--output", str(file))
+    said = CliRunner().invoke(app, asked)
+    assert (said.exit_code, said.output.splitlines()[-1], file.exists()) == (0, "no arm has won yet", False)
+    (folder / "winners.yaml").write_text("j/subject: b\n")
+    said = CliRunner().invoke(app, asked)
+    assert (said.exit_code, file.read_text()) == (0, "j/subject: b\n")
+
+
+def test_nobody_has_won_before_anybody_came(warehouse: Warehouse) -> None:
+    assert winners(warehouse, project(), T0) == {}
+    fill(warehouse, [given("a0", "a")])
+    assert winners(warehouse, project(), T0 + 2 * DAY) == {}
