@@ -47,8 +47,8 @@ class Recurrence:
 
     def next(self, at: int) -> int | None:
         """The first occurrence at an instant or later, None when there is none (within twelve years)."""
-        # an hour that happens twice: what is earlier on the clock may be later in time
-        local = local_of(at, self.zone).replace(tzinfo=None) - _DAY
+        # what the clock showed before `at`, or earlier, was before it: also where the clock leaps on or goes back
+        local = local_of(at - 1, self.zone).replace(tzinfo=None)
         found = (instant_of(one, self.zone) for one in self._from(local))
         return next((instant for instant in found if instant >= at), None)
 

@@ -136,3 +136,49 @@ def test_weekly_rules_are_what_a_walk_over_the_days_finds(
         found.append(instant)
         at = instant + 1
     assert found == coming
+
+
+#: instants at which these zones' clocks go forward or back; Samoa's left out a whole day
+CHANGES = {
+    "Europe/Kyiv": ["2026-03-29T01:00:00+00:00", "2026-10-25T01:00:00+00:00"],
+    "Australia/Lord_Howe": ["2026-04-04T15:00:00+00:00", "2026-10-03T15:30:00+00:00"],
+    "Pacific/Apia": ["2011-12-30T10:00:00+00:00"],
+    "Asia/Kathmandu": ["2026-03-29T01:00:00+00:00"],
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([(zone, ms(change)) for zone, changes in CHANGES.items() for change in changes]),
+    st.integers(-180, 180),
+    st.integers(-1, 1),
+    st.sampled_from([1, 15, 45, 60, 1440]),
+)
+def test_the_next_of_many_in_a_day_is_what_a_walk_over_the_minutes_finds(
+    change: tuple[str, int], minutes: int, beside: int, every: int
+) -> None:
+    (zone, at), clock = change, ZoneInfo(change[0])
+    since = at + minutes * 60_000 + beside
+    rule = {60: "FREQ=HOURLY", 1440: "FREQ=DAILY;BYHOUR=2"}.get(every, f"FREQ=MINUTELY;INTERVAL={every}")
+    day = datetime.fromtimestamp(since / 1000, clock).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
+    walked = [day + timedelta(minutes=minute) for minute in range(-2 * 1440, 3 * 1440)]
+    told = [
+        local
+        for local in walked
+        if (local.hour == 2 and local.minute == 0 if every == 1440 else (local.hour * 60 + local.minute) % every == 0)
+    ]
+    expected = min(instant for local in told if (instant := instant_of(local, clock)) >= since)
+    assert recurrence(rule, zone).next(since) == expected
+
+
+def test_the_next_of_many_is_found_without_going_through_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = []
+
+    def counted(local: datetime, zone: ZoneInfo) -> int:
+        looked_at.append(local)
+        return instant_of(local, zone)
+
+    monkeypatch.setattr("schemas.recurrence.instant_of", counted)
+    for rule in ("FREQ=MINUTELY", "DTSTART:20260101T000000 RRULE:FREQ=HOURLY"):
+        assert recurrence(rule, "Europe/Kyiv").next(ms("2026-03-02T17:58:30+02:00")) is not None
+    assert len(looked_at) <= 4
