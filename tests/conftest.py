@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import settings
 
 from pathline.local.kafka import KafkaBroker
 
 pytest_plugins = ["tests.leftovers", "tests.warehouse"]
+
+# where nothing else is said, a client would give up after 5 s; a busy machine may need longer
+for _waiting in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _waiting, 120.0)
 
 # no time limits: a machine may be busy, and the first example pays for what is loaded. The same examples each
 # time, so that a failure is of the change at hand; `--hypothesis-profile explore` tries others.

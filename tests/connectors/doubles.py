@@ -1,12 +1,13 @@
-"""A Kafka producer that keeps what it is given, and the rules most tests work with."""
+"""A Kafka producer that keeps what it is given, a publisher for it, and the rules most tests work with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from time import sleep
 
+from connectors.inbound.collector.publisher import Outgoing, Publisher
 from schemas.definitions.model import IdentifierType, IdentityRules
 
 NOW = 1_700_000_000_000  # 2023-11-14T22:13:20Z
@@ -80,3 +81,15 @@ class KeepingProducer:
 
     def of(self, topic: str) -> list[Kept]:
         return [record for record in self.kept if record.topic == topic]
+
+
+class KeepingPublisher(Publisher):
+    """Waits long for a Kafka that answers, as a machine may be busy, and shortly for one that is silent."""
+
+    def __init__(self, kafka: KeepingProducer, most: int = 1_000) -> None:
+        super().__init__(kafka, most)
+        self._kafka = kafka
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        self._timeout = 0.3 if self._kafka.silent else 120.0
+        await super().publish(records)

@@ -25,7 +25,8 @@ from schemas.codec import Codec
 from schemas.definitions.model import IdentityRules
 from schemas.records import Event
 from schemas.topics import DEAD_LETTERS, EDGE_BYTES, EVENTS
-from tests.connectors.doubles import NOW, RULES, KeepingProducer
+from tests.connectors.doubles import NOW, RULES, KeepingProducer, KeepingPublisher
+from tests.runtime.workers import until
 
 KEY = "a-write-key"
 SECRET = b"s"
@@ -50,7 +51,7 @@ class Served:
 @pytest.fixture
 def served() -> Iterator[Served]:
     kafka = KeepingProducer()
-    publisher = Publisher(kafka, most=1_000, timeout=0.3)
+    publisher = KeepingPublisher(kafka)
     intake = Intake(publisher, Codec(), VirtualClock(NOW))
     line = Served("", kafka, publisher)
 
@@ -63,6 +64,8 @@ def served() -> Iterator[Served]:
     line.url = f"http://127.0.0.1:{socket.getsockname()[1]}"
     thread = threading.Thread(target=server.run, args=([socket],))
     thread.start()
+    # the socket is bound, but who connects before the server listens is refused
+    until(lambda: server.started, "it listens")
     yield line
     server.should_exit = True
     thread.join()

@@ -36,11 +36,11 @@ def collector(line: Settings) -> Iterator[str]:
     until(lambda: httpx.get(f"{url}/ready").status_code == 200)
     yield url
     process.send_signal(signal.SIGTERM)
-    process.wait(20)
+    process.wait(120)
 
 
 def until(holds: object) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         try:
             if holds():  # type: ignore[operator]
@@ -48,7 +48,7 @@ def until(holds: object) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.05)
-    raise AssertionError("not within a minute")
+    raise AssertionError("not in time")
 
 
 def test_what_it_accepts_is_in_kafka_and_what_it_rejects_in_the_dead_letters(line: Settings, collector: str) -> None:

@@ -31,7 +31,7 @@ def smtp(tmp_path: Path) -> Iterator[Smtp]:
 
 
 def email(port: int) -> Email:
-    return Email(Server("127.0.0.1", port), SmtpSettings(timeout=5), lambda: b"secret", "http://shop.example")
+    return Email(Server("127.0.0.1", port), SmtpSettings(timeout=60), lambda: b"secret", "http://shop.example")
 
 
 def consent(granted: bool, address: str = "ann@example.com", at: int = NOW) -> dict[str, Any]:

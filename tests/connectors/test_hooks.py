@@ -28,7 +28,6 @@ from standardwebhooks.webhooks import Webhook as Signer
 
 from connectors.callbacks import callback
 from connectors.inbound.collector.intake import Intake
-from connectors.inbound.collector.publisher import Publisher
 from connectors.inbound.hooks.base import Call, Hook
 from connectors.inbound.hooks.mailgun import Mailgun
 from connectors.inbound.hooks.registry import PROVIDERS, hook_of
@@ -44,7 +43,8 @@ from schemas.definitions import Project, parse
 from schemas.records import Event
 from schemas.services import TASKS
 from schemas.topics import DEAD_LETTERS, EVENTS
-from tests.connectors.doubles import KeepingProducer
+from tests.connectors.doubles import KeepingProducer, KeepingPublisher
+from tests.runtime.workers import until
 
 SEND = str(uuid5(NAMESPACE_URL, "send"))
 PROJECT = parse(
@@ -76,7 +76,7 @@ class Collector:
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     kafka = KeepingProducer()
-    publisher = Publisher(kafka, timeout=0.3)
+    publisher = KeepingPublisher(kafka)
     made = Collector("", kafka)
     app = FastAPI()
     app.include_router(
@@ -91,6 +91,8 @@ def collector() -> Iterator[Collector]:
     made.url = f"http://127.0.0.1:{socket.getsockname()[1]}"
     thread = threading.Thread(target=server.run, args=([socket],))
     thread.start()
+    # the socket is bound, but who connects before the server listens is refused
+    until(lambda: server.started, "it listens")
     yield made
     server.should_exit = True
     thread.join()

@@ -27,7 +27,7 @@ def sms(text: str = "Hello Ann", to: str = NUMBER, send_id: str = "s1") -> SendC
 
 
 def channel(port: int, **settings: Any) -> Sms:
-    return Sms(Centre("127.0.0.1", port, "shop", "secret"), SmppSettings(**{"timeout": 3, **settings}))
+    return Sms(Centre("127.0.0.1", port, "shop", "secret"), SmppSettings(**{"timeout": 60, **settings}))
 
 
 class Ours:
@@ -53,7 +53,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

@@ -31,7 +31,7 @@ def api() -> Iterator[Server]:
 
 
 def bot(api: Server, **settings: Any) -> Telegram:
-    own = TelegramSettings(token="1:secret", api=api.url, timeout=2, **settings)
+    own = TelegramSettings(token="1:secret", api=api.url, timeout=60, **settings)
     return Telegram(own, "telegram", lambda: b"secret", "https://go.shop.example")
 
 
@@ -113,7 +113,7 @@ def test_what_the_api_answers_is_understood(api: Server, answer: Answer, kind: s
 
 
 def test_an_api_that_can_not_be_reached_is_away(api: Server) -> None:
-    own = TelegramSettings(token="1:secret", api="http://127.0.0.1:1", timeout=2)
+    own = TelegramSettings(token="1:secret", api="http://127.0.0.1:1", timeout=60)
     assert give(Telegram(own), message()).kind == "away"
 
 

@@ -30,7 +30,7 @@ def service() -> Iterator[Server]:
 
 
 def channel(service: Server) -> Webhook:
-    return Webhook(WebhookSettings(url=f"{service.url}/hook", secret=SECRET, timeout=2))
+    return Webhook(WebhookSettings(url=f"{service.url}/hook", secret=SECRET, timeout=60))
 
 
 def give(service: Server) -> Outcome:

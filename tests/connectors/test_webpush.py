@@ -59,7 +59,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Vapid02:
 
 
 def channel(key: Vapid02, **settings: Any) -> WebPush:
-    own = WebPushSettings(**{"subject": "mailto:ops@shop.example", "services": "127.0.0.1", "timeout": 2, **settings})
+    own = WebPushSettings(**{"subject": "mailto:ops@shop.example", "services": "127.0.0.1", "timeout": 60, **settings})
     return WebPush(own, key, lambda: b"secret", "https://go.shop.example")
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import uvicorn
 
-from connectors.inbound.collector.publisher import Publisher
 from schemas import topics
 from schemas.condition import RUNNING, Condition
 from schemas.records import Access, Event
@@ -23,7 +22,7 @@ from sinks.profiles.outbox import Told
 from sinks.profiles.parts import Parts
 from sinks.profiles.rates import Rates
 from sinks.profiles.tokens import Tokens
-from tests.connectors.doubles import KeepingProducer
+from tests.connectors.doubles import KeepingProducer, KeepingPublisher
 from tests.profiles.lab import CODEC, START, Lab
 from tests.runtime.workers import until
 
@@ -63,7 +62,7 @@ def serving(lab: Lab, folder: Path) -> Iterator[Served]:
     """A server for the people of a lab."""
     keys, told = KeyFile(folder / "keys.json"), list[Told]()
     line = Served("", lab, keys, told)
-    publisher = Publisher(line.kafka, most=1_000, timeout=0.3)
+    publisher = KeepingPublisher(line.kafka)
     app = make_app(
         Parts(
             people=lab.people,

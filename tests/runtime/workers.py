@@ -67,7 +67,7 @@ class Worker:
         """End it in order; the exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
 
     def exit_code(self) -> int | None:
         assert self.process is not None
@@ -82,7 +82,7 @@ class Worker:
             return "down"
 
     def metrics(self) -> str:
-        return httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=5).text
+        return httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=PATIENCE).text
 
 
 class Counting:

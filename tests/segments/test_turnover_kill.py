@@ -22,6 +22,7 @@ from pathline.cli import app
 from pathline.commands.apply import publish
 from pathline.local.kafka import KafkaBroker
 from processors.runtime.definitions import FixedDefinitions
+from processors.runtime.exits import Exit
 from processors.runtime.memory import MemoryLine
 from processors.segments.model import PEOPLE as PERSONS
 from processors.segments.step import SegmentsStage
@@ -171,7 +172,7 @@ def test_a_segment_applied_under_load_and_kill_9_has_the_members_it_would_have_h
         inside: dict[str, set[str]] = {}
         causes: set[tuple[str, str]] = set()
         seen, done, stretches, applied, live = 0, 0, 0, False, records[-LIVE:]
-        kills, deadline = [(0, 3), (1, 9), (0, 15)], time.monotonic() + 180
+        kills, deadline = [(0, 3), (1, 9), (0, 15)], time.monotonic() + 300
         with workers(environment, tmp_path) as running:
             while done < PARTITIONS or live or seen < len(records):
                 for message in consumer.consume(10_000, 0.1):
@@ -200,7 +201,10 @@ def test_a_segment_applied_under_load_and_kill_9_has_the_members_it_would_have_h
                     running[number].wait()
                     running[number] = start(environment, tmp_path, number)
                 for number, process in enumerate(running):
-                    assert process.poll() is None, (tmp_path / f"segments{number}.log").read_text()[-2_000:]
+                    if process.poll() == Exit.LOST:
+                        # late for the group, as on a busy machine: its supervisor would start it again
+                        running[number] = start(environment, tmp_path, number)
+                    assert running[number].poll() is None, (tmp_path / f"segments{number}.log").read_text()[-2_000:]
                 assert time.monotonic() < deadline, (seen, done, stretches, live[:1], kills)
         consumer.close()
         tell(tmp_path, monkeypatch, brokers)
