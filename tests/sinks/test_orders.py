@@ -49,6 +49,13 @@ def test_an_order_that_is_reported_again_counts_once(warehouse: Warehouse) -> No
     assert told(warehouse, filters=Filters(T0 + 2 * HOUR, T0 + 5 * HOUR)) == [(4, 3)]
 
 
+def test_an_amount_is_a_finite_number(warehouse: Warehouse) -> None:
+    put(warehouse, *(order(n, n, paid=paid) for n, paid in enumerate(["nan", "inf", "-Infinity", "1e400", "5.5"])))
+    # one that names another amount has that
+    put(warehouse, order(5, 5, paid="NaN", total=3), order(6, 4, REFUND, paid="inf", total=1))
+    assert told(warehouse) == [(0, None), (1, None), (2, None), (3, None), (4, 4.5), (5, 3)]
+
+
 def test_what_is_taken_back_is_taken_off(warehouse: Warehouse) -> None:
     put(
         warehouse, order(1, 1, paid=10), order(2, 2, paid=10), order(3, 3, paid=10), order(4, 4, paid="10"), order(5, 5)

@@ -139,8 +139,9 @@ def text_at(path: str | None) -> str:
 
 
 def _amount(path: str | None) -> str:
-    """SQL for the number at a path of an event, numbers in text too; NULL where there is none."""
-    return f"toFloat64OrNull({text_at(path)})"
+    """SQL for the number at a path of an event, numbers in text too; NULL where there is none, also where a text says
+    "nan" or "inf": one such order would make every sum of it."""
+    return f"arrayMap(n -> if(isFinite(n), n, NULL), [toFloat64OrNull({text_at(path)})])[1]"
 
 
 def place_of(path: str) -> tuple[str, str]:
