@@ -59,7 +59,9 @@ def explain(condition: Condition, view: View, member: Mapping[str, int], now: in
             held = [holds for _, holds in parts]
             together = all(held) if isinstance(condition, All) else not any(held)
             decisive = [part for part, holds in parts if together or holds == isinstance(condition, AnyOf)]
-            return " and ".join(explain(part, view, member, now) for part in decisive[: None if together else 1])
+            # of one trait several operators say the same, and one that asks for how long says it all
+            said = dict.fromkeys(explain(part, view, member, now) for part in decisive[: None if together else 1])
+            return " and ".join(one for one in said if not any(more.startswith(f"{one} since ") for more in said))
         case Not(of):
             return explain(of, view, member, now)
         case Did(events, where):
@@ -82,9 +84,11 @@ def explain(condition: Condition, view: View, member: Mapping[str, int], now: in
             return f"in {name}" if name in member else f"not in {name}"
         case InList(name):
             return f"{'in' if name in view.lists else 'not in'} list {name}"
-        case TraitIs(trait, _, _):
+        case TraitIs(trait, op, _):
             value = view.trait(trait)
-            return f"no trait {trait}" if value is None else f"{trait} is {str(value)[:100]}"
+            since = view.held_since(trait) if op == "held_for" else None
+            unchanged = "" if since is None else f" since {iso(since)}"
+            return f"no trait {trait}" if value is None else f"{trait} is {str(value)[:100]}{unchanged}"
         case HasConsent(channel, purpose):
             return f"consent: {_consented(view, channel, purpose)[1]}"
         case Reachable(channel):

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from schemas.consent import allowed, suppression
-from schemas.definitions.model import Channel, HasConsent, Not, Reachable, TraitIs
+from schemas.definitions.expressions import iso
+from schemas.definitions.model import All, Channel, HasConsent, Not, Reachable, TraitIs
 from schemas.traits import compare
 from tests.segments.lab import CHANNELS, D, H, Line, event, identify, project
 
@@ -319,3 +320,19 @@ def test_a_trait_held_for_a_time_whatever_arrives_late() -> None:
         identify(T + 20 * D, traits={"city": "Odesa"}),
     )
     assert line.story("settled") == [(T + 14 * D, "entered", "timer"), (T + 20 * D, "left", "event")]
+
+
+def test_why_says_once_what_several_operators_ask_of_a_trait_and_since_when_it_was_held() -> None:
+    gold, old = TraitIs("tier", "equals", "gold"), TraitIs("age", "at_least", 18)
+    segments = {
+        "settled": All((gold, TraitIs("tier", "held_for", 10 * D))),
+        "adult": All((old, TraitIs("age", "at_most", 30), gold)),
+    }
+    line = Line(project(segments))
+    line.happen(identify(T, traits={"tier": "gold", "age": 20}))
+    line.until(T + 10 * D)
+    reasons = {change.segment: change.reason for _, change in line.changes}
+    assert reasons == {"adult": "Identify; age is 20 and tier is gold", "settled": f"tier is gold since {iso(T)}"}
+    line.happen(identify(T + 11 * D, traits={"tier": "silver"}))
+    (left,) = [change.reason for _, change in line.changes if (change.segment, change.change) == ("settled", "left")]
+    assert left == "Identify; tier is silver"
