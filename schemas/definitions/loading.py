@@ -79,6 +79,10 @@ def find_project(option: Path | None, here: Path | None = None) -> Path:
     """
     here = here or Path.cwd()
     if option is not None:
+        if option.is_file():
+            whole = next((str(one) for one in option.parents if any((one / name).is_file() for name in MARKERS)), None)
+            hint = f"a project is a folder: {whole}" if whole else ""
+            raise Invalid([Problem(str(option), 0, 0, "a file, where the folder of a project is expected", hint)])
         if not option.is_dir():
             raise Invalid([Problem(str(option), 0, 0, "there is no such folder")])
         return option

@@ -80,7 +80,8 @@ def meant(parts: Parts, who: str) -> tuple[str, str]:
         if type == PERSON_ID:
             raise Refused(400, "identifier", f"{value!r} is no person id") from None
     if not value:
-        raise Refused(400, "identifier", f"type:value expected, for example email:{type or 'ann@example.com'}")
+        alone = type if ":" not in who else ""
+        raise Refused(400, "identifier", f"type:value expected, for example email:{alone or 'ann@example.com'}")
     project = parts.people.project()
     if project is None:
         raise Refused(503, "project", "no project is published yet (pathline apply)", RETRY_SECONDS)

@@ -218,7 +218,8 @@ def path_of(settings: Settings) -> Path:
 
 def _words(error: ValidationError) -> str:
     """What is wrong, for people."""
-    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    told = ((".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ")) for each in error.errors())
+    return "; ".join(f"{where}: {what}" for where, what in told)
 
 
 def _now() -> datetime:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -474,6 +475,8 @@ def test_where_the_project_is(tmp_path: Path) -> None:
     assert find_project(inner, tmp_path) == inner
     with pytest.raises(Invalid, match="no such folder"):
         find_project(tmp_path / "nope", tmp_path)
+    with pytest.raises(Invalid, match=re.escape(f"a project is a folder: {inner}")):
+        find_project(inner / "identity.yaml", tmp_path)
 
 
 def test_the_example_project_is_sound() -> None:
