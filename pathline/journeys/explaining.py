@@ -11,7 +11,7 @@ from uuid import UUID
 from pathline.journeys.known import events_of
 from pathline.journeys.words import entrance, told, trigger
 from schemas.definitions.expressions import Expression, document, iso
-from schemas.definitions.model import Entry, Journey, Project, Requested, Trigger
+from schemas.definitions.model import Entry, Journey, Project, Requested, Schedule, Trigger
 from schemas.definitions.steps import all_steps
 from schemas.journey_states import DRAINING, PAUSED
 from schemas.reasons import GOAL, NOT_ENTERED
@@ -121,6 +121,8 @@ def _way_in(warehouse: Warehouse, journey: Journey, entry: Entry, person: UUID) 
             asked = events_of(warehouse, person, [ENTRY_REQUESTED], _LOOKED_AT)
             named = [event for event in asked if json.loads(event.properties).get("journey") == journey.name]
             yield f"enters by {entrance(entry)}: {_events(where, named)}"
+        case Schedule(segment=segment):
+            yield f"enters by {entrance(entry)}: {_membership(warehouse, segment, 'entered', person)}"
         case _:
             yield f"enters by {entrance(entry)}"
 

@@ -54,6 +54,7 @@ def line(home: Path, warehouse: Warehouse) -> Path:
     lab.journey("dear", "enter: {event: Product Added, where: event.properties.price > 100}\nsteps: [{exit: x}]\n")
     lab.journey("vips", "enter: {segment: vip}\nsteps: [{wait: 1d}]\n")
     lab.journey("callback", "enter: {api: true, where: event.properties.ticket > 10}\n" + SPLIT)
+    lab.journey("weekly", "enter: {schedule: FREQ=WEEKLY, of: vip}\nsteps: [{exit: x}]\n")
     lab.file("winners.yaml", "callback/subject: b\n")
     happened = [
         update(event("Product Added", at(hours=n), who=f"user_id:u{n}", properties=ADDED)) for n in range(PEOPLE)
@@ -74,7 +75,7 @@ def line(home: Path, warehouse: Warehouse) -> Path:
 class TestJourneys:
     def test_list_has_all_journeys_in_force_with_their_figures(self) -> None:
         rows = {row["journey"]: row for row in asked("journeys", "list")}
-        assert set(rows) == {"cart", "other", "dear", "vips", "callback"}
+        assert set(rows) == {"cart", "other", "dear", "vips", "callback", "weekly"}
         assert (rows["cart"]["entered"], rows["cart"]["inside"], rows["cart"]["exited"]) == (40, 34, 6)
         assert rows["vips"] | {"journey": "", "state": ""} == dict.fromkeys(rows["vips"], 0) | {
             "journey": "",
@@ -174,6 +175,10 @@ class TestWhy:
         dear = asked("why", "user_id:u1", "dear")["verdict"][-1]
         assert dear.endswith("happened once, last 2026-03-02T13:00:00.000Z, never so that event.properties.price > 100")
         assert asked("why", "user_id:u1", "vips")["verdict"][-1] == "enters when somebody entered vip: was never in it"
+
+    def test_a_schedule_is_told_with_whether_the_person_is_in_its_segment(self) -> None:
+        said = asked("why", "user_id:u1", "weekly")["verdict"][-1]
+        assert said == "enters by FREQ=WEEKLY of vip: was never in it"
 
     def test_a_request_that_let_nobody_in_is_told(self) -> None:
         assert asked("journeys", "show", "callback")["enter"] == [
