@@ -14,7 +14,7 @@ from processors.graph.model import NODES
 from processors.journeys.model import PERSONS
 from processors.runtime.contract import Table
 from processors.runtime.store import state_key
-from processors.segments.model import PEOPLE
+from processors.segments.model import PEOPLE, State, opened
 from schemas.headers import headers_of
 from schemas.settings import Settings
 from schemas.topics import changelog
@@ -55,6 +55,7 @@ def _readable(value: Any) -> Any:
         except orjson.JSONDecodeError:
             return value.decode("utf-8", "backslashreplace")
     if isinstance(value, msgspec.Struct):
+        value = opened(value) if isinstance(value, State) else value
         return {name: _readable(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, dict):
         return {key if isinstance(key, str) else " ".join(map(str, key)): _readable(v) for key, v in value.items()}

@@ -13,7 +13,12 @@ from processors.segments.keeping import reported_to
 from processors.segments.marks import matches, name_of, trimmed, within
 from processors.segments.measures import kept, read
 from processors.segments.model import (
+    COLLECTED,
+    MARKS,
+    MOMENTS,
     NEVER,
+    OCCURRENCES,
+    READINGS,
     Choice,
     Collected,
     Listed,
@@ -248,7 +253,7 @@ class Fold:
         for counter in counters:
             new = self._marks(counter)
             if new:
-                before = counted.get(counter.key, ())
+                before = MARKS.get(counted, counter.key)
                 after = counted[counter.key] = trimmed(before, new, counter, self._now)
                 if any(mark in after and mark not in before for mark in new):
                     self.keys.add(f"did:{counter.key}")
@@ -270,7 +275,7 @@ class Fold:
             if not steps or not within(order.window, event.occurred_at):
                 continue
             moment = (event.occurred_at, self._name, steps)
-            moments = with_moment(sequences.get(ordering.key, {}), value, moment, order, self._now)
+            moments = with_moment(MOMENTS.get(sequences, ordering.key), value, moment, order, self._now)
             sequences[ordering.key] = moments
             if moment in moments.get(value, ()):
                 self.keys.add(f"order:{ordering.key}")
@@ -283,7 +288,7 @@ class Fold:
                 continue
             new = read(meter.measure, event.event_id, event.occurred_at, self._document)
             if new:
-                measured[meter.key] = kept(measured.get(meter.key, ()), new, meter.measure, self._now)
+                measured[meter.key] = kept(READINGS.get(measured, meter.key), new, meter.measure, self._now)
                 self.keys.add(f"measure:{meter.key}")
         self._new["measured"] = measured
 
@@ -292,7 +297,7 @@ class Fold:
         for one in collectors:
             new = collecting.told(one.collect, event, self._called, self._document)
             if new != Collected():
-                together = joined_collected(collected.get(one.key, Collected()), new)
+                together = joined_collected(COLLECTED.get(collected, one.key), new)
                 collected[one.key] = collecting.kept(one.collect, together, self._now)
                 self.keys.add(f"collect:{one.key}")
         self._new["collected"] = collected
@@ -300,7 +305,7 @@ class Fold:
     def _occurrence(self, name: str, key: str) -> None:
         self.repeated |= name == self._event.name and self._view.reported(name, key)
         by_name = self._new.get("occurrences", self._old.occurrences)
-        by_key = by_name.get(name, {})
+        by_key = OCCURRENCES.get(by_name, name)
         after = occurrences.told(by_key.get(key), name, self._event, self._document, self._plan)
         if after == by_key.get(key):
             return

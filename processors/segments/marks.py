@@ -47,7 +47,12 @@ def trimmed(marks: Sequence[Mark], new: Sequence[Mark], counter: Counter, now: i
     do. Those too new for the window (or from the future) are kept beside them.
     """
     window, room, kept = counter.did.window, counter.need, list[Mark]()
-    for at, name in reversed(joined_marks(tuple(marks), tuple(new))):
+    together = joined_marks(tuple(marks), tuple(new))
+    if window.near == 0 and together and together[-1][0] <= now:  # as nearly all are: all are old enough
+        newest = together[max(len(together) - room, 0) :]
+        gone = 0 if window.far is None else sum(now - at >= window.far for at, _ in newest)
+        return newest[gone:]
+    for at, name in reversed(together):
         if window.far is not None and now - at >= window.far:
             break
         if now - at >= window.near:

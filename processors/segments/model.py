@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
 import orjson
+from msgspec import Raw
 
 from processors.runtime.contract import Table
 from processors.runtime.slots import Slots
@@ -109,6 +110,17 @@ class Collected(msgspec.Struct, frozen=True, array_like=True):
     pieces: dict[str, tuple[Piece, ...]] = {}
 
 
+#: Something kept by name: `V`, or its bytes as they were read. An event concerns few of the names that a thousand
+#: definitions keep, so each is decoded when it is asked for (`Kept.get`) and what is not is written as it was.
+if TYPE_CHECKING:
+    ByName = dict[str, V | Raw]
+else:  # msgspec takes no union with Raw
+
+    class ByName:
+        def __class_getitem__(cls, item: object) -> object:
+            return dict[str, Raw]
+
+
 class State(msgspec.Struct, frozen=True, array_like=True):
     """What one slot contributed. `used` is when the person last used an identifier itself (0: only told by receipts);
     `suppressed` is the scope by address; `zone` the newest time zone of a context, `place` that of its location.
@@ -125,14 +137,14 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     used: dict[str, int] = {}
     suppressed: dict[str, str] = {}
     zone: Trait | None = None
-    counted: dict[str, tuple[Mark, ...]] = {}
-    occurrences: dict[str, dict[str, Occurrence]] = {}
+    counted: ByName[tuple[Mark, ...]] = {}
+    occurrences: ByName[dict[str, Occurrence]] = {}
     history: dict[str, tuple[Trait, ...]] = {}
-    sequences: dict[str, dict[str, tuple[Moment, ...]]] = {}
+    sequences: ByName[dict[str, tuple[Moment, ...]]] = {}
     lists: dict[tuple[str, str], Listed] = {}
     engagements: tuple[Engagement, ...] = ()
-    measured: dict[str, tuple[Reading, ...]] = {}
-    collected: dict[str, Collected] = {}
+    measured: ByName[tuple[Reading, ...]] = {}
+    collected: ByName[Collected] = {}
     place: Trait | None = None
     died: dict[str, int] = {}
     alive: dict[str, int] = {}
@@ -140,6 +152,50 @@ class State(msgspec.Struct, frozen=True, array_like=True):
 
 #: Parts of a slot's state that hold only what definitions ask for, by the names in `Plan.kept`.
 KEPT = ("counted", "occurrences", "history", "sequences", "engagements", "measured", "collected")
+
+
+class Kept(Generic[V]):
+    """How what is kept under each name of a part of `State` is read."""
+
+    def __init__(self, type: Any, nothing: V) -> None:
+        self._decode: Callable[[Raw], V] = msgspec.msgpack.Decoder(type).decode
+        self._nothing = nothing
+
+    def get(self, part: ByName[V], name: str) -> V:
+        """What is kept under a name; it is decoded once, and the part remembers that. Raises msgspec.DecodeError."""
+        value = part.get(name)
+        if value is None:
+            return self._nothing
+        if isinstance(value, Raw):
+            value = part[name] = self._decode(value)
+        return value
+
+    def join(self, a: ByName[V], b: ByName[V], both: Callable[[V, V], V]) -> ByName[V]:
+        """Entries of two such parts; `both` decides where a name is in both."""
+        return {**a, **b, **{name: both(self.get(a, name), self.get(b, name)) for name in a.keys() & b.keys()}}
+
+
+MARKS = Kept[tuple[Mark, ...]](tuple[Mark, ...], ())
+OCCURRENCES = Kept[dict[str, Occurrence]](dict[str, Occurrence], {})
+MOMENTS = Kept[dict[str, tuple[Moment, ...]]](dict[str, tuple[Moment, ...]], {})
+READINGS = Kept[tuple[Reading, ...]](tuple[Reading, ...], ())
+COLLECTED = Kept[Collected](Collected, Collected())
+_BY_NAME: Mapping[str, Kept[Any]] = {
+    "counted": MARKS,
+    "occurrences": OCCURRENCES,
+    "sequences": MOMENTS,
+    "measured": READINGS,
+    "collected": COLLECTED,
+}
+
+
+def opened(state: State) -> State:
+    """The state with everything in it decoded. Raises msgspec.DecodeError."""
+    for part, kept in _BY_NAME.items():
+        held = getattr(state, part)
+        for name in held:
+            kept.get(held, name)
+    return state
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -235,14 +291,14 @@ def join(a: State, b: State) -> State:
         used=merged(a.used, b.used, max),
         suppressed=merged(a.suppressed, b.suppressed, wider_scope),
         zone=_newer(a.zone, b.zone),
-        counted=merged(a.counted, b.counted, joined_marks),
-        occurrences=merged(a.occurrences, b.occurrences, lambda x, y: merged(x, y, joined_occurrence)),
+        counted=MARKS.join(a.counted, b.counted, joined_marks),
+        occurrences=OCCURRENCES.join(a.occurrences, b.occurrences, lambda x, y: merged(x, y, joined_occurrence)),
         history=merged(a.history, b.history, joined_history),
-        sequences=merged(a.sequences, b.sequences, lambda x, y: merged(x, y, joined_moments)),
+        sequences=MOMENTS.join(a.sequences, b.sequences, lambda x, y: merged(x, y, joined_moments)),
         lists=merged(a.lists, b.lists, newer_listed),
         engagements=joined_engagements(a.engagements, b.engagements),
-        measured=merged(a.measured, b.measured, joined_readings),
-        collected=merged(a.collected, b.collected, joined_collected),
+        measured=READINGS.join(a.measured, b.measured, joined_readings),
+        collected=COLLECTED.join(a.collected, b.collected, joined_collected),
         place=_newer(a.place, b.place),
         died=merged(a.died, b.died, max),
         alive=merged(a.alive, b.alive, max),

@@ -353,7 +353,7 @@ class SegmentsStage:
 
 def _state(data: bytes | None) -> State | None:
     try:
-        return None if data is None else msgspec.msgpack.decode(data, type=State)
+        return None if data is None else model.opened(msgspec.msgpack.decode(data, type=State))
     except msgspec.DecodeError as error:
         raise BadRecord(f"not the state of a slot: {error}") from error
 

@@ -14,7 +14,12 @@ from processors.segments.gauges import Orders
 from processors.segments.marks import span
 from processors.segments.measures import Live, amount
 from processors.segments.model import (
+    COLLECTED,
+    MARKS,
+    MOMENTS,
     NEVER,
+    OCCURRENCES,
+    READINGS,
     Choice,
     Collected,
     Engagement,
@@ -217,13 +222,13 @@ class View:
 
     def reported(self, name: str, key: str) -> bool:
         """Whether an occurrence of an event was reported, whatever was undone of it since."""
-        known = (state.occurrences.get(name, {}).get(key) for state in self._states)
+        known = (OCCURRENCES.get(state.occurrences, name).get(key) for state in self._states)
         return any(one is not None and one.at is not None for one in known)
 
     def marks(self, did: Did) -> tuple[Mark, ...]:
         """What a condition counts, occurrences apart, in order of time."""
         key = self.plan.keys[did]
-        marks = [state.counted[key] for state in self._states if key in state.counted]
+        marks = [MARKS.get(state.counted, key) for state in self._states if key in state.counted]
         return marks[0] if len(marks) == 1 else reduce(joined_marks, marks, tuple[Mark, ...]())
 
     def spans(self, did: Did, now: int) -> Iterator[Span]:
@@ -258,14 +263,14 @@ class View:
 
     def _collected(self, collect: Collect, now: int) -> tuple[Any | None, int | None]:
         key = self.plan.keys[collect]
-        told = (state.collected[key] for state in self._states if key in state.collected)
+        told = (COLLECTED.get(state.collected, key) for state in self._states if key in state.collected)
         together = collecting.kept(collect, reduce(joined_collected, told, Collected()), now)
         return collecting.listed(collect, together, now)
 
     def live(self, measure: Measure) -> Iterator[Live]:
         """What a measure reads, and when it counts."""
         key = self.plan.keys[measure]
-        readings = [state.measured[key] for state in self._states if key in state.measured]
+        readings = [READINGS.get(state.measured, key) for state in self._states if key in state.measured]
         for reading in readings[0] if len(readings) == 1 else reduce(joined_readings, readings, tuple[Reading, ...]()):
             yield Live(*span(measure.window, reading.at), reading)
         for name in measure.events:
@@ -275,7 +280,7 @@ class View:
     def taken(self, order: InOrder) -> Mapping[str, Sequence[Taken]]:
         """What can be a step of a sequence, by the value of its `same`."""
         key, found = self.plan.keys[order], defaultdict[str, list[Taken]](list)
-        told = [state.sequences[key] for state in self._states if key in state.sequences]
+        told = [MOMENTS.get(state.sequences, key) for state in self._states if key in state.sequences]
         together = reduce(lambda a, b: merged(a, b, joined_moments), told, dict[str, tuple[Moment, ...]]())
         for value, moments in together.items():
             found[value] += [Taken(at, steps) for at, _, steps in moments]
@@ -285,5 +290,5 @@ class View:
         return found
 
     def _occurrences(self, name: str) -> Mapping[str, Occurrence]:
-        reported = [state.occurrences[name] for state in self._states if name in state.occurrences]
+        reported = [OCCURRENCES.get(state.occurrences, name) for state in self._states if name in state.occurrences]
         return reduce(lambda a, b: merged(a, b, joined_occurrence), reported, dict[str, Occurrence]())

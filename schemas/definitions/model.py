@@ -58,6 +58,10 @@ class Did:
     window: Window = Window()
     each: str | None = None
 
+    def __hash__(self) -> int:
+        # asked for a dozen times an event, where one is found by itself
+        return hash((self.events, self.at_least, self.at_most, self.window.far))
+
 
 @dataclass(frozen=True, slots=True)
 class InOrder:

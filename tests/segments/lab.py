@@ -13,7 +13,7 @@ from processors.runtime.contract import Record
 from processors.runtime.definitions import FixedDefinitions
 from processors.runtime.memory import MemoryLine
 from processors.segments.history import Stretch
-from processors.segments.model import PEOPLE, Person
+from processors.segments.model import PEOPLE, Person, opened
 from processors.segments.step import SegmentsStage
 from processors.segments.turnover import Chunk, Read
 from schemas import topics
@@ -224,4 +224,7 @@ class Line:
     def person(self, person: str = "P") -> Person:
         found = self.line.state("segments", PEOPLE, person)
         assert found is not None
+        for slot in found.slots.held.values():
+            if slot.state is not None:
+                opened(slot.state)
         return found

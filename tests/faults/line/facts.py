@@ -12,7 +12,7 @@ import orjson
 
 from processors.runtime.contract import Record
 from processors.runtime.store import WAKE_PREFIX, state_key, wake_of
-from processors.segments.model import PEOPLE
+from processors.segments.model import MARKS, PEOPLE
 from processors.segments.plan import fingerprint
 from schemas import topics
 from schemas.codec import Codec
@@ -147,5 +147,5 @@ def _read_state(brokers: str, app: str, facts: Facts) -> None:
             person, slots = key.removeprefix(people).decode(), PEOPLE.decode(value).slots
             facts.incomplete += [] if slots.complete else [person]
             for slot in slots.held.values():
-                for _, mark in slot.state.counted.get(counter, ()) if slot.state is not None else ():
+                for _, mark in MARKS.get(slot.state.counted, counter) if slot.state is not None else ():
                     facts.counted[mark].append(person)
