@@ -121,28 +121,44 @@ def bound(records: Sequence[Record]) -> float:
     return time.process_time() - started
 
 
-def rates(segments: int, persons: int, events: int, folder: Path) -> str:
-    """A row of the table: with so many segments and people."""
-    draw, project, names = random.Random(1), *shop(segments)
+def crowd(project: Project, names: Sequence[str], draw: random.Random) -> list[bytes]:
+    """States of `SAMPLE` people of whom `KNOWN` events each are known."""
     known = Worker(project, MemoryStore())
     sample = [(f"{number:032x}", f"user_id:{number}#0") for number in range(SAMPLE)]
     for day in range(KNOWN):
         known.take(list(happen(draw, names, iter(sample), day * SAMPLE, START + day * DAY)))
-    made = list(states(known.store).values())
-    store = RocksStore(folder / str(segments))
+    return list(states(known.store).values())
+
+
+def fill(store: RocksStore, made: Sequence[bytes], persons: int) -> None:
+    """So many persons in a store, each in one of these states."""
     for first in range(0, persons, 50_000):
         copies = range(first, min(first + 50_000, persons))
         store.apply([(state_key(PEOPLE, f"{n:032x}"), made[n % SAMPLE]) for n in copies], 0, "bench")
+
+
+def anybody(draw: random.Random, persons: int, count: int) -> Iterator[tuple[str, str]]:
+    """(person, slot) of so many drawn at random."""
+    for _ in range(count):
+        number = draw.randrange(persons)
+        yield f"{number:032x}", f"user_id:{number % SAMPLE}#0"
+
+
+def size_of(folder: Path) -> int:
+    """Bytes on disk of a store."""
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def rates(segments: int, persons: int, events: int, folder: Path) -> str:
+    """A row of the table: with so many segments and people."""
+    draw, project, names = random.Random(1), *shop(segments)
+    made = crowd(project, names, draw)
+    store = RocksStore(folder / str(segments))
+    fill(store, made, persons)
     worker = Worker(project, store)
-
-    def anybody(count: int) -> Iterator[tuple[str, str]]:
-        for _ in range(count):
-            number = draw.randrange(persons)
-            yield f"{number:032x}", f"user_id:{number % SAMPLE}#0"
-
     later, first = START + KNOWN * DAY, KNOWN * SAMPLE
-    worker.take(list(happen(draw, names, anybody(BATCH), first, later)))
-    usual = list(happen(draw, names, anybody(events), first + BATCH, later + DAY))
+    worker.take(list(happen(draw, names, anybody(draw, persons, BATCH), first, later)))
+    usual = list(happen(draw, names, anybody(draw, persons, events), first + BATCH, later + DAY))
     known_rate, least = events / worker.take(usual), events / bound(usual)
     strangers = ((f"new-{number}", f"anonymous_id:{number}#0") for number in range(events // 4))
     new = list(happen(draw, names, strangers, first + BATCH + events, later + 2 * DAY))
@@ -152,7 +168,7 @@ def rates(segments: int, persons: int, events: int, folder: Path) -> str:
     ]
     merge_rate = len(moves) / (worker.take(moves) + worker.take(worker.handed))
     store.close()
-    disk = sum(path.stat().st_size for path in (folder / str(segments)).iterdir())
+    disk = size_of(folder / str(segments))
     size = sum(map(len, made)) / len(made)
     return (
         f"{segments:>8,} {known_rate:>10,.0f} {known_rate / least:>6.0%} {new_rate:>10,.0f} {merge_rate:>10,.0f} "
