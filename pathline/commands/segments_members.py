@@ -108,8 +108,11 @@ def members(
     from pathline.tables import show
     from sinks.clickhouse.membership import members as found
 
+    asked, now = moment(at), moment(None)
+    if asked > now:
+        typer.echo(f"{at} is still to come: these are the members as of now, time may change them until then", err=True)
     with answering(name) as warehouse:
-        rows: list[Row] = found(warehouse, name, moment(at), limit)
+        rows: list[Row] = found(warehouse, name, asked, limit)
     if format != "json":
         rows = [row | {"identifiers": " ".join(row["identifiers"])} for row in rows]
     show(rows, ("person_id", "identifiers", "since", "cause", "reason"), format, f"Members of {name}")

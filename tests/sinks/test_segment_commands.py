@@ -157,6 +157,12 @@ class TestPublished:
             [f"user_id:{name}"] for name in there
         ]
 
+    def test_of_an_instant_to_come_it_is_said_that_the_members_are_those_of_now(self, home: Path) -> None:
+        told = call("members", "fresh", "--at", "2026-03-20", "--format", "json")
+        assert json.loads(told.stdout) == self.rows("members", "fresh")
+        assert "2026-03-20 is still to come" in told.stderr
+        assert "to come" not in call("members", "fresh", "--at", "2026-03-10").stderr
+
     def test_members_as_csv(self, home: Path) -> None:
         result = call("members", "fresh", "--format", "csv", "--limit", "1")
         assert list(csv.DictReader(io.StringIO(result.stdout))) == [
