@@ -10,7 +10,7 @@ from functools import partial
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from pathline.erasing import letters, profiles
+from pathline.erasing import files, letters, profiles
 from pathline.erasing.reading import Following, newest, topics_of
 from pathline.erasing.traces import compacted, state_of
 from pathline.erasing.warehouse import Asking
@@ -99,6 +99,7 @@ def forget(
     say(f"{len(names.identifiers)} identifiers; waiting until every stage has heard of it")
     late = _await(settings, there, passed, time.monotonic() + patience)
     removed = letters.erase(settings, names.identifiers)
+    files.erase(settings.home, names.identifiers)
     if topics.LISTS in there:
         Keeper(settings, codec).forget(names.identifiers)
     places = [Place(app, problem=f"has not heard of it within {patience:.0f} s") for app in late]
@@ -225,6 +226,7 @@ def _asked(
     if (line := current.running_line()) is not None and line.profiles_key:
         yield _profiles(line, names)
     yield Place("dead letters", len(letters.of(settings, names.identifiers)))
+    yield Place("files of loads", files.of(settings.home, names.identifiers))
     now = settings.make_clock().now()
     for kept in catalogue(_channels(there)):
         if kept.name in there and kept.name not in (topics.DEFINITIONS, topics.DEAD_LETTERS):

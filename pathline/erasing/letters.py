@@ -29,7 +29,7 @@ _FIELDS = (b"userId", b"anonymousId", b"previousId", b"id", b"email", b"phone")
 
 def of(settings: Settings, identifiers: Iterable[str]) -> list[tuple[DeadLetter, Message]]:
     """Dead letters in which one of these identifiers stands. Raises KafkaException."""
-    mentioned = _mention(identifiers)
+    mentioned = mention(identifiers)
     return [
         (letter, message)
         for letter, message in contents(settings, read(settings))
@@ -76,8 +76,8 @@ def _mark(producer: Producer, letter: DeadLetter, how: str) -> None:
     producer.produce(DEAD_LETTERS, None, None, letter.partition, headers=sendable(headers))
 
 
-def _mention(identifiers: Iterable[str]) -> re.Pattern[bytes]:
-    """`type:value` as records have it, or the value where a message that was refused at the edge has identifiers."""
+def mention(identifiers: Iterable[str]) -> re.Pattern[bytes]:
+    """Finds `type:value` as records have it, or the value where a message of the Segment spec has identifiers."""
     parts = []
     for identifier in identifiers:
         type, value = (re.escape(part.encode()) for part in split(identifier))

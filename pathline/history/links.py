@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import IO
 
@@ -41,6 +42,19 @@ class LinkFile:
         with self._links.open("ab+") as file:
             file.truncate(_whole(file))
             file.writelines(msgspec.json.encode(link) + b"\n" for link in links)
+
+    def forget(self, identifiers: Collection[str]) -> None:
+        """Take the links of these identifiers away."""
+        links, there = self.read(), self._published()
+        kept = [link.a not in identifiers and link.b not in identifiers for link in links]
+        if all(kept):
+            return
+        # the count first: a kill in between sends some again, which changes nothing
+        if there:
+            self._count.write_text(json.dumps(sum(kept[:there])), "utf-8")
+        part = self._links.with_suffix(".part")
+        part.write_bytes(b"".join(msgspec.json.encode(link) + b"\n" for link in compress(links, kept)))
+        part.replace(self._links)
 
     def publish(self, settings: Settings) -> int:
         """Send what the line does not have yet to `identity.links`; their number.

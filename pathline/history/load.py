@@ -28,7 +28,7 @@ from schemas.records import Assignment, Event, Link, Refusal, Update
 from schemas.settings import Settings
 from sinks.clickhouse.connect import folder
 from sinks.clickhouse.engine import Warehouse, open_embedded, open_server
-from sinks.clickhouse.load import History, Key, Placed
+from sinks.clickhouse.load import ERASED, History, Key, Placed
 from sinks.clickhouse.views import adopt
 
 #: items a chunk
@@ -87,10 +87,11 @@ class _Chunk:
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def reject(self, raw: bytes, *reasons: str) -> None:
+    def reject(self, raw: bytes | None, *reasons: str) -> None:
         self.rejected += 1
         self.reasons.update(reasons)
-        self.kept.append(raw)
+        if raw is not None:
+            self.kept.append(raw)
 
 
 class _Load:
@@ -206,9 +207,10 @@ class _Load:
         # rows first: a link whose event is missing would join people for no visible reason
         for left, reason in self._history.insert(chunk.placed):
             chunk.accepted -= 1
-            chunk.reject(chunk.raws[left.position], reason)
+            # of somebody who was forgotten nothing stays here
+            chunk.reject(None if reason == ERASED else chunk.raws[left.position], reason)
         self._history.insert_identity(chunk.identity, chunk.position.count)
-        self._links.add(chunk.links)
+        self._links.add(self._history.unerased(chunk.links))
         with self._place.rejected.open("ab") as file:
             file.writelines(raw + b"\n" for raw in chunk.kept)
             kept = file.tell()

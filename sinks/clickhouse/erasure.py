@@ -84,6 +84,11 @@ class Erasures:
         """Whether a slot belongs to somebody who was erased."""
         return bool(self._known) and (SLOT, _mark(slot)) in self._known
 
+    def covers_identifier(self, identifier: str, at: int) -> bool:
+        """Whether what is said of an identifier at an instant is of somebody who was erased."""
+        erased = self._known.get((IDENTIFIER, _mark(identifier))) if self._known else None
+        return erased is not None and at <= erased
+
     def _gone(self, table: str, row: Row) -> bool:
         for kind, column in OWNERS.get(table, ()):
             value = row[_place(table, column)]

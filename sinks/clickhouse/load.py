@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.codec import BadRecord, Codec
-from schemas.records import Assignment, Event, Refusal, Update
+from schemas.records import Assignment, Event, Link, Refusal, Update
 from sinks.clickhouse.engine import Warehouse
 from sinks.clickhouse.erasure import Erasures
 from sinks.clickhouse.owners import put, put_events
@@ -21,6 +21,8 @@ from sinks.clickhouse.rows import Rows, assignment_rows, event_row, person_bytes
 from sinks.clickhouse.seen import Seen
 from sinks.clickhouse.tables import COLUMNS, Origin, Row, arrow
 
+#: why an event was left out
+ERASED = "of somebody who was erased"
 #: (event id, first identifier): the same message under another one is another event, as in the line
 Key = tuple[str, str]
 
@@ -73,7 +75,7 @@ class History:
         kept = list[Placed]()
         for one in placed:
             if self._erasures.covers_slot(one.slot):
-                left.append((one, "of somebody who was erased"))
+                left.append((one, ERASED))
             else:
                 kept.append(one)
         try:
@@ -83,6 +85,11 @@ class History:
         if kept:
             put_events(self._warehouse, table, [(one.slot, one.version) for one in kept], _token(kept))
         return left
+
+    def unerased(self, links: Iterable[Link]) -> list[Link]:
+        """Links without those of somebody who was erased."""
+        gone = self._erasures.covers_identifier
+        return [link for link in links if not (gone(link.a, link.seen_at) or gone(link.b, link.seen_at))]
 
     def insert_identity(self, found: Iterable[Assignment | Refusal | Update], position: int) -> None:
         """Insert who identifiers belong to, so that rows of earlier loads follow their persons, the moves (as updates)
