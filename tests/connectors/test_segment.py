@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -190,3 +191,13 @@ def test_whatever_is_in_a_message_it_becomes_an_event_or_is_refused(kind: str, m
         return
     assert made.identifiers
     assert orjson.loads(made.context) == (message.get("context") or {})
+
+
+def test_an_event_keeps_no_more_than_its_bytes() -> None:
+    tracemalloc.start()
+    try:
+        kept = [event(messageId=f"m{number}", properties={"total": number}) for number in range(500)]
+        each = tracemalloc.get_traced_memory()[0] / len(kept)
+    finally:
+        tracemalloc.stop()
+    assert each < 4096
