@@ -42,7 +42,7 @@ class Served:
     def post(self, call: str, body: Any, key: str | None = KEY, **headers: str) -> httpx.Response:
         content = body if isinstance(body, bytes) else orjson.dumps(body)
         auth = (key, "") if key is not None else None
-        return httpx.post(f"{self.url}/v1/{call}", content=content, headers=headers, auth=auth, timeout=20)
+        return httpx.post(f"{self.url}/v1/{call}", content=content, headers=headers, auth=auth)
 
     def events(self) -> list[Event]:
         return [Codec().decode(Event, record.value) for record in self.kafka.of(EVENTS)]

@@ -83,7 +83,7 @@ def test_two_share_the_work_and_a_kill_repeats_no_marketing_and_loses_nothing_tr
     for worker in workers:
         worker.send_signal(signal.SIGTERM)
     for worker in workers:
-        worker.wait(30)
+        worker.wait(180)
     smtp.stop()
 
     ends = Counter(states(line, lane).values())

@@ -64,7 +64,7 @@ class Collector:
     project: Project | None = PROJECT
 
     def post(self, provider: str, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
-        return httpx.post(f"{self.url}/v1/hooks/{provider}", content=body, headers=headers or {}, timeout=20)
+        return httpx.post(f"{self.url}/v1/hooks/{provider}", content=body, headers=headers or {})
 
     def events(self) -> list[Event]:
         return [Codec().decode(Event, record.value) for record in self.kafka.of(EVENTS)]

@@ -197,7 +197,7 @@ def test_a_killed_command_run_again_tells_the_counts_of_the_whole_file(
     process.stderr.close()
     assert process.wait() == (-signal.SIGKILL if ending is signal.SIGKILL else 130)
     done = subprocess.run(
-        [sys.executable, "-m", "pathline", *command], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "pathline", *command], env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     counts, before, reason, kept = done.stdout.splitlines()

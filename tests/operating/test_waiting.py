@@ -209,7 +209,7 @@ def test_kafka_goes_away_and_comes_back_and_nothing_that_was_accepted_is_lost(li
     def some_are_refused() -> None:
         before = len(refused)
         until(lambda: len(refused) >= before + len(customers), "the collector refuses")
-        assert line.state("collector") == "waiting for broker"
+        until(lambda: line.state("collector") == "waiting for broker", "the collector says that it waits")
 
     def some_are_accepted() -> None:
         before = len(accepted)

@@ -43,12 +43,12 @@ class Served:
 
     def get(self, who: str, key: str | None, **asked: Any) -> httpx.Response:
         headers = asked.pop("headers", {}) | ({"Authorization": f"Bearer {key}"} if key else {})
-        return httpx.get(f"{self.url}/v1/people/{who}", headers=headers, params=asked, timeout=20)
+        return httpx.get(f"{self.url}/v1/people/{who}", headers=headers, params=asked)
 
     def post(self, path: str, key: str, body: Any, **headers: str) -> httpx.Response:
         given = {"content": body} if isinstance(body, bytes) else {"json": body}
         headers |= {"Authorization": f"Bearer {key}"}
-        return httpx.post(f"{self.url}{path}", headers=headers, timeout=20, **given)
+        return httpx.post(f"{self.url}{path}", headers=headers, **given)
 
     def accesses(self) -> list[Access]:
         return [CODEC.decode(Access, told.value) for told in self.told if told.topic == topics.ACCESSES]

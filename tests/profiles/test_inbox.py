@@ -36,7 +36,7 @@ class Inbox:
         self.headers = {"Authorization": f"Bearer {token}"}
 
     def get(self, **asked: Any) -> httpx.Response:
-        return httpx.get(f"{self._served.url}/v1/inbox", headers=self.headers, params=asked, timeout=20)
+        return httpx.get(f"{self._served.url}/v1/inbox", headers=self.headers, params=asked)
 
     def read(self, **asked: Any) -> Any:
         answer = self.get(**asked)
@@ -48,7 +48,7 @@ class Inbox:
 
     def report(self, done: str, *ids: str, **more: str) -> httpx.Response:
         body = {"ids": ids, **more}
-        return httpx.post(f"{self._served.url}/v1/inbox/{done}", headers=self.headers, json=body, timeout=20)
+        return httpx.post(f"{self._served.url}/v1/inbox/{done}", headers=self.headers, json=body)
 
 
 @pytest.fixture

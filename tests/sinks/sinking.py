@@ -50,7 +50,7 @@ class Sink:
         said: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.settings.web_port}/ready").json()
         return said
 
-    def died(self, seconds: float = 120) -> int:
+    def died(self, seconds: float = 300) -> int:
         """Wait for the process to end by itself; its exit code."""
         assert self._process is not None
         return self._process.wait(seconds)
@@ -59,13 +59,13 @@ class Sink:
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(how)
-        return self._process.wait(60)
+        return self._process.wait(300)
 
     def metrics(self) -> str:
         return httpx.get(f"http://127.0.0.1:{self.settings.web_port}/metrics").text
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
-        answer = httpx.post(f"http://127.0.0.1:{self._port}/", content=f"{sql} FORMAT JSON", timeout=20)
+        answer = httpx.post(f"http://127.0.0.1:{self._port}/", content=f"{sql} FORMAT JSON")
         assert answer.status_code == 200, answer.text
         found: list[dict[str, Any]] = answer.json()["data"]
         return found
@@ -74,7 +74,7 @@ class Sink:
         return int(self.rows(f"SELECT count() AS n FROM pathline.{table}")[0]["n"])
 
 
-def wait(until: Callable[[], bool], what: str, log: Path | None = None, seconds: float = 120) -> None:
+def wait(until: Callable[[], bool], what: str, log: Path | None = None, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not until():
         if time.monotonic() > deadline:

@@ -33,12 +33,12 @@ def pathline(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"PATHLINE_HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 
 def test_paths_and_person_open_the_files(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", LOAD, str(tmp_path)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", LOAD, str(tmp_path)], check=True, timeout=300)
     # what a killed line left behind does not mislead
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "line.json").write_text('{"warehouse": "http://127.0.0.1:9/?user=x&password=y"}')

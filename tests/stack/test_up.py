@@ -211,7 +211,7 @@ def test_ctrl_c_stops_a_line_in_the_foreground(line: Line) -> None:
         assert said[-1], "".join(said) + line.logs()
         said.append(up.stdout.readline())
     up.send_signal(signal.SIGINT)
-    rest, _ = up.communicate(timeout=60)
+    rest, _ = up.communicate(timeout=2 * SECONDS)
     assert (up.returncode, "nothing is left running" in rest) == (0, True)
     assert not line.running()
 

@@ -149,7 +149,7 @@ def test_a_person_is_forgotten_whole_while_processes_are_killed(here: RunningLin
     finally:
         order = threading.Thread(target=lambda: (time.sleep(3), over.set()))
         order.start()
-        report = cli("forget", "user_id:catrin", "--patience", "120")
+        report = cli("forget", "user_id:catrin", "--patience", "300")
         order.join()
         killer.join()
     assert report["clean"]
