@@ -7,17 +7,22 @@ from zoneinfo import ZoneInfo
 
 from schemas.definitions.expressions import lookup
 from schemas.definitions.model import Wait
-from schemas.localtime import minute_of_day, next_time_of_day, parse
+from schemas.localtime import local_date, minute_of_day, next_time_of_day, parse
 
 
 def due(wait: Wait, at: int, entry: Any, traits: dict[str, Any], zone: ZoneInfo, clock: tuple[int, ...] = ()) -> int:
     """The instant a wait that began at `at` ends, in milliseconds UTC; it may be past. A date that is unknown or not a
     date is nothing to wait for, `at`: the instance goes on instead of being stuck. Who has just waited for the very
-    same time of day, `clock`, waits for the next: a round each morning would be all rounds in one morning."""
+    same time of day, `clock`, waits for that of a later day: a round each morning would be all rounds in one."""
     if wait.duration is not None:
         return at + wait.duration
     if wait.until is not None:
-        return next_time_of_day(at + (told(wait, at) == clock), wait.until, zone, wait.days)
+        end = next_time_of_day(at, wait.until, zone, wait.days)
+        if end == at and told(wait, at) == clock:
+            # a day that shows the time twice is one day all the same
+            while local_date(end, zone) == local_date(at, zone):
+                end = next_time_of_day(end + 1, wait.until, zone, wait.days)
+        return end
     assert wait.until_path is not None
     of_trait = wait.until_path.startswith("traits.")
     value = lookup({"traits": traits}, wait.until_path) if of_trait else lookup(entry, wait.until_path)

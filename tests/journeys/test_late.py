@@ -230,3 +230,13 @@ def test_on_a_line_whose_clock_runs_fast_late_is_late_by_the_wall_clock() -> Non
     down_until(lab, at(hours=25))
     lab.until(at(days=2))
     assert lab.sent() == [at(hours=1)]
+
+
+def test_a_round_that_came_after_midnight_leaves_the_next_evening_its_own(lab: Lab) -> None:
+    rounds = "  - repeat:\n      times: 2\n      steps:\n        - wait: {until: '23:50'}\n      " + SEND
+    lab.journey("j", "enter: {event: Go}\nsteps:\n" + rounds)
+    lab.customer()
+    lab.event("Go", at())
+    down_until(lab, at(hours=13))  # the first one comes at one o'clock at night
+    lab.until(at(days=3))
+    assert [when // 3_600_000 for when in lab.sent()] == [at(hours=13) // 3_600_000, at(hours=35) // 3_600_000]

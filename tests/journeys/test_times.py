@@ -154,6 +154,22 @@ def test_a_round_each_morning_is_one_a_morning(lab: Lab, hour: int) -> None:
     assert lab.sent() == [first, first + DAY, first + 2 * DAY]
 
 
+@pytest.mark.parametrize(
+    "nights",
+    [
+        ("2026-10-24T03:30+03:00", "2026-10-25T03:30+03:00", "2026-10-26T03:30+02:00"),  # twice: once all the same
+        ("2026-03-28T03:30+02:00", "2026-03-29T04:00+03:00", "2026-03-30T03:30+03:00"),  # skipped: the end of the gap
+    ],
+)
+def test_a_round_each_night_is_one_a_night_also_when_clocks_change(lab: Lab, nights: tuple[str, ...]) -> None:
+    lab.journey("j", MORNINGS.replace("09:00", "03:30"))
+    lab.customer()
+    lab.profiles["user_id:u1"]["timezone"] = "Europe/Kyiv"
+    lab.event("Go", ms(nights[0]))
+    lab.until(ms(nights[0]) + 9 * DAY)
+    assert lab.sent() == [ms(night) for night in nights]
+
+
 def test_two_waits_for_one_time_of_day_are_two_days_and_other_waits_at_it_are_over(lab: Lab) -> None:
     steps = f"  - wait: {{until: '09:00'}}\n{SEND}  - wait: {{until: '09:00'}}\n{SEND}"
     lab.journey("j", f"enter: {{event: Go}}\nsteps:\n{steps}  - wait: {{until: '09:00', days: [wed]}}\n{SEND}")
