@@ -50,6 +50,9 @@ def advice(project: Project) -> list[str]:
         if "subject" not in parts_for(project.templates[name], "email"):
             notes.append(f"template {name} has no subject: e-mails show the first line of their text")
     for send in sent:
+        if send.until is not None and (send.choice == "all" or len(send.channels or sending) == 1):
+            why = "all go out at once" if send.choice == "all" else "there is only one"
+            notes.append(f"until: {send.until} of template {send.template} leads to no other channel: {why}")
         for over in send.channels or sorted(sending):
             if is_sms(over) and send.template in project.templates:
                 notes += _costly(project.templates[send.template], over)

@@ -31,6 +31,7 @@ from schemas.definitions.problems import closest, nearest
 from schemas.definitions.yaml12 import Mapping as Located
 from schemas.definitions.yaml12 import Mark
 
+_CATEGORIES = ("marketing", "transactional")
 _UNIVERSAL = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu", "UCT", "Etc/UCT", "Universal"})
 
 
@@ -51,12 +52,16 @@ def zone_from(part: written.ProjectFile, zone: str) -> tuple[ZoneSource, ...]:
     return () if zone in _UNIVERSAL else ("location", "phone")
 
 
-def holdout(part: written.ProjectFile) -> Holdout | None:
+def holdout(part: written.ProjectFile, journeys: Collection[str], findings: Findings) -> Holdout | None:
     """The global control group."""
     if part.holdout is None:
         return None
     exempt = part.holdout.except_
-    return Holdout(part.holdout.share, frozenset([exempt] if isinstance(exempt, str) else exempt))
+    named = [exempt] if isinstance(exempt, str) else exempt
+    for name in named:
+        # a slip of the pen would keep from them what everyone gets
+        refer("category or journey", name, [*_CATEGORIES, *journeys], findings, part.holdout.at("except"))
+    return Holdout(part.holdout.share, frozenset(named))
 
 
 def identity(part: written.IdentityFile, raw: Located, findings: Findings) -> IdentityRules:

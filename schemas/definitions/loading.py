@@ -192,6 +192,7 @@ class _Loader:
         )
         exclude = self._exclude(settings, names)
         caps = build_project.caps(settings, channels, names.journeys, self._of("project.yaml"))
+        holdout = build_project.holdout(settings, names.journeys, self._of("project.yaml"))
         templates = self._templates(names)
         traits = self._traits(names)
         segments = self._segments(names)
@@ -211,7 +212,7 @@ class _Loader:
             name=settings.name,
             timezone=zone,
             currency=settings.currency,
-            holdout=build_project.holdout(settings),
+            holdout=holdout,
             identity=identity,
             events=events,
             channels=channels,

@@ -95,6 +95,18 @@ def test_advice_about_what_nobody_delivers(folder: Path) -> None:
     assert "template hello has no subject" in CliRunner().invoke(app, ["check"]).stderr
 
 
+@pytest.mark.parametrize("channels", ["all", "[email]"])
+def test_advice_about_a_cascade_that_leads_nowhere(folder: Path, channels: str) -> None:
+    (folder / "journeys").mkdir()
+    (folder / "channels.yaml").write_text("email: {connector: smtp}\nsms: {connector: smpp}\n")
+    (folder / "templates/hello.yaml").write_text("subject: s\nbody: b\n")
+    send = f"- send: {{template: hello, channels: {channels}, until: opened, within: 6h}}"
+    (folder / "journeys/j.yaml").write_text(journey(send))
+    assert "until: opened of template hello leads to no other" in CliRunner().invoke(app, ["check"]).stderr
+    (folder / "journeys/j.yaml").write_text(journey(send.replace(channels, "[email, sms]")))
+    assert "until" not in CliRunner().invoke(app, ["check"]).stderr
+
+
 # --- on a real Kafka -------------------------------------------------------------------------------------------------
 
 

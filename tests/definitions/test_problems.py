@@ -279,6 +279,8 @@ def test_the_rest_of_a_journey(more: str, message: str) -> None:
         ("project", "timezone: Europe/Kiew", "1:11", "there is no time zone 'Europe/Kiew'"),
         ("project", "currency: hryvnia", "1:11", "'hryvnia' does not look like"),
         ("project", "holdout: {share: 100}", "1:18", "must be less than 100"),
+        ("project", "holdout: {share: 5, except: transactionl}", "1:29", "(did you mean transactional?)"),
+        ("project", "holdout: {share: 5, except: [marketing, gone]}", "1:29", "there is no category or journey 'gone'"),
         ("identity", "identifiers: {}", "1:14", "at least 1 expected"),
         ("identity", "identifiers: {email: {normalise: email}}", "1:23", "(did you mean normalize?)"),
         ("identity", "identifiers: {email: {normalize: mail}}", "1:34", "(did you mean email?)"),
