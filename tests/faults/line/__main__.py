@@ -53,7 +53,7 @@ def main() -> int:
     with kept(asked.folder) as folder, running_line(folder, say) as running:
         campaign = Campaign(running, asked.seed, say)
         try:
-            given = campaign.run(asked.events, campaign.suffer(faults))
+            given = campaign.run(asked.events, campaign.steer(faults))
             say("faults over: every process is restarted in order")
             given += campaign.run(0, running.roll(), "r")
             say(f"{given:,} events given; the line comes to rest")

@@ -17,11 +17,16 @@ from pathlib import Path
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from pathline.commands.apply import publish
+from pathline.journeys.standing import steer
 from pathline.local.home import Line
 from pathline.local.quiet import wait_quiet
 from pathline.local.stack import Stack
 from schemas import topics
+from schemas.codec import Codec
+from schemas.journey_states import PAUSED, RUNNING
 from schemas.kafka import client_config, consumer_config
+from schemas.settings import Settings
 from schemas.topics import DAY_MS, changelog
 from sinks.clickhouse import writer
 from sinks.clickhouse.engine import open_server
@@ -32,7 +37,7 @@ from tests.faults.line.feeding import Feeder
 from tests.faults.line.invariants import Figures, Violation
 from tests.faults.line.offsets import Watch
 from tests.faults.line.oracle import undisturbed
-from tests.faults.line.project import FRESH_MS, WAITING, project, write
+from tests.faults.line.project import FRESH_MS, WAITING, changed, project, write
 from tests.faults.line.reading import by_time, partitions
 from tests.faults.line.running import Recovery, RunningLine, until
 from tests.faults.runtime.invariants import Violated, stores_as_the_changelog
@@ -43,6 +48,8 @@ SESSION_SECONDS = 4.0
 #: no more events are given while so many records wait somewhere
 BACKLOG = 8_000
 _PATIENCE = 900.0
+#: faults from one pause of the journeys to the next, and events that come between a pause and a change
+_STEERED_EVERY, _COMING = 5, 100
 _COPIES = 3
 _TELL_SECONDS = 5.0
 _NOT_ENDED = (
@@ -62,6 +69,9 @@ class Campaign:
         self._feeder = Feeder(running.stack.line, project().identity, seed, poison_every)
         self._backlog = Backlog(running.stack.line.broker, PARTITIONS)
         self._watch = Watch(running.stack.line.broker, PARTITIONS)
+        self._settings = Settings(**running.stack.line.settings)
+        self._codec = Codec()
+        self._changes = self._paused_at = 0
 
     def run(self, events: int, happen: Iterable[Recovery], name: str = "c", rate: float = math.inf) -> int:
         """Give at least so many events, and go on as long as things happen; returns how many.
@@ -84,9 +94,30 @@ class Campaign:
                 over.set()
             return given.result()
 
-    def suffer(self, faults: Iterable[Fault]) -> Iterator[Recovery]:
-        """Faults one after another, for `run`."""
-        return (self.running.suffer(fault) for fault in faults)
+    def steer(self, faults: Iterable[Fault]) -> Iterator[Recovery]:
+        """Faults one after another, for `run`. Every few of them the journeys that wait are paused, then changed for a
+        version that takes over whoever is inside, then resumed, each right before a fault."""
+        for number, fault in enumerate(faults):
+            match number % _STEERED_EVERY:
+                case 1:
+                    self._tell(PAUSED)
+                case 2:
+                    self._change()
+                case 3:
+                    self._tell(RUNNING)
+            yield self.running.suffer(fault)
+        self._tell(RUNNING)
+
+    def _tell(self, state: str) -> None:
+        for name in WAITING:
+            steer(self._settings, self._codec, name, state, "campaign")
+        self._paused_at = len(self._feeder.given)
+
+    def _change(self) -> None:
+        """Publish the next version, when people have come into paused journeys."""
+        until(lambda: len(self._feeder.given) >= self._paused_at + _COMING, "people go on", _PATIENCE)
+        self._changes += 1
+        publish(self._settings, changed(self._changes))
 
     def _feed(self, events: int, rate: float, over: threading.Event, name: str) -> int:
         given, began, told = 0, time.monotonic(), 0.0

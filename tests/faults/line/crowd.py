@@ -70,7 +70,7 @@ def _life(chance: random.Random, crowd: str, number: int) -> list[Said]:
 
     cookie = {"anonymousId": f"cookie-{who}"}
     views(2, **cookie)
-    if chance.random() < 0.1:
+    if chance.random() < 0.5:
         say("track", event=TRIED, **cookie)
     if chance.random() < 0.3:
         return said

@@ -97,7 +97,15 @@ def timers_once(facts: Facts, expected: Expected) -> Figures:
     starting = Counter(expected.names.values())
     same(len(instances), starting[ADDED] + starting[TRIED], "instances of the journeys that wait")
     ended = Counter(decision.reason for told in instances.values() for decision, _ in told if decision.reason in _ENDS)
-    return {"windows": sum(len(told) // 2 for told in fresh), "instances": len(instances), **ended}
+    taken = Counter(
+        (decision.instance_id, decision.step) for decision, _ in facts.decisions if decision.reason == reasons.MIGRATED
+    )
+    none(_twice(taken), "instances taken over to the same version twice")
+    return {
+        "windows": sum(len(told) // 2 for told in fresh),
+        "instances": len(instances),
+        "taken over": len(taken),
+    } | ended
 
 
 def one_person(facts: Facts, expected: Expected) -> Figures:

@@ -148,6 +148,9 @@ BROKEN: dict[str, Breaking] = {
     "instances that did not end once, in time": lambda facts: facts.decisions.__setitem__(
         1, decision(reasons.FINISHED, AT + REMINDER_MS - 1)
     ),
+    "instances taken over to the same version twice": lambda facts: facts.decisions.extend(
+        decision(reasons.MIGRATED, at) for at in (AT, AT + 1)
+    ),
     "instances of the journeys that wait": lambda facts: facts.decisions.__delitem__(slice(2)),
     "events that nobody's state counts": lambda facts: facts.counted.pop(name_of("seen")),
     "events that count twice": lambda facts: facts.counted[name_of("seen")].append("somebody"),

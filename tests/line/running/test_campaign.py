@@ -61,7 +61,8 @@ def test_an_event_of_the_segment_library_becomes_a_row_and_one_e_mail(running: R
 
 def test_faults_under_load_neither_lose_nor_double_anything(running: RunningLine) -> None:
     campaign = Campaign(running, SEED, print, poison_every=50)
-    campaign.run(EVENTS, campaign.suffer(FAULTS), rate=RATE)
+    campaign.run(EVENTS, campaign.steer(FAULTS), rate=RATE)
     campaign.settle()
-    campaign.judge()
+    figures = campaign.judge()
     assert len(campaign.recoveries) == len(FAULTS)
+    assert figures["5 timers"]["taken over"]
