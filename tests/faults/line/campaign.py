@@ -49,7 +49,7 @@ SESSION_SECONDS = 4.0
 BACKLOG = 8_000
 _PATIENCE = 900.0
 #: faults from one pause of the journeys to the next, and events that come between a pause and a change
-_STEERED_EVERY, _COMING = 5, 100
+_STEERED_EVERY, _COMING = 7, 100
 _COPIES = 3
 _TELL_SECONDS = 5.0
 _NOT_ENDED = (
