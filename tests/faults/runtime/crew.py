@@ -25,6 +25,7 @@ from tests.faults.runtime.hand import Hand, Stuck
 
 PATIENCE = 300.0
 _LOOK_SECONDS = 0.02
+_TRIES = 5
 
 
 class Broker:
@@ -175,15 +176,18 @@ class Crew:
     def crash(self, process: Hand, point: str, skip: int = 2) -> None:
         marker = self.home / f"crashed-{uuid.uuid4()}"
         process.kill()
-        while not marker.exists():
+        for _ in range(_TRIES):
             if point == Point.DURING_RESTORE:
                 process.wipe()
                 skip = 0
             process.start(**{VARIABLE: f"{self.app}:{point}:{skip}:{marker}"})
             self._until_it_dies(process, f"it crashes {point}")
+            if marker.exists():
+                return
             # on a busy machine it may be late for the group before it comes there
-            if not marker.exists() and process.exit_code != Exit.LOST:
-                raise Stuck(f"{process.name} died elsewhere than {point}:\n{process.last_words()}")
+            if process.exit_code != Exit.LOST:
+                break
+        raise Stuck(f"{process.name} died elsewhere than {point}:\n{process.last_words()}")
 
     def shut_down(self) -> None:
         """End all workers in order. Raises Stuck when one does not."""
