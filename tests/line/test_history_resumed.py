@@ -160,7 +160,7 @@ def test_links_behind_a_line_that_was_cut_off_by_a_kill_are_whole(tmp_path: Path
 
 
 _HALTING = """
-import signal, sys, time
+import signal, sys
 # a shell starts what runs in the background deaf to ^C
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathline.history import beside, load as history
@@ -174,7 +174,8 @@ def halting(self, chunk):
     written.append(chunk)
     if len(written) == 3:
         print("halted", file=sys.stderr, flush=True)
-        time.sleep(60)
+        # until the signal was sent
+        sys.stdin.read()
 history._Load._write = halting
 sys.argv[0] = "pathline"
 app()
@@ -189,11 +190,15 @@ def test_a_killed_command_run_again_tells_the_counts_of_the_whole_file(
     path.write_text("\n".join(lines(400)))
     command = ["load", str(path), "--into", "warehouse", "--project", str(lab.folder)]
     environment = os.environ | {"PATHLINE_HOME": str(tmp_path / "home")}
-    process = subprocess.Popen([sys.executable, "-c", _HALTING, *command], env=environment, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _HALTING, *command], env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdin is not None
     assert process.stderr is not None
     for line in process.stderr:
         if line == b"halted\n":
             process.send_signal(ending)
+            process.stdin.close()
     process.stderr.close()
     assert process.wait() == (-signal.SIGKILL if ending is signal.SIGKILL else 130)
     done = subprocess.run(
