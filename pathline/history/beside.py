@@ -24,6 +24,7 @@ import msgspec
 from connectors.inbound.files.base import BadSource, Source, repeatable
 from connectors.inbound.files.position import Position
 from pathline.history.reading import Piece, Task, read
+from pathline.local.children import die_with_parent
 
 #: a source of more items than this is worth a process
 LONG = 25_000
@@ -64,7 +65,9 @@ def _can_go(source: Source) -> bool:
 
 def _read_beside(task: Task) -> Pieces:
     command = [sys.executable, "-m", "pathline.history.beside"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=die_with_parent(signal.SIGKILL)
+    )
     assert process.stdin is not None
     assert process.stdout is not None
     frames: queue.Queue[tuple[bytes, bytes]] = queue.Queue(AHEAD)
@@ -109,7 +112,7 @@ def _take(pipe: BinaryIO, frames: queue.Queue[tuple[bytes, bytes]], stopped: thr
 
 def main() -> None:
     """Read what the standard input says, and write frames of it to the standard output."""
-    # ^C is for the process that asked; without it there is nobody to write to, which ends this one
+    # ^C is for the process that asked; where the kernel does not end this one with it, there is nobody to write to
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     # nothing in an event leads back to it

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from processors.graph.model import NOBODY, Placement
 from schemas.identifiers import person_id
+from schemas.records import EARLIEST
 
 
 class Sighting(NamedTuple):
@@ -20,7 +21,8 @@ class Sighting(NamedTuple):
 
 
 class Since(NamedTuple):
-    """From `since` on (milliseconds since 1970 UTC) events of an identifier belong to `owner`."""
+    """From `since` on (milliseconds since 1970 UTC, 0 is from the first event on) events of an identifier belong to
+    `owner`."""
 
     since: int
     owner: str
@@ -55,11 +57,12 @@ def owners(shared: str, per: int | None, sightings: Collection[Sighting], ambigu
     found = takeovers(seen, per) if per is not None else []
     current = [sighting for sighting in sightings if not found or sighting.at >= found[-1]]
     periods = separate(current, ambiguous, owner) if shared == "separate" else [Since(0, owner)]
+    begins = [EARLIEST, *found]
     former = [
-        Since(since, min(one for one in sightings if since <= one.at < until).owner)
-        for since, until in pairwise([0, *found])
+        Since(max(begin, 0), min(one for one in sightings if begin <= one.at < end).owner)
+        for begin, end in pairwise(begins)
     ]
-    return [*former, Since(found[-1] if found else 0, periods[0].owner), *periods[1:]]
+    return [*former, Since(max(begins[-1], 0), periods[0].owner), *periods[1:]]
 
 
 def newest(sightings: Iterable[Sighting], owner: str) -> list[Since]:

@@ -105,6 +105,16 @@ def test_too_many_devices_of_one_person_are_not_ambiguous() -> None:
     assert town.events() == {ANNA: ["first device", "on the first", "second device"]}
 
 
+def test_a_number_that_changed_hands_before_1970_is_placed_like_any_other() -> None:
+    line = graph(rules(user_id={"limit": 1}, phone={"limit": 1, "per": 10}))
+    for at, user in ((-50, "anna"), (-30, "boris"), (-5, "clara"), (40, "dora")):
+        link(line, f"user_id:{user}", "phone:1", at)
+    assert [(period.since, period.person_id) for period in assignments(line)["phone:1"].periods] == [
+        (0, person_id("user_id:clara")),
+        (40, person_id("user_id:dora")),
+    ]
+
+
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 9)), min_size=1, max_size=8),
     st.lists(st.integers(0, 10), min_size=1, max_size=6),
