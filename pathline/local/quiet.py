@@ -35,11 +35,16 @@ class Load:
 
 def samples(process: ProcessState) -> Iterator[Sample]:
     """The metrics of a process. Raises OSError when it does not answer within two seconds."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(f"http://127.0.0.1:{process.web_port}/metrics", timeout=2) as answer:
-        text = answer.read().decode()
-    for family in text_string_to_metric_families(text):
+    for family in text_string_to_metric_families(_told(process, "/metrics")):
         yield from family.samples
+
+
+def _told(process: ProcessState, path: str) -> str:
+    """What a process answers. Raises OSError when it does not within two seconds, HTTPError for an error."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(f"http://127.0.0.1:{process.web_port}{path}", timeout=2) as answer:
+        text: str = answer.read().decode()
+    return text
 
 
 def load(line: Line) -> Load:
@@ -48,6 +53,11 @@ def load(line: Line) -> Load:
     for process in line.processes:
         if not process.web_port:
             continue
+        try:
+            # who does not do all its work, as before it has its partitions, can't know what waits
+            _told(process, "/ready")
+        except OSError:
+            return Load(int(done), None)
         try:
             found = list(samples(process))
         except HTTPError:  # it has no metrics: the mailbox

@@ -146,6 +146,8 @@ class Writer:
             partition = committed.topic, committed.partition
             batches[partition] = Batch(partition, repeat, Tally.read(committed.metadata))
             start = committed.offset if committed.offset >= 0 else OFFSET_BEGINNING
+            # something waits until the end is reached, or how much is known
+            LAG.labels(*partition).set(1)
             starts.append(TopicPartition(committed.topic, committed.partition, start))
             if repeat is not None:
                 log.info("repeating a batch", topic=committed.topic, partition=committed.partition, range=repeat)
@@ -193,8 +195,9 @@ class Writer:
         return self._held_since is not None
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # not written ahead yet: whoever owns the partitions next reads it again
+        # not written ahead yet: whoever owns the partitions next reads it again, and tells what waits
         self._assigned = _Assignment({}, None)
+        LAG.clear()
         self._waiting_since = None
 
     # --- reading ---------------------------------------------------------------------------------------------------
@@ -208,6 +211,9 @@ class Writer:
             return
         for message in [first, *self._consumer.consume(_POLL_RECORDS, 0)]:
             self._take(message)
+        for batch in self._assigned.batches.values():
+            if batch.records:
+                self._measure_lag(batch, batch.records)
 
     def _on_error(self, error: KafkaError) -> None:
         log.warning("kafka", error=error.str())
@@ -308,7 +314,7 @@ class Writer:
             self._assigned.batches[batch.partition] = Batch(batch.partition, before=tallies[batch.partition])
             metrics.RECORDS.labels(batch.partition[0]).inc(batch.records)
             metrics.DEAD_LETTERS.labels(batch.partition[0]).inc(len(batch.refused))
-            self._measure_lag(batch)
+            self._measure_lag(batch, 0)
         self._flushed = time.monotonic()
         self._waiting_since = None if not self._any_waiting() else self._flushed
         metrics.FLUSH_SECONDS.observe(self._flushed - began)
@@ -328,12 +334,13 @@ class Writer:
                 raise TooMany(f"sink stops: {many} in {topic}{''.join(where)}. {advice(GROUP, topic)}") from many
         return found
 
-    def _measure_lag(self, batch: Batch) -> None:
+    def _measure_lag(self, batch: Batch, waiting: int) -> None:
+        """Tell what waits: so many records that were read, and those behind the last of them."""
         if (range_ := batch.range) is not None:
             end = self._consumer.get_watermark_offsets(TopicPartition(*batch.partition), cached=True)[1]
             # what lies behind the last record may be the marks of transactions only
             behind = 0 if end <= self._ends.get(batch.partition, -1) else max(0, end - range_.last - 1)
-            LAG.labels(*batch.partition).set(behind)
+            LAG.labels(*batch.partition).set(waiting + behind)
 
     def _any_waiting(self) -> bool:
         return any(batch.records for batch in self._assigned.batches.values())
