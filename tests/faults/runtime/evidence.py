@@ -152,8 +152,8 @@ class Gatherer:
                 found.woken.append((key, said, message.timestamp()[1]))
         elif topic == DEAD_LETTERS:
             letter = _record(message)
-            # other jobs of the broker leave theirs in the same topic
-            if dict(letter.headers)["app"] == self._job.app.encode():
+            # others on the broker leave theirs in the same topic, some without an app
+            if dict(letter.headers).get("app") == self._job.app.encode():
                 found.letters[origin_of(letter)].append(letter)
         elif topic in self._job.inputs[:2]:
             found.inputs[place].append(_record(message))
