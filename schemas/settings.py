@@ -75,6 +75,11 @@ class Settings(BaseSettings):
             raise ValueError("transaction_timeout_ms below session_timeout_ms would abort transactions of live workers")
         return self
 
+    @property
+    def speed(self) -> float:
+        """Line milliseconds a wall millisecond."""
+        return self.clock_speed if self.clock == "scaled" else 1.0
+
     def make_clock(self) -> Clock:
         """The line's clock."""
         if self.clock == "scaled":

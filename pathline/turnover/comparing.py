@@ -122,21 +122,24 @@ class _Run:
 
 
 class _Turn:
-    """Persons as they are, nothing encoded; of what is sent only what the stage itself reads again."""
+    """State as it is, nothing encoded; of what is sent only what the stage itself reads again."""
 
     now = 0
     partition = 0
 
     def __init__(self) -> None:
         self.persons: dict[str, Person] = {}
+        self._tables: dict[str, dict[str, Any]] = {PERSONS.prefix: self.persons}
         self.sent: deque[Record] = deque()
 
     def get(self, table: Table[Any], key: str) -> Any:
-        return self.persons.get(key) if table is PERSONS else None
+        return self._tables.get(table.prefix, {}).get(key)
 
     def put(self, table: Table[Any], key: str, value: Any) -> None:
-        assert table is PERSONS
-        self.persons[key] = value
+        if value is None:
+            self._tables[table.prefix].pop(key, None)
+        else:
+            self._tables.setdefault(table.prefix, {})[key] = value
 
     def scan(self, table: Table[S], prefix: str = "", after: str = "") -> Iterator[tuple[str, S]]:
         return iter(())

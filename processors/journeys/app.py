@@ -10,8 +10,9 @@ from schemas.secret import secret_of
 from schemas.settings import Settings
 
 settings = Settings()
-speed = settings.clock_speed if settings.clock == "scaled" else 1.0
 app = faust_app(
-    lambda source, codec: JourneysStage(source, codec, speed, settings.partitions, cache(lambda: secret_of(settings))),
+    lambda source, codec: JourneysStage(
+        source, codec, settings.speed, settings.partitions, cache(lambda: secret_of(settings))
+    ),
     settings,
 )

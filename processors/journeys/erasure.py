@@ -42,7 +42,7 @@ def erase(person: Working, erasure: Erasure, codec: Codec) -> None:
 def _rest(raw: bytes, dead: set[str], codec: Codec) -> bytes | None:
     """What is left of an update that waits, without these slots; None when it was about one of them."""
     update = codec.decode(Update, raw)
-    if update.kind == "event" and update.slot in dead:
+    if update.slot in dead:
         return None
     arrived = [slot for slot in update.arrived if slot.slot not in dead]
     move = update.move

@@ -78,6 +78,7 @@ class JourneysStage:
         self._codec = codec
         self._speed = speed
         self._settle_ms = round(SETTLE_MS * speed)
+        self._patience = round(PATIENCE_MS * speed)
         self._lanes = partitions
 
     def on_record(self, record: Record, turn: Turn) -> None:
@@ -149,7 +150,7 @@ class JourneysStage:
             return
         person = self._open(key, turn)
         self._release(person, turn)
-        if person.person.expected and _over(person.person.expected_since, turn):
+        if person.person.expected and self._over(person.person.expected_since, turn):
             at = max(due, person.person.last)
             moving.meet(person, at)
             self._settle(person, at)
@@ -202,8 +203,12 @@ class JourneysStage:
             return False
         if person.person.held_since is None:
             person.change(held_since=turn.now)
-            turn.wake(person.id, turn.now + PATIENCE_MS)
-        return not _over(person.person.held_since, turn)
+            turn.wake(person.id, turn.now + self._patience)
+        return not self._over(person.person.held_since, turn)
+
+    def _over(self, since: int | None, turn: Turn) -> bool:
+        """Whether state on its way since then is waited for no more."""
+        return since is not None and turn.now >= since + self._patience
 
     def _complete_early(self, person: Working, update: Update) -> None:
         """A move that says of slots which wait here that their state never left must not wait itself."""
@@ -327,7 +332,7 @@ class JourneysStage:
             # their last owner may not have come to a version that holds here
             self._take_over(person, self._agenda(turn, person.plan), turn)
             moving.expect_profile(person, stayed, turn.now)
-            turn.wake(person.id, turn.now + PATIENCE_MS)
+            turn.wake(person.id, turn.now + self._patience)
         if person.slots.complete:
             person.change(held_since=None)
         self._release(person, turn)
@@ -412,11 +417,9 @@ def _snapshot(json: bytes) -> snapshot.Snapshot:
 
 def _slots_of(update: Update) -> list[SlotVersion]:
     """Slots that are with the person by now, as this update says."""
-    return [SlotVersion(slot=update.slot, version=update.version)] if update.kind == "event" else update.arrived
-
-
-def _over(since: int | None, turn: Turn) -> bool:
-    return since is not None and turn.now >= since + PATIENCE_MS
+    if update.kind in ("event", "awaiting"):
+        return [SlotVersion(slot=update.slot, version=update.version)]
+    return update.arrived
 
 
 def _wake_all(person: Working) -> None:

@@ -8,4 +8,6 @@ from processors.segments.step import SegmentsStage
 from schemas.settings import Settings
 
 settings = Settings()
-app = faust_app(lambda source, codec: SegmentsStage(source, codec, KafkaPast(settings.brokers)), settings)
+app = faust_app(
+    lambda source, codec: SegmentsStage(source, codec, KafkaPast(settings.brokers), settings.speed), settings
+)

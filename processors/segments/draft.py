@@ -20,19 +20,22 @@ from schemas.definitions.hoisting import EXCLUDED
 from schemas.definitions.model import ComputedTrait, Segment
 from schemas.records import Change, Event
 
-#: Half a merge must not look like "did not buy": for so long changes wait for state that is on its way, line time.
+#: Half a merge must not look like "did not buy": for so long a person waits for state that is on its way.
 PATIENCE_MS = 30_000
 
 
 class Draft:
     """A person in one turn. Every method that takes an instant leaves the person at it; instants never go back."""
 
-    def __init__(self, person_id: str, person: Person, plan: Plan) -> None:
+    def __init__(self, person_id: str, person: Person, plan: Plan, patience: int = PATIENCE_MS) -> None:
+        """`patience` is how long it waits for state on its way, in milliseconds of line time."""
         self.person_id = person_id
         self._before = person
         self.plan = plan
         self.last = person.last
         self.hold = person.hold
+        self.waiting = person.waiting
+        self._patience = patience
         self.parts = person.parts
         self.asked = person.asked
         self.version = person.version
@@ -82,6 +85,10 @@ class Draft:
         if new:
             return self._begin(now, "event", event.name)
         return self.settle(now, "event", event.name, self._readers(folded.keys))
+
+    def refuse(self, slot: str, event: Event, now: int) -> None:
+        """Raises BadRecord for an event that could not be folded into a slot that is held here."""
+        Fold(event, self._slots.held[slot].state, self.view, now)
 
     def rearrange(self, now: int, cause: str, why: str, before: Slots[State]) -> list[Change]:
         """What is entered and left because slots came, went or were joined; `before` are the slots before that."""
@@ -137,8 +144,12 @@ class Draft:
         missing = {name for name, slot in self._slots.held.items() if not slot.complete}
         waiting = self.parts and self.hold is None
         if waiting or missing - {name for name, slot in before.held.items() if not slot.complete}:
-            self.hold = now + PATIENCE_MS
+            self.hold = now + self._patience
         return False
+
+    def wait_anew(self, now: int) -> None:
+        """Go on waiting: nobody was there to take what has come meanwhile."""
+        self.hold = max(now, self.last) + self._patience
 
     def next_instant(self) -> int | None:
         """When something may happen here by time alone."""
@@ -237,6 +248,7 @@ class Draft:
             last=self.last,
             asked=self.asked,
             hold=self.hold,
+            waiting=self.waiting,
             parts=self.parts,
             version=self.version,
             filling=self.filling,

@@ -19,7 +19,7 @@ from processors.runtime.definitions import DefinitionsSource
 from processors.runtime.slots import Handed, Slots, arrive, join, leave, redirect_of, with_state
 from processors.segments import model, turnover
 from processors.segments.consents import parting
-from processors.segments.draft import Draft
+from processors.segments.draft import PATIENCE_MS, Draft
 from processors.segments.erasure import alive, anew, outliving, restored, without
 from processors.segments.history import History, gather
 from processors.segments.keeping import Lack, lack
@@ -27,9 +27,10 @@ from processors.segments.metrics import GIVEN_UP
 from processors.segments.model import IN_FORCE, PEOPLE, InForce, Person, State
 from processors.segments.plan import NOTHING, Plan, prepare
 from processors.segments.turnover import Chunk, Read, Turnovers
+from processors.segments.waiting import Waiting, park, take
 from schemas import lists, topics
 from schemas.codec import Codec
-from schemas.erasure import mark
+from schemas.erasure import Erased, mark
 from schemas.records import (
     Backfill,
     Change,
@@ -48,6 +49,10 @@ from schemas.records import (
 #: A handoff above this size travels in parts: records are limited to `topics.INTERNAL_BYTES`.
 PART_BYTES = topics.INTERNAL_BYTES // 2
 
+#: A worker that comes so late to the end of a wait was away meanwhile, and what is waited for may be among what it has
+#: not read yet.
+AWAY_MS = 5_000
+
 _log = structlog.get_logger(__name__)
 
 
@@ -57,8 +62,12 @@ class SegmentsStage:
     app = "segments"
     inputs: tuple[str, ...] = (topics.PEOPLE, topics.SEGMENTS_HANDOFF, topics.SEGMENTS_BACKFILL)
 
-    def __init__(self, rules_source: DefinitionsSource, codec: Codec, history: History | None = None) -> None:
-        """Without `history` new definitions begin with what happens from then on."""
+    def __init__(
+        self, rules_source: DefinitionsSource, codec: Codec, history: History | None = None, speed: float = 1.0
+    ) -> None:
+        """Without `history` new definitions begin with what happens from then on. `speed` is line milliseconds a wall
+        millisecond: state on its way is waited for by the wall clock."""
+        self._patience, self._away = round(PATIENCE_MS * speed), round(AWAY_MS * speed)
         self._source = rules_source
         self._codec = codec
         self._history = history
@@ -85,8 +94,8 @@ class SegmentsStage:
             return
         envelope = self._codec.decode(PersonEnvelope, record.value)
         match envelope:
-            case PersonEnvelope(kind="event", event=bytes()):
-                self._event(envelope, turn)
+            case PersonEnvelope(kind="event", event=bytes() as framed):
+                self._event(envelope, framed, turn)
             case PersonEnvelope(kind="move", move=Move() as move):
                 self._move(envelope.person_id, move, turn)
             case PersonEnvelope(kind="erasure", erasure=Erasure() as erasure):
@@ -131,14 +140,12 @@ class SegmentsStage:
         told = gather(stretch.records, self._codec, plan, names, request.force.at, self.app)
         return Chunk(request, told, stretch.next)
 
-    def _event(self, envelope: PersonEnvelope, turn: Turn) -> None:
+    def _event(self, envelope: PersonEnvelope, framed: bytes, turn: Turn) -> None:
         key = envelope.person_id
         person = turn.get(PEOPLE, key) or Person()
         erased = person.erased.get(mark(envelope.slot)) if person.erased else None
         if erased is not None:
-            later = anew(envelope, erased, self._codec.decode(Event, envelope.event))
-            if later is not None:
-                turn.send(topics.PEOPLE, later.person_id, self._codec.encode(later))
+            self._begin_anew(envelope, erased, turn)
             return
         person = restored(person, [envelope.slot])
         redirect = redirect_of(person.slots, envelope.slot, envelope.version)
@@ -146,24 +153,72 @@ class SegmentsStage:
             forwarded = msgspec.structs.replace(envelope, person_id=redirect.to, version=redirect.version)
             turn.send(topics.PEOPLE, redirect.to, self._codec.encode(forwarded))
             return
-        event = self._codec.decode(Event, envelope.event)
+        event = self._codec.decode(Event, framed)
         draft = self._open(key, person, turn, event.received_at)
-        now, before = draft.reach(event.received_at), draft.slots
+        now, before = max(draft.last, event.received_at), draft.slots
         draft.slots = arrive(before, envelope.slot, envelope.version)
         draft.wait(now, before)
-        changes = draft.apply(envelope.slot, event, now)
+        one = Waiting(envelope.slot, envelope.version, framed)
+        if draft.hold is None:
+            self._fold(draft, one, event, turn)
+        else:
+            self._park(draft, one, event, now, turn)
+        self._close(draft, turn)
+
+    def _begin_anew(self, envelope: PersonEnvelope, erased: Erased, turn: Turn) -> None:
+        """An event of an erased slot goes to the person that begins anew, if it is of the time after."""
+        later = anew(envelope, erased, self._codec.decode(Event, envelope.event))
+        if later is not None:
+            turn.send(topics.PEOPLE, later.person_id, self._codec.encode(later))
+
+    def _fold(self, draft: Draft, one: Waiting, event: Event, turn: Turn) -> None:
+        """Fold an event into the person and tell what it changed."""
+        now = draft.reach(event.received_at)
+        changes = draft.apply(one.slot, event, now)
         if event.type == lists.TYPE:
             # nothing the person did, so there is nothing to count or to start a journey by but what it changed
-            update = Update(kind="list", person_id=key, at=now, changes=changes, listed=envelope.event)
+            update = Update(kind="list", person_id=draft.person_id, at=now, changes=changes, listed=one.event)
         else:
             update = Update(
-                kind="event", person_id=key, at=now, changes=changes, event=envelope.event, repeated=draft.repeated
+                kind="event",
+                person_id=draft.person_id,
+                at=now,
+                changes=changes,
+                event=one.event,
+                repeated=draft.repeated,
             )
-        placed = msgspec.structs.replace(
-            update, slot=envelope.slot, version=envelope.version, profile=draft.publishable()
-        )
+        placed = msgspec.structs.replace(update, slot=one.slot, version=one.version, profile=draft.publishable())
         self._publish(placed, turn)
-        self._close(draft, turn)
+
+    def _park(self, draft: Draft, one: Waiting, event: Event, now: int, turn: Turn) -> None:
+        """Let an event wait until the person is whole. Raises BadRecord if it could not be folded then."""
+        draft.refuse(one.slot, event, now)
+        draft.waiting = park(turn, draft.person_id, draft.waiting, [one])
+        # journeys wait as well: a timer of theirs must not overtake what has happened already
+        told = Update(kind="awaiting", person_id=draft.person_id, at=now, slot=one.slot, version=one.version)
+        self._publish(told, turn)
+
+    def _release(self, draft: Draft, turn: Turn) -> None:
+        """Fold what has waited, if the person waits no more."""
+        if draft.hold is not None or not draft.waiting:
+            return
+        waiting, draft.waiting = take(turn, draft.person_id, draft.waiting), 0
+        for one in waiting:
+            event = self._codec.decode(Event, one.event)
+            self._pass_time(draft, event.received_at, turn)
+            self._fold(draft, one, event, turn)
+
+    def _take_along(self, draft: Draft, handed: list[Handed[State]], turn: Turn) -> None:
+        """What waits here for slots that leave waits where these go."""
+        leaving = {one.slot: one for one in handed}
+        stay = list[Waiting]()
+        for one in take(turn, draft.person_id, draft.waiting):
+            if (to := leaving.get(one.slot)) is None:
+                stay.append(one)
+            else:
+                sent_on = msgspec.structs.replace(one.envelope(to.to), version=to.version)
+                turn.send(topics.PEOPLE, to.to, self._codec.encode(sent_on))
+        draft.waiting = park(turn, draft.person_id, 0, stay)
 
     def _move(self, key: str, move: Move, turn: Turn) -> None:
         person = turn.get(PEOPLE, key) or Person()
@@ -178,6 +233,8 @@ class SegmentsStage:
         profile = draft.publishable()
         self._publish(Update(kind="move", person_id=key, at=now, changes=changes, move=move, profile=profile), turn)
         self._hand(handed, key, move.reason, now, turn)
+        self._take_along(draft, handed, turn)
+        self._release(draft, turn)
         self._close(draft, turn)
 
     def _handoff(self, handoff: Handoff, turn: Turn) -> None:
@@ -202,6 +259,7 @@ class SegmentsStage:
             profile = draft.publishable(always=True) if draft.exists else None
             update = Update(kind="handoff", person_id=key, at=now, changes=changes, profile=profile, arrived=arrived)
             self._publish(update, turn)
+        self._release(draft, turn)
         self._close(draft, turn)
 
     def _erasure(self, key: str, erasure: Erasure, turn: Turn) -> None:
@@ -213,17 +271,29 @@ class SegmentsStage:
             self._publish(Update(kind="erasure", person_id=key, at=erasure.at, erasure=erasure), turn)
             for told in outliving(person, erasure):
                 turn.send(topics.PEOPLE, told.person_id, self._codec.encode(told))
-        left = without(person, erasure)
+        left = self._waiting_on(key, person, without(person, erasure), turn)
         if not left.slots.held or left.slots.held.keys() == person.slots.held.keys():
             turn.put(PEOPLE, key, restored(left, left.slots.held))
             return
         draft = self._open(key, left, turn, 0)
         draft.touch()
         now = draft.reach(erasure.at)
+        draft.wait(now, draft.slots)
         changes = draft.settle(now, "split", "erasure")
         profile = draft.publishable()
         self._publish(Update(kind="timer", person_id=key, at=now, changes=changes, profile=profile), turn)
+        self._release(draft, turn)
         self._close(draft, turn)
+
+    def _waiting_on(self, key: str, person: Person, left: Person, turn: Turn) -> Person:
+        """Who is left of a person after an erasure, with the events that go on waiting there."""
+        stay = list[Waiting]()
+        for one in take(turn, key, person.waiting):
+            if (erased := left.erased.get(mark(one.slot))) is None:
+                stay.append(one)
+            else:
+                self._begin_anew(one.envelope(key), erased, turn)
+        return msgspec.structs.replace(left, waiting=park(turn, key, 0, stay))
 
     def _fill(self, told: Backfill, turn: Turn) -> None:
         """History of a slot, joined into what is known of it, or sent on to where the slot is now."""
@@ -279,11 +349,13 @@ class SegmentsStage:
         filled = None if force is None or (filling and force.filled is None) else force.filled or force.at
         if not person.slots.held and not person.member:
             waiting = tuple(sorted(filling)) if filled is None else ()
-            return Draft(key, msgspec.structs.replace(person, version=plan.version, filling=waiting), plan)
+            return Draft(
+                key, msgspec.structs.replace(person, version=plan.version, filling=waiting), plan, self._patience
+            )
         if person.version == plan.version:
-            draft = Draft(key, person, plan)
+            draft = Draft(key, person, plan, self._patience)
         else:
-            draft = Draft(key, person, self._plan(person.version))
+            draft = Draft(key, person, self._plan(person.version), self._patience)
             since = draft.last if force is None else max(force.at, draft.last)
             self._pass_time(draft, since, turn)
             at = draft.reach(since)
@@ -298,9 +370,13 @@ class SegmentsStage:
     def _pass_time(self, draft: Draft, before: int, turn: Turn) -> None:
         while (instant := draft.next_instant()) is not None and instant < before:
             if draft.hold is not None:
+                if turn.now - instant > self._away:
+                    draft.wait_anew(turn.now)
+                    continue
                 GIVEN_UP.inc()
                 _log.warning("state on its way did not come in time", person=draft.person_id, at=instant)
             self._tell(draft, instant, draft.pass_time(instant), turn)
+            self._release(draft, turn)
 
     def _tell(self, draft: Draft, at: int, changes: list[Change], turn: Turn) -> None:
         profile = draft.publishable()

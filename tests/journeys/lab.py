@@ -215,6 +215,11 @@ class Lab:
         )
         self.publish(update)
 
+    def await_state(self, identifier: str, version: int, who: str, when: int) -> None:
+        """Segments keep an event back until the state of a slot has arrived at a person."""
+        slot = slot_of(identifier)
+        self.publish(Update(kind="awaiting", person_id=person_id(who), at=when, slot=slot, version=version))
+
     def marker(self, version: str, when: int) -> None:
         self.publish(Update(kind="marker", person_id="", at=when, marker=Marker(version=version, at=when)))
 

@@ -449,6 +449,22 @@ def test_timers_that_fell_due_while_updates_waited_fire_after_them(lab: Lab) -> 
     assert lab.sent() == [at(hours=1)]
 
 
+def test_no_timer_overtakes_what_has_happened_and_waits_in_segments(lab: Lab) -> None:
+    lab.journey("cart", CART)
+    lab.customer()
+    lab.event("Product Added", at(), USER)
+    lab.until(at(hours=1) - 5_000)
+    lab.await_state(COOKIE, 2, USER, at(hours=1) - 5_000)
+    lab.until(at(hours=1) + 2_000)
+    assert not lab.sends()
+    lab.move({COOKIE: 2}, COOKIE, USER, at(hours=1) - 6_000)
+    lab.arrived({COOKIE: 2}, USER, at(hours=1) - 6_000)
+    lab.event("Order Completed", at(hours=1) - 4_000, USER)
+    lab.until(at(days=1))
+    assert not lab.sends()
+    assert lab.reasons() == [reasons.ENTERED, reasons.EXITED]
+
+
 def test_patience_begins_anew_with_each_slot_on_its_way(lab: Lab) -> None:
     lab.journey("cart", CART)
     lab.customer()

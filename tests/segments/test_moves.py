@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from processors.runtime.partitioner import partition_of
 from processors.segments.model import NEVER, Person, State, join, suppressed
+from processors.segments.waiting import WAITING
 from schemas import topics
 from schemas.codec import BadRecord
 from schemas.consent import allowed
@@ -21,7 +22,7 @@ from schemas.records import Erasure, HandedSlot, Handoff, PersonEnvelope
 from tests.segments.lab import CHANNELS, H, Line, S, event, identify, project
 
 T = 1_700_000_000_000
-COOKIE = "anonymous_id:c#0"
+COOKIE, USER = "anonymous_id:c#0", "user_id:u1#0"
 BOTH = {"seen": Did(("View",)), "both": All((Did(("View",)), Did(("Order",)))), "quiet": Not(Did(("Order",)))}
 
 
@@ -162,26 +163,97 @@ def handoff(line: Line, at: int, state: bytes | None = None) -> None:
     line.line.drain()
 
 
-def test_half_a_merge_publishes_no_change_until_the_rest_is_there() -> None:
-    line = Line(project({"quiet": Not(Did(("Order",))), "seen": Did(("View",))}))
+def test_half_a_merge_changes_nothing_and_what_happens_meanwhile_counts_behind_it() -> None:
+    line = Line(project({"quiet": Not(Did(("Order",))), "seen": Did(("View",)), "buyers": Did(("Order",))}))
+    line.happen(visitor("Other", T - 1), person="C", slot=COOKIE)
     event_first(line, T)
+    line.happen(event("Order", T + 9 * S))
     line.until(T + 29 * S)
-    assert line.changes == []
-    assert [u.kind for u in line.updates] == ["event"], "the event itself goes on at once"
-    handoff(line, T + 29 * S)
-    assert line.story("quiet") == line.story("seen") == [(T + 29 * S, "entered", "merge")]
+    assert [who for who, _ in line.changes] == ["C"]
+    assert [u.kind for u in line.updates if u.person_id == "P"] == ["awaiting", "awaiting"]
+    line.move("C", "P", {COOKIE: 2}, at=T)
+    assert line.story("quiet") == [(T, "entered", "merge"), (T + 9 * S, "left", "event")]
+    assert line.story("seen") == [(T, "entered", "event")]
+    assert line.story("buyers") == [(T + 9 * S, "entered", "event")]
+    assert [u.kind for u in line.updates if u.person_id == "P"][2:] == ["handoff", "event", "event"]
     line.until(T + H)
-    assert len(line.changes) == 2
+    assert line.person().waiting == 0
+    assert not list(line.line.states("segments", WAITING))
 
 
 def test_after_thirty_seconds_what_is_there_counts() -> None:
     line = Line(project({"seen": Did(("View",)), "brief": Did(("View",), window=Window(far=10 * S))}))
     event_first(line, T)
     line.until(T + H)
-    assert line.story("seen") == [(T + 30 * S, "entered", "merge")]
+    assert line.story("seen") == [(T + 30 * S, "entered", "event")]
     assert line.story("brief") == []
     event_first(line, T + H)
     assert line.story("brief") == [(T + H, "entered", "event")], "the same slot is not waited for again"
+
+
+def test_a_worker_that_was_away_waits_anew_for_what_came_meanwhile() -> None:
+    line = Line(project({"quiet": Not(Did(("Order",))), "seen": Did(("View",))}))
+    line.happen(visitor("Order", T - 1), person="C", slot=COOKIE)
+    event_first(line, T)
+    line.line.clock.at = T + 40 * S
+    line.happen(event("View", T + 40 * S))
+    assert line.story("seen") == []
+    line.move("C", "P", {COOKIE: 2}, at=T)
+    assert line.story("seen") == [(T, "entered", "event")]
+    assert line.story("quiet") == [], "the order was on its way"
+
+
+def test_what_waits_goes_with_a_slot_that_moves_on() -> None:
+    line = Line(project({"seen": Did(("View",), at_least=2), "buyers": Did(("Order",))}))
+    line.happen(visitor("View", T), person="C", slot=COOKIE)
+    line.happen(visitor("View", T + 2), slot=COOKIE, version=2)
+    line.happen(event("Order", T + 3))
+    line.move("P", "Q", {COOKIE: 3}, at=T + 4, reason="split")
+    assert line.story("buyers", "P") == [(T + 4, "entered", "event")], "nothing is on its way to P any more"
+    assert len(line.changes) == 1
+    line.move("C", "P", {COOKIE: 2}, at=T + 1)
+    assert line.story("seen", "P") == []
+    assert line.story("seen", "Q") == [(T + 4, "entered", "event")]
+
+
+#: gap to the one before, whether the device tells, name; time alone changes nothing at who has the device: that person
+#: does not go back behind it, and so moves later
+HAPPENED = st.lists(
+    st.tuples(st.integers(0, 3 * S), st.sampled_from([(True, "View"), (False, "View"), (False, "Order")])), max_size=6
+)
+
+
+@given(HAPPENED, HAPPENED, st.integers(0, 7))
+def test_a_handoff_that_is_overtaken_comes_to_the_same(
+    before: list[tuple[int, tuple[bool, str]]], after: list[tuple[int, tuple[bool, str]]], overtaken: int
+) -> None:
+    """The first event behind the move is one of the slot that moved: by that the person knows that it waits."""
+    segments = {
+        **BOTH,
+        "buyers": Did(("Order",), at_least=2),
+        "busy": Did(("Order",), at_least=2, window=Window(far=4 * S)),
+        "tired": All((InSegment("buyers"), Not(InSegment("busy")))),
+    }
+    told = []
+    for late in (0, overtaken):
+        line, now, moved = Line(project(segments)), T, 0
+        for gap, (device, name) in before:
+            now += gap
+            one = visitor(name, now) if device else event(name, now)
+            line.happen(one, person="C" if device else "P", slot=COOKIE if device else USER)
+        line.until(moved := now + 1)
+        now += 1
+        for number, (gap, (device, name)) in enumerate([(1, (True, "View")), *after]):
+            if number == late:
+                line.move("C", "P", {COOKIE: 2}, at=moved)
+            now += gap
+            one = visitor(name, now) if device else event(name, now)
+            line.happen(one, slot=COOKIE if device else USER, version=2 if device else 1)
+        if late > len(after):
+            line.move("C", "P", {COOKIE: 2}, at=moved)
+        line.until(now + H)
+        told.append(([one for one in line.changes if one[0] == "P"], line.profile()))
+    assert told[0] == told[1]
 
 
 def test_an_empty_slot_that_comes_first_makes_nobody_exist() -> None:
