@@ -11,6 +11,7 @@ import urllib.request
 from base64 import b64encode
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from pathline.local.home import ProcessState
@@ -73,12 +74,26 @@ def kill_each(stack: Stack, done: threading.Event) -> list[str]:
     for name in kinds(stack):
         if done.wait(0.3):
             break
-        pid = process_of(stack, name).pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        pid = kill(stack, name)
         killed.append(name)
         until(lambda: is_back(stack, killed[-1], pid), f"{name} is back")  # noqa: B023 - called before the next round
     return killed
+
+
+def kill(stack: Stack, name: str) -> int:
+    """kill -9 of a process at work, its pid; it may have ended by itself when another died, and be started again."""
+    killed = list[int]()
+
+    def attempt() -> bool:
+        process = process_of(stack, name)
+        if process.state == "ready" and process.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+                killed.append(process.pid)
+        return bool(killed)
+
+    until(attempt, f"{name} is there to be killed")
+    return killed[0]
 
 
 def kinds(stack: Stack) -> list[str]:
