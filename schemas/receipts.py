@@ -57,6 +57,9 @@ OUTCOMES = {
     "unsubscribed": frozenset({"Unsubscribed"}),
     "failed": frozenset({"Failed", "Rejected", "Dropped"}),
 }
+#: Bounces that will not go away. A bounce that does not say which kind it is counts as one: a dead address that is
+#: written to again harms the reputation of the sender, a living one comes back with its next consent.
+LASTING_BOUNCES = frozenset({"", "hard", "permanent"})
 
 
 def is_receipt(name: str) -> bool:
@@ -69,6 +72,18 @@ def tells(event: Mapping[str, Any], outcome: str) -> bool:
     if outcome in DEPTHS:
         return depth(event) >= DEPTHS[outcome]
     return is_receipt(event["name"]) and event["name"].rsplit(" ", 1)[-1] in OUTCOMES[outcome]
+
+
+def lost(event: Mapping[str, Any]) -> bool:
+    """Whether a receipt (as expressions see it) says that a message will never get there. A bounce that may pass (the
+    mailbox is full, the server is busy) does not say so; one that does not tell its kind does."""
+    if not is_receipt(event["name"]):
+        return False
+    if tells(event, "failed"):
+        return True
+    properties = event.get("properties")
+    kind = properties.get("bounce_type") if isinstance(properties, Mapping) else None
+    return tells(event, "bounced") and str(kind or "").strip().lower() in LASTING_BOUNCES
 
 
 def looked_at(event: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from processors.journeys.working import Working
 from schemas import reasons
 from schemas.definitions.durations import spoken
 from schemas.definitions.model import Send, Trigger, Wait, WaitFor
-from schemas.receipts import DEPTHS, depth, tells
+from schemas.receipts import DEPTHS, depth, lost, tells
 from schemas.records import Change
 
 #: instances an event or change may act on
@@ -97,13 +97,24 @@ def _satisfy(
                 person.keep(instance)
                 _wait_until(person, walk, instance, step)
         case Send(until=str(until)) as step if instance.tried and happening is not None:
-            if depth(happening.document) < DEPTHS[until]:
-                return
-            sent = receipts.send_of(happening.document, person.sends(), walk.at)
-            if sent is not None and (sent.instance_id, sent.step) == (instance.id, step.id):
-                walk.received(instance)
+            _hear(person, walk, instance, step, until, happening)
         case _:
             pass
+
+
+def _hear(person: Working, walk: Walk, instance: Instance, step: Send, until: str, happening: Happening) -> None:
+    """A receipt of what a cascade has sent: the one it waits for, or one that says that this can't come any more."""
+    reached = depth(happening.document) >= DEPTHS[until]
+    if not reached and not lost(happening.document):
+        return
+    sent = receipts.send_of(happening.document, person.sends(), walk.at)
+    own = (instance.id, step.id, instance.visit)
+    if sent is None or (sent.instance_id, sent.step, sent.visit) != own:
+        return
+    if reached:
+        walk.received(instance, f"event {happening.name}")
+    elif instance.phase == "receipt" and sent == person.newest_send(instance):
+        walk.gave_way(instance, f"event {happening.name}")
 
 
 def _wait_until(person: Working, walk: Walk, instance: Instance, step: Wait) -> None:

@@ -132,9 +132,15 @@ class Walk:
             instance = msgspec.structs.replace(instance, caught=caught)
         self.onward(instance, positions.into(instance.position, positions.arm_of(step, step.triggers.index(trigger))))
 
-    def received(self, instance: Instance) -> None:
+    def received(self, instance: Instance, why: str) -> None:
         """The receipt a cascade waits for has come."""
+        self._record(instance, reasons.DONE, f"no further channel: {why}", self.step(instance))
         self.onward(instance, positions.after(instance.position))
+
+    def gave_way(self, instance: Instance, why: str) -> None:
+        """The receipt a cascade waits for can't come any more: its time is over now, behind what else happens now."""
+        if instance.due is not None and instance.due > self.at:
+            self.stay(msgspec.structs.replace(instance, due=self.at), f"for its next channel: {why}")
 
     def onward(self, instance: Instance, position: Position) -> None:
         """Leave the current step for another position."""

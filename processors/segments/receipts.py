@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from processors.segments.plan import Plan
 from schemas.identifiers import Refused, normalise, split
+from schemas.receipts import LASTING_BOUNCES
 from schemas.records import Event
 
 Kind = Literal["bounced", "complained", "unsubscribed", "started", "other"]
@@ -32,9 +33,6 @@ FAMILIES = {"push notification": "push"}
 #: channels that receipts may be of, whatever the project calls its own
 COMMON = frozenset({"email", "sms", "push"})
 _BOTS = frozenset({"telegram", "viber", "whatsapp"})
-#: Bounces that will not go away. A bounce that does not say which kind it is counts as one: a dead address that is
-#: written to again harms the reputation of the sender, a living one comes back with its next consent.
-_LASTING = frozenset({"", "hard", "permanent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ def receipt(event: Event, document: Mapping[str, Any], plan: Plan) -> Receipt | 
         channels=channels,
         addresses=addresses,
         purpose=str(properties.get("purpose") or ""),
-        lasting=kind == "bounced" and str(properties.get("bounce_type") or "").strip().lower() in _LASTING,
+        lasting=kind == "bounced" and str(properties.get("bounce_type") or "").strip().lower() in LASTING_BOUNCES,
     )
 
 

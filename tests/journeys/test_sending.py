@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 import pytest
 
@@ -483,6 +485,89 @@ def test_receipts_of_another_send_address_or_machine_do_not_count(lab: Lab) -> N
     receipt(lab, "SMS Opened", at(hours=4))
     lab.until(at(hours=6))
     assert channels_and_times(lab) == [("email", 0), ("sms", 6)]
+
+
+@pytest.mark.parametrize(
+    ("name", "properties"),
+    [
+        ("Email Bounced", {"bounce_type": "hard"}),
+        ("Email Bounced", {}),
+        ("Email Failed", {}),
+        ("Email Rejected", {}),
+        ("Email Dropped", {}),
+    ],
+)
+def test_what_can_never_be_opened_gives_way_to_the_next_channel_at_once(
+    lab: Lab, name: str, properties: dict[str, Any]
+) -> None:
+    cascade(lab)
+    receipt(lab, name, at(hours=2), send_id=lab.sends()[0].send_id, properties=properties)
+    lab.until(at(days=1))
+    assert channels_and_times(lab) == [("email", 0), ("sms", 2), ("sms", 3)]
+    assert (reasons.WAITING, f"for its next channel: event {name}") in [(t.reason, t.detail) for t in lab.traces()]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("Email Bounced", {"properties": {"bounce_type": "soft"}}),
+        ("Email Bounced", {"properties": {"bounce_type": "block"}}),
+        ("Email Deferred", {}),
+        ("Email Bounced", {"send_id": "another"}),
+        ("Email Bounced", {"properties": {"email": "other@example.com"}}),
+        ("SMS Failed", {}),
+        ("Payment Failed", {}),
+    ],
+)
+def test_what_may_still_be_opened_has_its_whole_time(lab: Lab, name: str, fields: dict[str, Any]) -> None:
+    cascade(lab)
+    receipt(lab, name, at(hours=2), **fields)
+    lab.until(at(hours=6))
+    assert channels_and_times(lab) == [("email", 0), ("sms", 6)]
+
+
+def test_a_message_lost_twice_or_late_does_not_hurry_the_channel_behind_the_next(lab: Lab) -> None:
+    lab.file("channels.yaml", "email: {connector: smtp}\nsms: {connector: smpp}\npush: {connector: webhook}\n")
+    lab.journey("j", CASCADE.replace("email, sms", "email, sms, push"))
+    lab.customer()
+    lab.profiles["user_id:u1"]["addresses"] |= {"phone": ["+380501234567"], "push_token": ["t"]}
+    lab.event("Go", at())
+    mail = lab.sends()[0].send_id
+    for hour in (1, 1, 2):
+        receipt(lab, "Email Bounced", at(hours=hour), send_id=mail)
+    lab.until(at(hours=7))
+    assert channels_and_times(lab) == [("email", 0), ("sms", 1), ("push", 7)]
+
+
+def test_the_next_channel_says_what_the_event_behind_the_send_told(lab: Lab) -> None:
+    """Not what the receipt says that the first one is lost."""
+    lab.file("templates/hello.yaml", "subject: Hi\nbody: '{{ event.properties.what }}'\n")
+    lab.journey("j", CASCADE)
+    lab.customer("user_id:u3", consent=("email", "sms"))
+    lab.profiles["user_id:u3"]["addresses"]["phone"] = ["+380501234568"]
+    lab.event("Go", at(minutes=2), "user_id:u3", properties={"what": "tea"})
+    receipt(lab, "Email Bounced", at(hours=1), who="user_id:u3")
+    assert [(s.channel, b"tea" in s.content) for s in lab.sends()][:2] == [("email", True), ("sms", True)]
+
+
+def test_a_receipt_of_an_earlier_round_says_nothing_of_this_one(lab: Lab) -> None:
+    send = "{template: hello, channels: [email, sms], until: opened, within: 6h}"
+    lab.journey("j", f"enter: {{event: Go}}\nsteps:\n- repeat: {{times: 2, steps: [{{send: {send}}}, {{wait: 1d}}]}}\n")
+    lab.customer(consent=("email", "sms"))
+    lab.profiles["user_id:u1"]["addresses"]["phone"] = ["+380501234567"]
+    lab.event("Go", at())
+    first = lab.sends()[0].send_id
+    receipt(lab, "Email Opened", at(hours=1), send_id=first)
+    receipt(lab, "Email Opened", at(hours=26), send_id=first)
+    lab.until(at(hours=31))
+    assert channels_and_times(lab) == [("email", 0), ("email", 25), ("sms", 31)]
+
+
+def test_the_receipt_that_ends_a_cascade_leaves_a_trace(lab: Lab) -> None:
+    cascade(lab)
+    receipt(lab, "Email Link Clicked", at(hours=1))
+    found = [(t.step, t.reason, t.detail, t.at) for t in lab.traces() if t.reason == reasons.DONE]
+    assert found == [("1", reasons.DONE, "no further channel: event Email Link Clicked", at(hours=1))]
 
 
 def test_the_address_of_a_receipt_may_be_in_any_case(lab: Lab) -> None:
