@@ -16,6 +16,7 @@ from processors.segments.newborn import newborn
 from processors.segments.plan import Plan, named
 from processors.segments.profile import digest, profile
 from processors.segments.view import View
+from schemas.definitions.expressions import document
 from schemas.definitions.hoisting import EXCLUDED
 from schemas.definitions.model import ComputedTrait, Segment
 from schemas.records import Change, Event
@@ -87,7 +88,9 @@ class Draft:
         return self.settle(now, "event", event.name, self._readers(folded.keys))
 
     def refuse(self, slot: str, event: Event, now: int) -> None:
-        """Raises BadRecord for an event that could not be folded into a slot that is held here."""
+        """Raises BadRecord for an event that could not be folded into a slot that is held here, also under definitions
+        that read more of it."""
+        document(event)
         Fold(event, self._slots.held[slot].state, self.view, now)
 
     def rearrange(self, now: int, cause: str, why: str, before: Slots[State]) -> list[Change]:
@@ -132,6 +135,16 @@ class Draft:
                 reason = f"{why}; {seen}" if why else seen
             entered.append(Change(segment=name, change="entered", cause=cause, reason=reason, at=now))
         return entered
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is on its way any more that was waited for until now."""
+        return self.hold is not None and self._slots.complete and not self.parts
+
+    def expect(self, handoff: str, more: bool) -> None:
+        """A part of a handoff has come; `more` of it is on its way. Parts of others may come in between."""
+        others = [known for known in self.parts.split("\n") if known not in ("", handoff)]
+        self.parts = "\n".join([*others, handoff] if more else others)
 
     def wait(self, now: int, before: Slots[State]) -> bool:
         """Begin, go on with or end waiting for state on its way here; whether it ended just now.

@@ -204,11 +204,11 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `member` is since when, by segment; `due` the next instant at which a segment may change by time alone. `last` is
     the last instant applied; `asked` the earliest wake under way. While `hold` is set, state is known to be on its way
     here: no change is published and events wait (`waiting` of them, see the module of that name), until that instant at
-    the latest; `parts` names a handoff of which parts are missing. `version` is that of the definitions applied last,
-    `profile` a digest of the profile published last. `erased` are slots that were erased here, by mark: what still
-    comes of them is dropped. `suppressed` are the suppressions of erased addresses, by the mark of their identifier,
-    until one comes again. `computed` are the values of computed traits at the last instant. `filling` are segments and
-    computed traits that change no more until their history is there.
+    the latest; `parts` names the handoffs of which parts are missing, one a line. `version` is that of the definitions
+    applied last, `profile` a digest of the profile published last. `erased` are slots that were erased here, by mark:
+    what still comes of them is dropped. `suppressed` are the suppressions of erased addresses, by the mark of their
+    identifier, until one comes again. `computed` are the values of computed traits at the last instant. `filling` are
+    segments and computed traits that change no more until their history is there.
     """
 
     slots: Slots[State] = Slots()

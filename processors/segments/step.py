@@ -251,10 +251,10 @@ class SegmentsStage:
             onwards += [further] if further is not None else []
             arrived += [SlotVersion(slot=handed.slot, version=handed.version)] if further is None else []
         draft.slots = slots
-        draft.parts = f"{handoff.origin} {handoff.at}" if handoff.part < handoff.parts else ""
+        draft.expect(f"{handoff.origin} {handoff.at}", handoff.part < handoff.parts)
         for to in dict.fromkeys(handed.to for handed in onwards):
             self._hand([h for h in onwards if h.to == to], handoff.origin, handoff.reason, now, turn)
-        if arrived:
+        if arrived or draft.whole:
             changes = self._rearranged(draft, before, now, handoff.reason)
             profile = draft.publishable(always=True) if draft.exists else None
             update = Update(kind="handoff", person_id=key, at=now, changes=changes, profile=profile, arrived=arrived)
@@ -347,7 +347,7 @@ class SegmentsStage:
         plan = self._plan(force.version) if force is not None else self._latest()
         filling = self._lack(force).waiting if force is not None else frozenset[str]()
         filled = None if force is None or (filling and force.filled is None) else force.filled or force.at
-        if not person.slots.held and not person.member:
+        if not person.slots.held and not person.member and person.hold is None:
             waiting = tuple(sorted(filling)) if filled is None else ()
             return Draft(
                 key, msgspec.structs.replace(person, version=plan.version, filling=waiting), plan, self._patience
