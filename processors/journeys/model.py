@@ -15,6 +15,8 @@ from processors.runtime.slots import Slots
 
 #: updates are held back, and timers of what just arrived wait, for at most this long (line time)
 PATIENCE_MS = 30_000
+#: a worker that comes so much later to the end of that was away meanwhile
+AWAY_MS = 5_000
 #: a send that nobody can get waits this long if its event names identifiers that may be joined to the person
 JOINING_MS = 2_000
 #: events a slot remembers for instances that arrive by a merge: this many, and for this long
@@ -168,13 +170,14 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """A person as journeys know one.
 
     `last` is the last instant a timer was fired at. `held` are update records that wait, in order, for slots whose
-    state is on its way, since `held_since`. `expected` are slots (with their versions) that have arrived here and not
-    in the profile yet, since `expected_since`; `unmet` are those of them whose instances have not been shown yet what
-    they missed here. `inherited` are the segments that absorbed persons were in and the profile does not show. `erased`
-    are the marks of slots that were erased here: what still comes of them is dropped. `version` of the definitions is
-    the one the person has followed; `dates` are its dates by entry, `considered` the occurrences of schedules it was
-    looked at for while others still are, `owed` those it will be when its state is whole. `joined` are the
-    hashes by which it is in audiences, by `channel/segment`, told in so many `audience_changes`.
+    state is on its way, since `held_since` (0 when it did not come in time). `expected` are slots (with their versions)
+    that have arrived here and not in the profile yet, since `expected_since`; `unmet` are those of them whose instances
+    have not been shown yet what they missed here. `inherited` are the segments that absorbed persons were in and the
+    profile does not show. `erased` are the marks of slots that were erased here: what still comes of them is dropped.
+    `version` of the definitions is the one the person has followed; `dates` are its dates by entry, `considered` the
+    occurrences of schedules it was looked at for while others still are, `owed` those it will be when its state is
+    whole. `joined` are the hashes by which it is in audiences, by `channel/segment`, told in so many
+    `audience_changes`.
     """
 
     slots: Slots[Belongings] = Slots()

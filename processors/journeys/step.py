@@ -24,6 +24,7 @@ from processors.journeys.late import Lateness
 from processors.journeys.migrating import concerned, migrate
 from processors.journeys.model import (
     AGENDA,
+    AWAY_MS,
     IN_FORCE,
     PATIENCE_MS,
     PERSONS,
@@ -55,6 +56,8 @@ from schemas.records import Change, Event, Handoff, JourneyState, Marker, PromoC
 SETTLE_MS = 1_000
 #: wakes of higher priorities come first at one instant
 _RANK_OF_NO_PRIORITY = 32_768
+#: since when is waited for what did not come in time
+_IN_VAIN = 0
 
 
 class JourneysStage:
@@ -78,7 +81,7 @@ class JourneysStage:
         self._codec = codec
         self._speed = speed
         self._settle_ms = round(SETTLE_MS * speed)
-        self._patience = round(PATIENCE_MS * speed)
+        self._patience, self._away = round(PATIENCE_MS * speed), round(AWAY_MS * speed)
         self._lanes = partitions
 
     def on_record(self, record: Record, turn: Turn) -> None:
@@ -150,6 +153,9 @@ class JourneysStage:
             return
         person = self._open(key, turn)
         self._release(person, turn)
+        if person.person.expected and self._missed(person.person.expected_since, turn):
+            person.change(expected_since=turn.now)
+            turn.wake(person.id, turn.now + self._patience)
         if person.person.expected and self._over(person.person.expected_since, turn):
             at = max(due, person.person.last)
             moving.meet(person, at)
@@ -201,14 +207,21 @@ class JourneysStage:
             person.place(protocol.arrive(person.slots, slot.slot, slot.version))
         if person.slots.complete:
             return False
-        if person.person.held_since is None:
+        if person.person.held_since is None or self._missed(person.person.held_since, turn):
             person.change(held_since=turn.now)
             turn.wake(person.id, turn.now + self._patience)
-        return not self._over(person.person.held_since, turn)
+        if not self._over(person.person.held_since, turn):
+            return True
+        person.change(held_since=_IN_VAIN)
+        return False
 
     def _over(self, since: int | None, turn: Turn) -> bool:
         """Whether state on its way since then is waited for no more."""
         return since is not None and turn.now >= since + self._patience
+
+    def _missed(self, since: int | None, turn: Turn) -> bool:
+        """Whether the worker was away when that was to end: what is waited for may be among what it has not read."""
+        return since not in (None, _IN_VAIN) and turn.now > since + self._patience + self._away
 
     def _complete_early(self, person: Working, update: Update) -> None:
         """A move that says of slots which wait here that their state never left must not wait itself."""

@@ -504,3 +504,40 @@ def test_what_an_absorbed_person_was_in_is_known_at_the_end_of_a_chain(lab: Lab)
     lab.arrived({COOKIE: 3, USER: 2}, "user_id:u2", at(minutes=1), [("vip", "entered")])
     lab.until(at(days=1))
     assert lab.sent() == [at()]
+
+
+def test_a_worker_that_was_away_waits_anew_and_nobody_is_thanked_twice(lab: Lab) -> None:
+    lab.journey("thanks", "enter: {event: Order Completed, once: true}\nsteps:\n" + SEND)
+    visitor(lab)
+    lab.customer()
+    lab.event("Order Completed", at(), COOKIE)
+    lab.event("Page", at(seconds=1), COOKIE, person=person_id(USER), slot=slot_of(COOKIE), version=2)
+    lab.event("Order Completed", at(seconds=2), USER)
+    lab.clock.at = at(seconds=40)  # nobody was there when the time was over
+    lab.until(at(seconds=41))
+    lab.move({COOKIE: 2}, COOKIE, USER, at(seconds=41))
+    lab.arrived({COOKIE: 2}, USER, at(seconds=41))
+    lab.until(at(days=1))
+    assert lab.reasons().count(reasons.ENTERED) == 1
+
+
+def test_a_worker_that_was_away_waits_anew_for_the_profile(lab: Lab) -> None:
+    lab.journey("vip", f"enter: {{event: Go}}\nexit: [{{segment: vip}}]\nsteps:\n  - wait: 10s\n{SEND}")
+    visitor(lab)
+    lab.customer()
+    lab.event("Go", at(), COOKIE)
+    lab.move({COOKIE: 2}, COOKIE, USER, at(seconds=1))
+    lab.clock.at = at(seconds=40)
+    lab.until(at(seconds=41))
+    lab.arrived({COOKIE: 2}, USER, at(seconds=1), [("vip", "entered")])
+    lab.until(at(days=1))
+    assert lab.reasons() == [reasons.ENTERED, reasons.EXITED]
+
+
+def test_who_was_waited_for_in_vain_is_not_waited_for_again(lab: Lab) -> None:
+    lab.journey("cart", CART)
+    lab.customer()
+    lab.event("Page", at(), COOKIE, person=person_id(USER), slot=slot_of(COOKIE), version=2)
+    lab.until(at(minutes=5))
+    lab.event("Product Added", at(minutes=5), USER)
+    assert lab.reasons() == [reasons.ENTERED]
