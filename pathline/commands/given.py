@@ -48,29 +48,63 @@ def event_of(
 
 def newest_for(warehouse: Warehouse, project: Project, template: str, person: UUID) -> Event | None:
     """The person's newest event that would start a journey which sends the template."""
-    from schemas.definitions.model import Send, Trigger
-    from schemas.definitions.steps import all_steps
+    from schemas.definitions.model import Trigger
+    from schemas.definitions.steps import senders
 
     triggers = [
         entry.trigger
-        for journey in project.journeys.values()
-        if any(isinstance(step, Send) and step.template == template for step in all_steps(journey.steps))
+        for journey in senders(project, template)
         for entry in journey.entries
         if isinstance(entry.trigger, Trigger) and entry.trigger.events
     ]
     return _fitting(warehouse, person, triggers)
 
 
+def newest_caught(warehouse: Warehouse, project: Project, template: str, person: UUID) -> dict[str, Event]:
+    """The person's newest events that journeys which send the template would have caught, by the names from `as:`."""
+    from schemas.definitions.steps import catches
+
+    found = {name: _fitting(warehouse, person, triggers) for name, triggers in catches(project, template).items()}
+    return {name: event for name, event in found.items() if event is not None}
+
+
+def caught_files(given: Sequence[str], project: Project, template: str) -> dict[str, Event]:
+    """The events of `NAME=FILE`. Raises UserError."""
+    from pathline.errors import UserError
+    from schemas.definitions.problems import nearest
+    from schemas.definitions.steps import catches
+
+    found = {}
+    for text in given:
+        name, told, file = text.partition("=")
+        if not told or not file:
+            raise UserError(f"--caught {text!r}: NAME=FILE is expected, such as view=event.json")
+        known = catches(project, template)
+        if name not in known:
+            raise UserError(f"no journey that sends {template} catches {name!r} (as:): {nearest(name, known)}")
+        event = event_file(Path(file), project)
+        assert event is not None  # there is a file
+        found[name] = event
+    return found
+
+
 def _fitting(warehouse: Warehouse, person: UUID, triggers: Sequence[Trigger]) -> Event | None:
     from pathline.journeys.known import events_of
-    from schemas.definitions.expressions import document
 
     names = sorted({name for trigger in triggers for name in trigger.events})
     for event in events_of(warehouse, person, names, 1_000) if names else ():
         about = [trigger for trigger in triggers if event.name in trigger.events]
-        if any(t.where is None or t.where.holds({"event": document(event)}) for t in about):
+        if any(_fits(t, event) for t in about):
             return event
     return None
+
+
+def _fits(trigger: Trigger, event: Event) -> bool:
+    """Whether a trigger names an event, as far as that hangs on the event alone."""
+    from schemas.definitions.expressions import document
+
+    where = trigger.where
+    return where is None or bool(where.roots - {"event"}) or where.holds({"event": document(event)})
 
 
 def event_file(file: Path | None, project: Project) -> Event | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from pathline.commands.asking import answering
-from pathline.commands.given import EventFile, event_file, newest_for, now, profile_json
+from pathline.commands.given import EventFile, caught_files, event_file, newest_caught, newest_for, now, profile_json
 from pathline.commands.in_force import Folder, found_person, in_force, of_folder
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ def show(
     channel: Annotated[list[str] | None, typer.Option(help="Only this channel.", show_default=False)] = None,
     language: Annotated[str, typer.Option(help="Instead of the person's own.")] = "",
     event: EventFile = None,
+    caught: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE: the event under a name from as:; default: the newest.", show_default=False),
+    ] = None,
     traits: Annotated[str, typer.Option(help="Traits as JSON, over those of the person.")] = "{}",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File for the page of an e-mail.", show_default=False)
@@ -47,20 +51,22 @@ def show(
     from pathline.journeys.previewing import Preview, previews
     from schemas.definitions.problems import nearest
 
-    given = _traits(traits)
+    given, held = _traits(traits), {}
     if as_:
         with answering() as warehouse:
             loaded, _ = in_force(warehouse, project)
             person = found_person(warehouse, loaded, as_)
             profile = json.loads(profile_json(warehouse, person))
             shown = event_file(event, loaded) or newest_for(warehouse, loaded, name, person)
+            held = newest_caught(warehouse, loaded, name, person)
     else:
         loaded = _project_of(project)
         profile, shown = {"traits": {}}, event_file(event, loaded)
     if name not in loaded.templates:
         raise UserError(f"there is no template {name!r}: {nearest(name, loaded.templates)}")
     profile["traits"] = {**profile.get("traits", {}), **given}
-    made: list[Preview] = previews(loaded, name, profile, shown, now(), language, channel or ())
+    held |= caught_files(caught or (), loaded, name)
+    made: list[Preview] = previews(loaded, name, profile, shown, now(), language, channel or (), held)
     if format == "json":
         told = [{"channel": one.channel, "error": one.error, **one.facts, "parts": one.parts} for one in made]
         typer.echo(json.dumps(told, indent=2, ensure_ascii=False))

@@ -13,7 +13,7 @@ from processors.journeys.pools import NamedCode
 from processors.journeys.snapshot import Snapshot
 from schemas.definitions.expressions import document, iso
 from schemas.definitions.model import Issue, Project, Send
-from schemas.definitions.steps import all_steps
+from schemas.definitions.steps import all_steps, senders
 from schemas.definitions.templates import TemplateError, is_sms, render
 from schemas.localtime import zone_of
 from schemas.records import Event
@@ -57,13 +57,15 @@ def previews(
     at: int,
     language: str = "",
     channels: Collection[str] = (),
+    caught: Mapping[str, Event] = {},
 ) -> list[Preview]:
     """The template in these channels, else in those that journeys send it by, else in e-mail, at an instant
-    (milliseconds UTC)."""
+    (milliseconds UTC); `caught` are events by the names from `as:`."""
     snapshot = msgspec.convert({key: value for key, value in profile.items() if value is not None}, Snapshot)
     shown = document(event) if event is not None else {}
     person = {"id": "", "traits": snapshot.traits}
-    names = {**_codes(project, name, at), "entry": shown, "event": shown, "person": person, "now": at}
+    other = {**_codes(project, name, at), **{known: document(found) for known, found in caught.items()}}
+    names = {**other, "entry": shown, "event": shown, "person": person, "now": at}
     zone = zone_of(snapshot.timezone, project.timezone).key
     return [
         _preview(project, name, channel, language or snapshot.language(), names, zone)
@@ -96,11 +98,8 @@ def _facts(channel: str, parts: Mapping[str, str]) -> dict[str, Any]:
 def _codes(project: Project, name: str, at: int) -> dict[str, NamedCode]:
     """Codes of nobody, under the names that journeys which send the template give to codes."""
     found = {}
-    for journey in project.journeys.values():
-        steps = list(all_steps(journey.steps))
-        if not any(isinstance(step, Send) and step.template == name for step in steps):
-            continue
-        for step in steps:
+    for journey in senders(project, name):
+        for step in all_steps(journey.steps):
             if isinstance(step, Issue):
                 expires_at = iso(at + step.expires) if step.expires is not None else None
                 told = {"code": "TEST-CODE", "promo": step.promo, "expires_at": expires_at}
@@ -112,7 +111,7 @@ def _used(project: Project, name: str) -> list[str]:
     """Channels that journeys send the template by, in order of the project."""
     sending = [channel.name for channel in project.channels.values() if channel.kind == "send"]
     wanted: set[str] = set()
-    for journey in project.journeys.values():
+    for journey in senders(project, name):
         for step in all_steps(journey.steps):
             if isinstance(step, Send) and step.template == name:
                 wanted.update(step.channels or sending)

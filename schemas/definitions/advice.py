@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from schemas.definitions.catching import caught_before, shown, sources_of, texts_of
 from schemas.definitions.liquid import plain
-from schemas.definitions.model import Project, Template
+from schemas.definitions.model import Journey, Project, Send, Template
 from schemas.definitions.predictions import unfitted
 from schemas.definitions.scores import unscored
-from schemas.definitions.steps import sends
+from schemas.definitions.steps import all_steps, sends
 from schemas.definitions.templates import is_sms, parts_for
 from schemas.sms import split
 
@@ -56,7 +57,26 @@ def advice(project: Project) -> list[str]:
         for over in send.channels or sorted(sending):
             if is_sms(over) and send.template in project.templates:
                 notes += _costly(project.templates[send.template], over)
+    for journey in project.journeys.values():
+        notes += _perhaps_missing(project, journey)
     return list(dict.fromkeys(notes))
+
+
+def _perhaps_missing(project: Project, journey: Journey) -> list[str]:
+    """What texts show though it was caught on some of the ways to them only."""
+    sending = [name for name, channel in project.channels.items() if channel.kind == "send"]
+    notes = []
+    before = caught_before(journey)
+    for step in all_steps(journey.steps):
+        sources, by = list(texts_of(step)), f"step {step.id}"
+        if isinstance(step, Send) and step.template in project.templates:
+            sources = list(sources_of(project.templates[step.template], step.channels or sending, project.channels))
+            by = f"template {step.template}"
+        caught = before[step.id]
+        for name in shown(sources, caught.ever - caught.always):
+            lost = f"who comes to step {step.id} without it gets nothing"
+            notes.append(f"journey {journey.name}: {by} shows {name}, {lost}: ask {{% if {name} %}}")
+    return notes
 
 
 def _costly(template: Template, channel: str) -> list[str]:

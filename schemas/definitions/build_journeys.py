@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from schemas.definitions import durations
 from schemas.definitions.build_conditions import ConditionBuilder
 from schemas.definitions.build_entries import TriggerBuilder
+from schemas.definitions.catching import caught_before, never_caught, shown, texts_of
 from schemas.definitions.grammar import journeys as written
 from schemas.definitions.grammar.base import DAYS, Findings, Part
 from schemas.definitions.grammar.entries import EventTrigger
@@ -40,7 +41,7 @@ from schemas.definitions.model import (
 )
 from schemas.definitions.names import JOURNEY_NAMES, Names, bindable, refer
 from schemas.definitions.problems import nearest
-from schemas.definitions.steps import last_of
+from schemas.definitions.steps import all_steps, last_of
 from schemas.definitions.yaml12 import Mark
 from schemas.requests import RESERVED
 
@@ -55,13 +56,16 @@ _TOLD = "what became of a call or a task is an event, such as Service Call Faile
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A template used by a send: by which channels it may go, and the names its journey has."""
+    """A template used by a send: by which channels it may go, the names its journey has, and those of them that nobody
+    who comes to the send can have."""
 
+    step: str
     template: str
     channels: tuple[str, ...]
     names: frozenset[str]
     file: str
     mark: Mark
+    absent: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -114,7 +118,15 @@ class JourneyBuilder:
         for asked, mark in self._triggers.asked:
             if refer("step", asked, self._ids, self._findings, mark) and asked not in self._sending:
                 self._findings.add(mark, f"step {asked!r} sends no message, so no receipt comes of it", _TOLD)
-        return Built(journey, self._hoist.segments, self._uses)
+        return Built(journey, self._hoist.segments, self._absent(journey))
+
+    def _absent(self, journey: Journey) -> list[Use]:
+        """The uses of templates with the names that are never there; problems of what steps say themselves."""
+        absent = {id_: self._caught - caught.ever for id_, caught in caught_before(journey).items()}
+        for step in (step for step in all_steps(journey.steps) if step.id in absent):
+            for name in shown(texts_of(step), absent[step.id]):
+                self._findings.add(self._ids[step.id], *never_caught(name))
+        return [replace(use, absent=absent.get(use.step, frozenset())) for use in self._uses]
 
     def _migration(self, part: written.Migration) -> Migration:
         for step, target in part.steps.items():
@@ -297,7 +309,7 @@ class JourneyBuilder:
                 refer("channel", channel, self._names.channels, self._findings, mark)
         used = channels or tuple(sending)
         names = self._names_at_run | {"item"}
-        self._uses.append(Use(part.template, used, names, self._file, part.at("template")))
+        self._uses.append(Use(step_id, part.template, used, names, self._file, part.at("template")))
         cascade, moment = (part.until, part.within), self._moment(part)
         return Send(step_id, part.template, channels, choice, *cascade, part.quiet, moment)  # type: ignore[arg-type]
 

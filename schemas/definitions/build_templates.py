@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from schemas.definitions.build_journeys import Use
+from schemas.definitions.catching import never_caught, shown, sources_of
 from schemas.definitions.checking import checked
 from schemas.definitions.grammar.base import Findings
 from schemas.definitions.grammar.project import TemplateParts
@@ -55,6 +56,10 @@ class TemplateFile:
         if not parts and not variants:
             findings.add(raw.mark, "the template has no parts", nearest("", _PARTS))
         self.template = Template(name, parts, variants)
+
+    def said_by(self, channels: Iterable[str]) -> Iterable[str]:
+        """The sources of what it may say by these channels."""
+        return sources_of(self.template, channels, self._channels)
 
     def _variant(self, key: str, value: Any, raw: Located, variants: dict[str, Mapping[str, str]]) -> None:
         if not isinstance(value, Located):
@@ -114,6 +119,8 @@ def check_uses(files: Mapping[str, TemplateFile], uses: Iterable[Use], findings:
         for use in used.get(name, []):
             for channel in use.channels:
                 _check_parts(file.template, channel, use, findings[use.file])
+            for absent in shown(file.said_by(use.channels), use.absent):
+                findings[use.file].add(use.mark, *never_caught(absent, f"template {name!r}"))
 
 
 def _check_parts(template: Template, channel: str, use: Use, findings: Findings) -> None:

@@ -40,6 +40,26 @@ def sends(project: Project) -> Iterator[Send]:
                 yield step
 
 
+def senders(project: Project, template: str) -> list[Journey]:
+    """The journeys that send a template."""
+    return [
+        journey
+        for journey in project.journeys.values()
+        if any(isinstance(step, Send) and step.template == template for step in all_steps(journey.steps))
+    ]
+
+
+def catches(project: Project, template: str) -> dict[str, list[Trigger]]:
+    """What journeys that send a template catch, by the names from `as:`."""
+    found: dict[str, list[Trigger]] = {}
+    for journey in senders(project, template):
+        for step in all_steps(journey.steps):
+            for trigger in step.triggers if isinstance(step, WaitFor) else ():
+                if trigger.name:
+                    found.setdefault(trigger.name, []).append(trigger)
+    return found
+
+
 def services(project: Project) -> list[str]:
     """The services that journeys ask something of; see `schemas.services`."""
     steps = [step for journey in project.journeys.values() for step in all_steps(journey.steps)]

@@ -465,3 +465,75 @@ def test_the_name_of_a_file_has_to_be_a_name_unless_the_file_says_another() -> N
     assert "segments/~a.yaml:1:1: '~a' can't be a name" in told(**{"segments__~a": "when: {did: A}"})[0]
     assert "journeys/~j.yaml:1:1: '~j' can't be a name" in told(**{"journeys__~j": journey(SEND).partition("\n")[2]})[0]
     assert told(**{"segments__a b": "name: ab\nwhen: {did: A}"}) == []
+
+
+WAIT_FOR = """
+- wait_for: [{event: A, as: seen}, {event: B}, {event: C, as: got, then: [{wait: 1h}]}]
+  timeout: 1h
+  then: [AFTER]
+  on_timeout: [LATE]
+- wait: 1h
+- LAST
+"""
+BOTH_WAYS = WAIT_FOR.replace("[AFTER]", "[]").replace("[LATE]", "[]")
+MAIL = "send: {template: hello, channels: [email]}"
+
+
+def waiting(last: str = "wait: 1h", after: str = "wait: 1h", late: str = "wait: 1h") -> str:
+    steps = WAIT_FOR.replace("AFTER", f"{{{after}}}").replace("LATE", f"{{{late}}}").replace("LAST", last)
+    return journey(steps.strip())
+
+
+@pytest.mark.parametrize(
+    ("steps", "shown"),
+    [
+        (waiting(late=MAIL), "seen"),
+        (waiting(late="update: {traits.x: '{{ seen.name }}'}"), "seen"),
+        (waiting(late="emit: {event: E, properties: {x: '{{ seen.name }}'}}"), "seen"),
+        (waiting(after=MAIL), "got"),
+        (
+            journey(f"- {MAIL}\n" + WAIT_FOR.replace("[AFTER]", "[]").replace("[LATE]", "[]").replace("LAST", MAIL)),
+            "got",
+        ),
+        (journey(f"- split: {{a: 50, b: 50}}\n  a: [{{wait_for: {{event: A, as: seen}}}}]\n  b: [{{{MAIL}}}]"), "seen"),
+    ],
+)
+def test_what_is_shown_where_nothing_can_have_caught_it(steps: str, shown: str) -> None:
+    """It would be a template error of everybody who comes there, seen at run time only."""
+    found = told(journeys__j=steps, templates__hello=f"subject: Hi\nbody: 'It is {{{{ {shown}.name }}}}'\n")
+    assert any(
+        f"shows {shown!r}, which nothing on the way" in line or "is shown, which nothing" in line for line in found
+    )
+
+
+@pytest.mark.parametrize(
+    "body", ["{% if seen %}{{ seen.name }}{% endif %}", "{{ seen.name | default: 'it' }}", "unseen"]
+)
+def test_what_asks_first_may_be_shown_anywhere(body: str) -> None:
+    template = f'subject: Hi\nbody: "{body}"\n'
+    checked = project(journeys__j=waiting(late=MAIL, last=MAIL), templates__hello=template)
+    assert not [note for note in advice(checked) if "shows" in note]
+
+
+def test_what_another_channel_or_language_shows_is_no_matter_here() -> None:
+    body = "subject: Hi\nbody: a\nsms: {body: '{{ seen.name }}'}\n"
+    assert told(journeys__j=waiting(late=MAIL), templates__hello=body) == []
+    uk = "subject: Hi\nbody: a\nuk: {body: '{{ seen.name }}'}\n"
+    assert len(told(journeys__j=waiting(late=MAIL), templates__hello=uk)) == 1
+
+
+@pytest.mark.parametrize(
+    ("steps", "missing"),
+    [
+        (waiting(after=MAIL), True),  # B came
+        (waiting(last=MAIL), True),
+        (journey(f"- wait_for: {{event: A, as: seen}}\n- {MAIL}"), False),
+        (journey(f"- wait_for: {{event: A, as: seen}}\n  timeout: 1h\n  on_timeout: [{{exit: x}}]\n- {MAIL}"), False),
+        (journey(f"- repeat: {{times: 2, steps: [{{{MAIL}}}, {{wait_for: {{event: A, as: seen}}}}]}}"), True),
+        (journey(f"- repeat: {{times: 2, steps: [{{wait_for: {{event: A, as: seen}}}}, {{{MAIL}}}]}}"), False),
+        (journey(f"- branch: [{{when: {{in: vip}}, steps: [{{wait_for: {{event: A, as: seen}}}}]}}]\n- {MAIL}"), True),
+    ],
+)
+def test_advice_about_what_only_some_have_who_come_to_it(steps: str, missing: bool) -> None:
+    checked = project(journeys__j=steps, templates__hello="subject: Hi\nbody: '{{ seen.name }}'\n")
+    assert any("template hello shows seen" in note for note in advice(checked)) == missing

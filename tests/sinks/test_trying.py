@@ -53,6 +53,10 @@ PROJECT = FILES | {
     "journeys/cart.yaml": JOURNEY,
     "journeys/vips.yaml": "enter: {segment: vip}\nsteps: [{send: {template: hello, channels: [email]}}]\n",
     "journeys/stuck.yaml": "enter: {segment: vip}\nsteps: [{wait_for: {event: Order Completed}}]\n",
+    "journeys/viewed.yaml": "enter: {segment: vip}\nsteps:\n"
+    "- wait_for: {event: Product Added, where: event.properties.price < 9, as: it}\n"
+    "- send: {template: small, channels: [sms]}\n",
+    "templates/small.yaml": "body: 'A {{ it.properties.name }}?'\n",
     "templates/offer.yaml": OFFER,
 }
 
@@ -229,6 +233,16 @@ class TestTemplate:
         }
         [shown] = previews(parse(PROJECT | files), "codes", {"traits": {}}, None, T0)
         assert (shown.error, shown.parts.get("text")) == ("", "TEST-CODE until 03.03.")
+
+    def test_what_a_journey_waited_for_is_known_by_its_name(self, tmp_path: Path) -> None:
+        assert "A Pen?" in call("template", "show", "small", "--as", "user_id:u1").stdout
+        (tmp_path / "event.json").write_text(
+            json.dumps({"type": "track", "event": "X", "userId": "u1", "properties": {"name": "Cup"}})
+        )
+        given = f"it={tmp_path / 'event.json'}"
+        assert "A Cup?" in call("template", "show", "small", "--as", "user_id:u1", "--caught", given).stdout
+        wrong = call("template", "show", "small", "--caught", given.replace("it=", "its="))
+        assert "did you mean it?" in wrong.output
 
     def test_why_it_would_not_be_sent(self) -> None:
         told = call("template", "show", "offer", "--channel", "sms")
