@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -42,11 +43,13 @@ def create(
     client_rate: Annotated[
         float | None, typer.Option(min=0.1, help="Most requests a second of one client address.", show_default=False)
     ] = None,
+    project: Annotated[Path | None, typer.Option(help="Folder of the project.", show_default=False)] = None,
     format: Format = "table",
 ) -> None:
     """Make a key. It is shown once: only its hash is kept."""
     if not fields and not enter and not inbox:
         raise UserError("a key is for something: say --fields, --enter, --inbox, or several")
+    _check_types(_several(by), project)
     rights = {
         "fields": _several(fields),
         "by": _several(by),
@@ -107,6 +110,30 @@ def _file() -> KeyFile:
     except ValueError as error:
         raise UserError(str(error)) from None
     return file
+
+
+def _check_types(by: list[str], folder: Path | None) -> None:
+    """Whether people can be asked for by these types of identifiers; where no project is at hand, nobody knows."""
+    from schemas.definitions import Invalid, find_project, load
+    from schemas.definitions.problems import nearest
+    from sinks.profiles.keys import ANY, PERSON_ID
+
+    if not by:
+        raise UserError("--by: say by which types of identifiers, * for any")
+    if by == [ANY]:
+        return
+    try:
+        found = find_project(folder)
+    except Invalid as error:
+        if folder is None:
+            return
+        raise UserError(str(error)) from None
+    try:
+        there = {*load(found).identity.types, PERSON_ID, ANY}
+    except Invalid as error:
+        raise UserError(f"which types there are can't be read from {found} (--project): {error.problems[0]}") from None
+    if strange := [type for type in by if type not in there]:
+        raise UserError(f"--by: there is no identifier type {strange[0]!r} ({nearest(strange[0], there)})")
 
 
 def _several(text: str) -> list[str]:

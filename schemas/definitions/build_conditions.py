@@ -46,13 +46,16 @@ _LINES = ("event", "item")
 
 class ConditionBuilder:
     """Builds conditions of one file, of the segment or journey `owner`. `cel` are the names a `cel:` condition may use,
-    None where there is none."""
+    None where there is none. `segment` is the one that is built, if it is one."""
 
-    def __init__(self, owner: str, names: Names, findings: Findings, cel: Collection[str] | None = None) -> None:
+    def __init__(
+        self, owner: str, names: Names, findings: Findings, cel: Collection[str] | None = None, segment: str = ""
+    ) -> None:
         self._owner = owner
         self._names = names
         self._findings = findings
         self._cel = cel
+        self._segment = segment
         #: segments that what was built refers to, and where first
         self.references: dict[str, Mark] = {}
 
@@ -132,7 +135,7 @@ class ConditionBuilder:
         mark: Mark = part.at("in")
         if part.in_.startswith(PREFIX):
             return self._list(part.in_.removeprefix(PREFIX), mark)
-        refer("segment", part.in_, self._names.segments, self._findings, mark)
+        refer("segment", part.in_, self._names.segments, self._findings, mark, self._segment)
         self.references.setdefault(part.in_, mark)
         return InSegment(part.in_)
 

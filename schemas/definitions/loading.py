@@ -356,7 +356,7 @@ class _Loader:
             part = self._definition(file, SegmentFile)
             if part is not None:
                 name = part.name or self._stem(file)
-                builder = ConditionBuilder(name, names, self._of(file))
+                builder = ConditionBuilder(name, names, self._of(file), segment=name)
                 sync = tuple(dict.fromkeys(part.sync))
                 build_project.audiences(sync, names.channels, self._of(file), part.at("sync"))
                 built.setdefault(name, Segment(name, builder.build(part.when), file, sync))

@@ -46,11 +46,11 @@ class Names:
     predicting: Predicting = field(default_factory=lambda: Predicting((), ""))
 
 
-def refer(kind: str, name: str, known: Collection[str], findings: Findings, mark: Mark) -> bool:
-    """Whether a name is known; a problem if not."""
+def refer(kind: str, name: str, known: Collection[str], findings: Findings, mark: Mark, owner: str = "") -> bool:
+    """Whether a name is known; a problem if not. `owner` refers to it, so that is not what was meant."""
     if name in known:
         return True
-    findings.add(mark, f"there is no {kind} {name!r}", nearest(name, known))
+    findings.add(mark, f"there is no {kind} {name!r}", nearest(name, set(known) - {owner}))
     return False
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 
 from schemas.definitions.expressions import iso
 from schemas.identifiers import Refused as NoIdentifier
@@ -14,17 +17,17 @@ from schemas.identifiers import normalise, split
 from sinks.profiles.access import Caller, Refused
 from sinks.profiles.described import Profile, answers
 from sinks.profiles.fields import Fields, NoField
+from sinks.profiles.keys import PERSON_ID
 from sinks.profiles.parts import AUTH, RETRY_SECONDS, Parts
 from sinks.profiles.people import Nobody
 
-PERSON_ID = "person_id"
 _EVENTS = 20
 _MOST_EVENTS = 100
 
 
 def router(parts: Parts) -> APIRouter:
     """The calls."""
-    calls = APIRouter(prefix="/v1", tags=["people"])
+    calls = APIRouter(prefix="/v1", tags=["people"], route_class=_noting(parts))
 
     @calls.get(
         "/people/{who:path}",
@@ -44,7 +47,7 @@ def router(parts: Parts) -> APIRouter:
     ) -> Response:
         """`who` is an identifier as `type:value` (`email:ann@example.com`), or a person id, also one the person had
         before it was merged."""
-        caller = parts.gate.caller(request)
+        caller: Caller = request.state.caller
         if not caller.key.fields:
             raise Refused(403, "fields", f"the key {caller.key.name!r} may read nothing of people")
         asked_by, identifier = meant(parts, who)
@@ -69,6 +72,37 @@ def router(parts: Parts) -> APIRouter:
         return Response(orjson.dumps(answer), media_type="application/json", headers={"Cache-Control": "no-store"})
 
     return calls
+
+
+def _noting(parts: Parts) -> type[APIRoute]:
+    """Routes that know who asks before anything else, and tell of requests that can't be answered as they are, too."""
+
+    class Noting(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+            known = [parameter.alias for parameter in self.dependant.query_params]
+
+            async def noting(request: Request) -> Response:
+                caller = request.state.caller = parts.gate.caller(request)
+                try:
+                    if strange := next((name for name in request.query_params if name not in known), None):
+                        raise Refused(400, "invalid", f"{strange}: no such parameter; there are {', '.join(known)}")
+                    return await handle(request)
+                except (Refused, RequestValidationError) as error:
+                    if isinstance(error, RequestValidationError) or error.status == 400:
+                        parts.register.note(caller, "refused", _type(parts, request.path_params["who"]), [])
+                    raise
+
+            return noting
+
+    return Noting
+
+
+def _type(parts: Parts, who: str) -> str:
+    """By which type of identifier was asked; nothing where that is not known, as it may be the value itself."""
+    project, type = parts.people.project(), split(who)[0]
+    known = type == PERSON_ID or (project is not None and type in project.identity.types)
+    return type if known else ""
 
 
 def meant(parts: Parts, who: str) -> tuple[str, str]:

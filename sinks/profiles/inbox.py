@@ -21,9 +21,10 @@ from schemas.receipts import INBOX_NOUN
 from schemas.records import Event, SendCommand
 from sinks.profiles import kept
 from sinks.profiles.access import Reader, Refused
-from sinks.profiles.asking import PERSON_ID, meant
+from sinks.profiles.asking import meant
 from sinks.profiles.described import Inbox, Issued, Reported, Reports, TokenFor, answers
 from sinks.profiles.entering import publish
+from sinks.profiles.keys import PERSON_ID
 from sinks.profiles.messages import Message
 from sinks.profiles.parts import AUTH, RETRY_SECONDS, Parts
 from sinks.profiles.people import Nobody

@@ -27,6 +27,8 @@ log = structlog.get_logger("profiles")
 
 PREFIX = "plk"
 ANY = "*"
+#: what may be asked by beside the types of identifiers
+PERSON_ID = "person_id"
 #: between two looks at the file
 _LOOK_SECONDS = 0.5
 

@@ -77,6 +77,7 @@ def told(**files: str) -> list[str]:
             "nobody: A is asked for 3 and allowed 2 times",
         ),
         ("when: {in: vp}", "1:12", "there is no segment 'vp' (did you mean vip?)"),
+        ("name: wip\nwhen: {in: wipp}", "2:12", "there is no segment 'wipp' (allowed: vip)"),
         ("when: {in: 'list:my staff'}", "1:12", "'my staff' can't be a name"),
         ("when: {consent: emial}", "1:17", "there is no channel 'emial' (did you mean email?)"),
         ("when: {consent: {purpose: x}}", "1:17", "'channel' is missing here"),

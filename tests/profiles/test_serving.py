@@ -103,6 +103,7 @@ def test_an_entry_or_a_whole_field_as_asked(served: Served) -> None:
         ("user_id:ann", {"fields": "timezone.x"}, 400, "timezone has no entries"),
         ("user_id:ann", {"events": "-1"}, 400, "events: "),
         ("user_id:ann", {"events": "many"}, 400, "events: "),
+        ("user_id:ann", {"field": "traits"}, 400, "field: no such parameter; there are fields, events"),
     ],
 )
 def test_what_can_not_be_answered_says_why(
@@ -152,6 +153,21 @@ def test_who_read_what_is_told(served: Served) -> None:
     assert len({a.access_id for a in told}) == len(told)
     assert [told.key for told in served.told][:2] == [ANN.encode()] * 2
     assert not any(b"example.com" in (told.value or b"") for told in served.told)
+
+
+def test_who_asked_for_what_can_not_be_answered_is_told_too(served: Served) -> None:
+    key = served.key("till", "segments", rate=6)
+    served.get("email:no address", key)
+    served.get("ann@example.com", key)
+    served.get("fax:1", key)
+    served.get("user_id:ann", key, events="many")
+    served.get("user_id:ann", key, fields="shoe_size")
+    served.get("user_id:ann", key, field="segments")
+    assert [(a.key_name, a.asked_by, a.outcome, a.fields, a.person_id) for a in served.accesses()] == [
+        ("till", type, "refused", [], "") for type in ("email", "", "", "user_id", "user_id", "user_id")
+    ]
+    assert served.get("user_id:ann", None, events="many").status_code == 401
+    assert len(served.accesses()) == 6
 
 
 def test_a_key_that_is_used_too_often_has_to_wait(served: Served) -> None:
