@@ -20,7 +20,7 @@ from smpplib import consts
 
 from connectors.outbound import smpp
 from connectors.outbound.channel import Outcome, Take, Traits
-from connectors.outbound.sms_inbound import incoming
+from connectors.outbound.sms_inbound import answered, incoming
 from connectors.settings import ConnectorSettings, address
 from schemas.records import SendCommand
 from schemas.settings import Settings
@@ -161,7 +161,8 @@ class Sms:
                 if number and outcome.kind in ("temporary", "away"):
                     return Outcome("ambiguous", f"segment {number + 1} of {len(requests)}: {outcome.detail}")
                 return outcome
-            ids.append((answer.message_id or b"").decode("ascii", "replace"))
+            id_ = (answer.message_id or b"").decode("ascii", "replace")
+            ids.append(answered(id_, self._settings.receipt_ids))
         return Outcome("accepted", f"{len(requests)} segment{'s' if len(requests) > 1 else ''}", provider_id=ids[-1])
 
     async def _patiently(self, session: smpp.Session, fields: dict[str, object], tries: int) -> smpp.Pdu:

@@ -79,16 +79,26 @@ def _answer(pdu: Any, address: str) -> Incoming:
     )
 
 
+def answered(id_: str, receipt_ids: str) -> str:
+    """The id of submit_sm_resp as receipts are looked up by: where the two differ in base, centres write the letters
+    of hexadecimal ones in either case and pad them with zeros or not."""
+    return _number_in(id_, {"decimal": 16, "hex": 10}.get(receipt_ids), receipt_ids)
+
+
 def _as_answered(id_: str, receipt_ids: str) -> str:
-    """The id of a receipt as submit_sm_resp had it."""
+    """The id of a receipt as `answered` made it of the answer's."""
+    return _number_in(id_, {"decimal": 10, "hex": 16}.get(receipt_ids), receipt_ids)
+
+
+def _number_in(id_: str, base: int | None, receipt_ids: str) -> str:
+    """An id that is written to a base, in the base of answers; as it is where it is no number of that base."""
+    if base is None:
+        return id_
     try:
-        if receipt_ids == "decimal":
-            return f"{int(id_):X}"
-        if receipt_ids == "hex":
-            return str(int(id_, 16))
+        number = int(id_, base)
     except ValueError:
-        pass
-    return id_
+        return id_
+    return f"{number:X}" if receipt_ids == "decimal" else str(number)
 
 
 def _data(pdu: Any) -> bytes:

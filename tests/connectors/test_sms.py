@@ -254,6 +254,44 @@ def test_another_centre_reads_our_messages_and_we_its_answers() -> None:
     run(test)
 
 
+@pytest.mark.parametrize(
+    ("answer", "receipt_ids", "receipt"),
+    [
+        ("a1f", "decimal", "2591"),
+        ("00000A1F", "decimal", "0000002591"),
+        ("A1F", "decimal", "2591"),
+        ("0000002591", "hex", "a1f"),
+        ("2591", "hex", "00000A1F"),
+        ("a1f", "same", "a1f"),
+        ("x-7", "decimal", "x-7"),
+    ],
+)
+def test_a_receipt_finds_its_message_however_the_centre_writes_numbers(
+    answer: str, receipt_ids: str, receipt: str
+) -> None:
+    async def test() -> None:
+        async with foreign() as (server, port):
+            to = channel(port, receipt_ids=receipt_ids)
+            told: list[Incoming] = []
+
+            async def take(incoming: Incoming) -> None:
+                told.append(incoming)
+
+            task = asyncio.ensure_future(to.listen(take))
+            esme = await server.next()
+            sending = asyncio.ensure_future(to.hand_over(sms()))
+            while not isinstance(event := await server.next(), smpp34.SubmitSmEvent):
+                pass
+            event.accept(message_id=answer)
+            text = f"id:{receipt} stat:DELIVRD err:000".encode()
+            await esme.deliver_sm(source_addr="380501234567", destination_addr="555", short_message=text, esm_class=4)
+            assert [t.provider_id for t in told] == [(await sending).provider_id]
+            task.cancel()
+            to._session.close()  # type: ignore[union-attr]
+
+    run(test)
+
+
 RECEIPT = b"id:0000002591 sub:001 dlvrd:001 submit date:2611281200 done date:2611281201 stat:DELIVRD err:000 text:Hi"
 
 
