@@ -6,9 +6,9 @@ A missing first name must not become "Hello ," so an undefined variable in an ou
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -27,6 +27,27 @@ class TemplateError(Exception):
 class _Environment(liquid.Environment):  # type: ignore[misc]
     loop_iteration_limit = MAX_ITERATIONS
     output_stream_limit = MAX_CHARACTERS
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        super().setup_tags_and_filters(extra=extra)
+        for name, known in self.filters.items():
+            if name != "default":
+                self.filters[name] = _strict(name, known)
+
+
+def _strict(name: str, known: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that makes nothing of what is not there: the library's own make 0 of it in sums and "" of it in dates,
+    so that a missing price would be shown as none. What a filter does not find may be given a default as well."""
+
+    @wraps(known)
+    def strict(*given: Any, **named: Any) -> Any:
+        for value in (*given, *named.values()):
+            if isinstance(value, liquid.Undefined):
+                str(value)  # it raises
+        made = known(*given, **named)
+        return liquid.FalsyStrictUndefined(f"... | {name}", token=None) if made is None else made
+
+    return strict
 
 
 _OUTPUT = re.compile(r"\{\{.*?\}\}", re.S)

@@ -155,3 +155,40 @@ def test_now_is_shown_in_the_time_zone_of_the_person() -> None:
 def test_plain_text_of_a_page() -> None:
     page = "<style>p {}</style><p>One  two<br>three</p><table><tr><td>a</td></tr></table><img alt='Logo'>&amp; more"
     assert plain_text(page) == "One two\nthree\n\na\n\nLogo& more"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ person.traits.none | date: '%d.%m.' }}",
+        "{{ person.traits.nothing | date: '%d.%m.' }}",
+        "{{ entry.properties.price | times: 0.9 | round: 2 }}",
+        "{{ entry.properties.price | minus: 10 }}",
+        "{{ 10 | minus: entry.properties.discount }}",
+        "{% assign price = entry.properties.price | round %}{{ price }}",
+        "{{ entry.properties.items | where: 'name', 'Sofa' | first }}",
+        "{{ entry.properties.items | find: 'name', 'Sofa' }}",
+    ],
+)
+def test_a_filter_makes_nothing_of_what_is_not_there(source: str) -> None:
+    """Else a price that is missing is 0, and a missing date nothing."""
+    with pytest.raises(TemplateError, match="undefined"):
+        render_text(f"Only {source}!", NAMES)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ entry.properties.price | default: 5 | times: 2 }}", "10"),
+        ("{{ entry.properties.items | where: 'name', 'Sofa' | first | default: 'none' }}", "none"),
+        (
+            "{% assign sofa = entry.properties.items | find: 'name', 'Sofa' %}{% if sofa %}yes{% else %}no{% endif %}",
+            "no",
+        ),
+        ("{% assign sofa = entry.properties.items | find: 'name', 'Sofa' %}{% if sofa == nil %}no{% endif %}", "no"),
+        ("{{ entry.properties.items | map: 'price' | sum | round: 1 }}", "52.5"),
+        ("{{ entry.properties.items | where: 'name', 'Lamp' | map: 'name' | first | upcase }}", "LAMP"),
+    ],
+)
+def test_what_a_filter_does_not_find_may_be_asked_for_and_given_a_default(source: str, text: str) -> None:
+    assert render_text(source, NAMES) == text
