@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from schemas.definitions.catching import caught_before, shown, sources_of, texts_of
 from schemas.definitions.liquid import plain
-from schemas.definitions.model import Journey, Project, Send, Template
+from schemas.definitions.model import Journey, Project, Send, Split, Step, Template
 from schemas.definitions.predictions import unfitted
 from schemas.definitions.scores import unscored
-from schemas.definitions.steps import all_steps, sends
+from schemas.definitions.steps import all_steps, arms, sends
 from schemas.definitions.templates import is_sms, parts_for
+from schemas.reasons import HELD_OUT
 from schemas.sms import split
 
 #: so few characters beyond the GSM alphabet were probably not meant: a dash, a curly quote
@@ -59,7 +62,21 @@ def advice(project: Project) -> list[str]:
                 notes += _costly(project.templates[send.template], over)
     for journey in project.journeys.values():
         notes += _perhaps_missing(project, journey)
+        notes += _not_held_out(journey.name, journey.steps, False)
     return list(dict.fromkeys(notes))
+
+
+def _not_held_out(journey: str, steps: tuple[Step, ...], sends_behind: bool) -> Iterator[str]:
+    """Splits of which those who are to get nothing go on to messages behind them."""
+    for number, step in enumerate(steps):
+        behind = sends_behind or any(isinstance(later, Send) for later in all_steps(steps[number + 1 :]))
+        if isinstance(step, Split) and behind and any(name == HELD_OUT for name, _, _ in step.arms):
+            yield (
+                f"journey {journey}: who draws {HELD_OUT} at step {step.id} gets what is sent behind the split:"
+                " send in its arms what is to be measured"
+            )
+        for arm in arms(step):
+            yield from _not_held_out(journey, arm, behind)
 
 
 def _perhaps_missing(project: Project, journey: Journey) -> list[str]:

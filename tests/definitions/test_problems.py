@@ -538,3 +538,17 @@ def test_what_another_channel_or_language_shows_is_no_matter_here() -> None:
 def test_advice_about_what_only_some_have_who_come_to_it(steps: str, missing: bool) -> None:
     checked = project(journeys__j=steps, templates__hello="subject: Hi\nbody: '{{ seen.name }}'\n")
     assert any("template hello shows seen" in note for note in advice(checked)) == missing
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        (f"- split: {{a: 90, holdout: 10}}\n  a: [{{{MAIL}}}]\n- wait: 1h\n- {MAIL}", True),
+        (f"- branch: [{{when: {{in: vip}}, steps: [{{split: {{a: 90, holdout: 10}}, a: []}}]}}]\n- {MAIL}", True),
+        (f"- {MAIL}\n- split: {{a: 90, holdout: 10}}\n  a: [{{{MAIL}}}]\n- wait: 1h", False),
+        (f"- split: {{a: 50, b: 50}}\n  a: [{{{MAIL}}}]\n  b: []\n- {MAIL}", False),
+    ],
+)
+def test_advice_about_a_holdout_that_gets_something_all_the_same(steps: str, told: bool) -> None:
+    notes = advice(project(journeys__j=journey(steps)))
+    assert any("who draws holdout" in note for note in notes) == told
