@@ -132,6 +132,8 @@ class _Decision:
             outcome = self._send_by(channel)
             if outcome is Outcome.SKIPPED or self.step.choice == "all":
                 continue
+            if outcome is Outcome.SENT:
+                self._note_quiet()
             cascades = outcome is Outcome.SENT and channels[number + 1 :]
             if cascades and self.step.until is not None and self.step.within is not None:
                 # it goes on to the next, never back to one that gave way
@@ -251,6 +253,11 @@ class _Decision:
         self.tried = (*self.tried, channel.name)
         self._decide(reasons.SENT, f"{template.name} to {address}", channel, id_)
         return Outcome.SENT
+
+    def _note_quiet(self) -> None:
+        """Tell of the channels that gave way as they are quiet, before what was sent instead."""
+        quiet = [_Note(reasons.QUIET_HOURS, "gives way", quiet.channel.name, None) for quiet in self.quiet]
+        self.notes[-1:-1] = quiet
 
     def _after_quiet(self) -> Done | Later:
         """What is left when no channel was left to use: wait for the first quiet hours to end, or go on."""

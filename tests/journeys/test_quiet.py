@@ -125,3 +125,14 @@ def test_of_several_quiet_channels_one_that_waits_is_awaited(lab: Lab) -> None:
 def test_mistakes_in_quiet_hours_are_told(rule: str, message: str) -> None:
     told = problems(channels=f"email: {{quiet: {rule}}}\n")
     assert any(message in str(problem) for problem in told), told
+
+
+def test_a_channel_that_gives_way_as_it_is_quiet_is_told_of(lab: Lab) -> None:
+    """Else nobody knows why the dearer SMS was taken."""
+    lab.file("channels.yaml", 'email: {connector: smtp, quiet: "11:00-13:00"}\nsms: {connector: smpp}\n')
+    lab.journey("j", "enter: {event: Go}\nsteps:\n  - send: {template: hello, channels: [email, sms]}\n")
+    lab.customer()
+    lab.profiles["user_id:u1"]["addresses"]["phone"] = ["+380501234567"]
+    lab.event("Go", at())
+    told = [(d.reason, d.channel) for d in lab.decisions() if d.channel]
+    assert told == [("quiet hours", "email"), ("sent", "sms")]
