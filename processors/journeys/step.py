@@ -194,11 +194,22 @@ class JourneysStage:
 
     def _hold(self, person: Working, update: Update, raw: bytes) -> None:
         """Keep an update for later. What can't be used must be refused now, when it is the record at hand."""
+        if update.kind == "awaiting" and self._told(person, update):
+            return  # there is one for every event that waits in segments
         if update.event is not None:
             document(self._codec.decode(Event, update.event))
         if update.profile is not None:
             _snapshot(update.profile)
         person.change(held=(*person.person.held, raw))
+
+    def _told(self, person: Working, update: Update) -> bool:
+        """Whether it is known here, where updates wait, that the slot of this one has come to the person."""
+        if not person.person.held:
+            return False
+        known = person.slots.held.get(update.slot)
+        last = self._codec.decode(Update, person.person.held[-1])
+        again = (last.kind, last.slot, last.version) == (update.kind, update.slot, update.version)
+        return again or (known is not None and known.version >= update.version)
 
     def _must_wait(self, person: Working, update: Update, turn: Turn) -> bool:
         """Whether an update has to wait for state on its way; notes that its slots have come to the person."""

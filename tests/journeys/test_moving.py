@@ -465,6 +465,21 @@ def test_no_timer_overtakes_what_has_happened_and_waits_in_segments(lab: Lab) ->
     assert lab.reasons() == [reasons.ENTERED, reasons.EXITED]
 
 
+def test_however_many_events_wait_in_segments_one_record_of_them_waits_here(lab: Lab) -> None:
+    lab.journey("cart", CART)
+    lab.customer()
+    lab.event("Page", at(), USER)
+    for n in range(100):
+        lab.await_state(COOKIE if n % 2 else USER, 2 if n % 2 else 1, USER, at(seconds=1))
+    person = lab.person(USER)
+    assert person is not None
+    assert len(person.held) == 1
+    lab.move({COOKIE: 2}, COOKIE, USER, at(seconds=1))
+    lab.arrived({COOKIE: 2}, USER, at(seconds=1))
+    lab.event("Product Added", at(seconds=2), USER)
+    assert lab.reasons() == [reasons.ENTERED]
+
+
 def test_patience_begins_anew_with_each_slot_on_its_way(lab: Lab) -> None:
     lab.journey("cart", CART)
     lab.customer()
