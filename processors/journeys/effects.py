@@ -65,8 +65,7 @@ def _update(
     """Tell traits, and see them at once in what follows at this instant. Gives the traits."""
     traits: dict[str, Any] = {}
     for path, value in step.traits.items():
-        text = isinstance(value, str)
-        _set(traits, path.removeprefix("traits.").split("."), render_text(value, names, zone) if text else value)
+        _set(traits, path.removeprefix("traits.").split("."), filled(value, names, zone))
     told = {"journey": instance.journey, "step": step.id}
     tell(
         person,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from schemas import reasons
@@ -351,6 +352,29 @@ def test_the_first_arm_that_holds_and_steps_after_the_branch(lab: Lab) -> None:
         ("rest", "end", at()),
     }
     assert [d.detail for d in lab.decisions() if d.reason == reasons.EXITED] == ["no consent"]
+
+
+def test_an_update_keeps_numbers_and_lists_as_what_they_are(lab: Lab) -> None:
+    """So that a segment may ask whether the last price was at least 100; the same as in `emit`."""
+    lab.journey(
+        "a",
+        """
+        enter: {event: Product Added}
+        steps:
+          - update:
+              traits.price: "{{ entry.properties.price }}"
+              traits.tags: "{{ entry.properties.tags }}"
+              traits.text: "for {{ entry.properties.price }}"
+          - branch:
+              - when: {trait: price, at_least: 100}
+                steps: [{exit: dear}]
+        """,
+    )
+    lab.customer()
+    lab.event("Product Added", at(), properties={"price": 150.5, "tags": ["a", "b"]})
+    told = orjson.loads(lab.events()[0].traits)
+    assert told == {"price": 150.5, "tags": ["a", "b"], "text": "for 150.5"}
+    assert lab.decisions()[-1].detail == "dear"
 
 
 def test_an_update_travels_as_an_event_and_is_seen_at_once(lab: Lab) -> None:
