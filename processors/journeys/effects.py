@@ -19,7 +19,7 @@ from processors.journeys.working import Working
 from schemas import lists, topics
 from schemas.definitions.expressions import lookup
 from schemas.definitions.model import ChangeList, Emit, UpdateTraits
-from schemas.definitions.templates import render_text
+from schemas.definitions.templates import render_text, render_value
 from schemas.identifiers import identifier_of
 from schemas.records import JOURNEY_SOURCE, Event
 
@@ -46,11 +46,14 @@ def take(
 
 
 def filled(value: Any, names: Mapping[str, Any], zone: str) -> Any:
-    """A JSON value with its Liquid rendered; text that is one `{{ path }}` and no more becomes the value there, be it a
+    """A JSON value with its Liquid rendered; text that is one `{{ output }}` and no more becomes its value, be it a
     number or a list. Raises TemplateError."""
     if isinstance(value, str):
         path = _VALUE.fullmatch(value.strip())
-        found = lookup({"in": names}, f"in.{path[1]}") if path is not None and path[1] != "now" else None
+        if path is not None and path[1] != "now":
+            found = lookup({"in": names}, f"in.{path[1]}")
+        else:
+            found = render_value(value, names, zone)
         return render_text(value, names, zone) if found is None or isinstance(found, str) else found
     if isinstance(value, Mapping):
         return {str(key): filled(inner, names, zone) for key, inner in value.items()}

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache, wraps
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import liquid
+import orjson
+from liquid.builtin.output import OutputNode
 from liquid.exceptions import LiquidError
 
 #: A template that loops or grows beyond this is broken.
@@ -77,6 +80,26 @@ def rendered(source: str, names: Mapping[str, Any], html: bool = False) -> str:
         raise
     except (LiquidError, RecursionError, ArithmeticError, TypeError, ValueError) as error:
         raise TemplateError(first_line(error)) from error
+
+
+def evaluated(source: str, names: Mapping[str, Any]) -> Any:
+    """The value of a source that is one output and no more, None if it is a text or not of JSON, or the source is no
+    such. Raises TemplateError."""
+    template = parsed(source)
+    if [type(node) for node in template.nodes] != [OutputNode]:
+        return None
+    try:
+        value = template.nodes[0].expression.evaluate(liquid.RenderContext(template, globals=names))
+    except (LiquidError, RecursionError, ArithmeticError, TypeError, ValueError) as error:
+        raise TemplateError(first_line(error)) from error
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, liquid.Undefined) or not isinstance(value, bool | int | float | list | Mapping):
+        return None
+    try:
+        return orjson.loads(orjson.dumps(value))
+    except TypeError:  # an instant within it, or a number of more than 64 bits
+        return None
 
 
 def plain(source: str) -> str:

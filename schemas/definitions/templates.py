@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from schemas.definitions.liquid import TemplateError, rendered, values
+from schemas.definitions.liquid import TemplateError, evaluated, rendered, values
 from schemas.definitions.mjml import is_mjml, page_of
 from schemas.definitions.model import Template
 
-__all__ = ["TemplateError", "button_part", "is_html", "is_sms", "parts_for", "render", "render_text"]
+__all__ = ["TemplateError", "button_part", "is_html", "is_sms", "parts_for", "render", "render_text", "render_value"]
 
 #: What mail clients show of a subject.
 LONGEST_SUBJECT = 78
@@ -115,6 +115,12 @@ def _buttons(sources: Mapping[str, str], known: Mapping[str, Any]) -> list[dict[
 def render_text(source: str, names: Mapping[str, Any], timezone: str = "") -> str:
     """One Liquid source as text on its own (an intent, a trait). Raises TemplateError on an undefined variable."""
     return rendered(source, values(names, timezone)).strip()
+
+
+def render_value(source: str, names: Mapping[str, Any], timezone: str = "") -> Any:
+    """The value of a Liquid source that is one output and no more, None if it is not of JSON or the source is no such.
+    Raises TemplateError on an undefined variable."""
+    return evaluated(source.strip(), values(names, timezone))
 
 
 def plain_text(page: str) -> str:

@@ -377,6 +377,31 @@ def test_an_update_keeps_numbers_and_lists_as_what_they_are(lab: Lab) -> None:
     assert lab.decisions()[-1].detail == "dear"
 
 
+def test_an_update_counts(lab: Lab) -> None:
+    lab.journey(
+        "a",
+        """
+        enter: {event: Product Added}
+        steps:
+          - update:
+              traits.times: "{{ person.traits.times | default: 0 | plus: 1 }}"
+              traits.with_tax: "{{ entry.properties.price | times: 1.2 }}"
+              traits.colours: "{{ entry.properties.colours | split: ' ' }}"
+              traits.shout: "{{ entry.properties.colours | upcase }}"
+              traits.huge: "{{ entry.properties.price | times: 1000000000000000000000 }}"
+          - branch:
+              - when: {trait: times, at_least: 2}
+                steps: [{exit: again}]
+        """,
+    )
+    lab.customer(times=1)
+    lab.event("Product Added", at(), properties={"price": 150, "colours": "red blue"})
+    told = orjson.loads(lab.events()[0].traits)
+    assert told.pop("huge") == "150000000000000000000000"
+    assert told == {"times": 2, "with_tax": 180.0, "colours": ["red", "blue"], "shout": "RED BLUE"}
+    assert lab.decisions()[-1].detail == "again"
+
+
 def test_an_update_travels_as_an_event_and_is_seen_at_once(lab: Lab) -> None:
     lab.journey(
         "cart",
