@@ -130,3 +130,11 @@ def test_the_options_of_a_source_make_its_id(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(orjson.dumps({}))
     assert open_source(str(path)).id == open_source(f"segment:{path}").id
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_json_lines_in_another_encoding_are_refused_as_a_whole(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes('{"type": "track"}\n{"type": "track"}\n'.encode(encoding))
+    with pytest.raises(BadSource, match=r"a\.jsonl is UTF-16, JSON lines are UTF-8: iconv"):
+        list(open_source(str(path)).items())

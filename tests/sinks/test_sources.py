@@ -78,7 +78,15 @@ def test_without_rules_of_its_own_a_project_knows_the_usual_sources(warehouse: W
 
 
 @pytest.mark.parametrize(
-    ("properties", "campaign"), [({"campaign_id": 12}, "12"), ({"campaign": "May"}, "May"), ({}, "")]
+    ("properties", "campaign"),
+    [
+        ({"campaign_id": 12}, "12"),
+        ({"campaign": "May"}, "May"),
+        ({"campaign": 'He said "hi"', "campaign_name": "other"}, 'He said "hi"'),
+        ({"campaign": None, "campaign_name": '"Ґ\\'}, '"Ґ\\'),
+        ({"campaign": None}, ""),
+        ({}, ""),
+    ],
 )
 def test_the_campaign_is_that_of_the_tags_else_of_the_properties(
     warehouse: Warehouse, properties: Mapping[str, Any], campaign: str

@@ -10,6 +10,8 @@ import orjson
 from connectors.inbound.files.base import BadSource, Item
 from connectors.inbound.files.reading import Input
 
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
 
 class SegmentJsonl:
     """A file of messages, in the order of its lines; plain, gzip or zstd."""
@@ -29,6 +31,9 @@ class SegmentJsonl:
     def items(self) -> Iterator[Item]:
         with self._input.opened() as lines:
             for number, line in enumerate(lines):
+                if not number and (line.startswith(_UTF_16) or b"\0" in line[:4]):
+                    name = self._input.name
+                    raise BadSource(f"{name} is UTF-16, JSON lines are UTF-8: iconv -f UTF-16 -t UTF-8 {name}")
                 # Windows programs begin a file with a mark that is no part of the JSON
                 raw = (line if number else line.removeprefix(codecs.BOM_UTF8)).strip()
                 if raw:
