@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,16 +28,23 @@ _TRIES = 10
 T = TypeVar("T")
 #: (topic, partition)
 Part = tuple[str, int]
+#: (person, slot, version)
+Placement = tuple[str, str, int]
 
 
 @dataclass(slots=True)
 class Trail:
-    """Where each event has come by, by the short name of its id: all records have to be shown to `take`."""
+    """Where each event has come by, by the short name of its id: all records have to be shown to `take`.
+
+    An event that waits for state on its way to its person is told of by its placement; those of one placement wait
+    until all go on, in order, before any other.
+    """
 
     checked: int = 0
     _codec: Codec = field(default_factory=Codec)
     _waiting: dict[Part, deque[tuple[int, int]]] = field(default_factory=lambda: defaultdict(deque))
-    _people: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _people: dict[int, tuple[int, int, Placement]] = field(default_factory=dict)
+    _parked: Counter[Placement] = field(default_factory=Counter)
     _updated: set[int] = field(default_factory=set)
     _before: dict[Part, int] = field(default_factory=dict)
 
@@ -49,15 +56,20 @@ class Trail:
                 name = name_of(self._codec.decode(Event, record.value).event_id)
                 self._waiting[place].append((record.offset, name))
             elif record.topic == topics.PEOPLE:
-                event = self._codec.decode(PersonEnvelope, record.value).event
-                if event is not None:
-                    name = name_of(self._codec.decode(Event, event).event_id)
-                    self._people[name] = record.partition, record.offset
+                filed = self._codec.decode(PersonEnvelope, record.value)
+                if filed.event is not None:
+                    name = name_of(self._codec.decode(Event, filed.event).event_id)
+                    placement = filed.person_id, filed.slot, filed.version
+                    self._people[name] = record.partition, record.offset, placement
                     self._waiting[place].append((record.offset, name))
             else:
-                event = self._codec.decode(Update, record.value).event
-                if event is not None:
-                    self._updated.add(name_of(self._codec.decode(Event, event).event_id))
+                update = self._codec.decode(Update, record.value)
+                placement = update.person_id, update.slot, update.version
+                if update.kind == "awaiting":
+                    self._parked[placement] += 1
+                elif update.event is not None:
+                    self._parked[placement] -= self._parked[placement] > 0
+                    self._updated.add(name_of(self._codec.decode(Event, update.event).event_id))
         except BadRecord:
             return
 
@@ -67,13 +79,20 @@ class Trail:
         if back := self.back(committed):
             raise Violation(f"committed offsets of {back} went back from {self._before} to {dict(committed)}")
         self._before = dict(committed)
+        parked, named = self._parked.copy(), set[int]()
         for place, offset in committed.items():
-            waiting = self._waiting[place]
+            waiting, again = self._waiting[place], list[tuple[int, int]]()
             while waiting and waiting[0][0] < offset:
                 at, name = waiting.popleft()
-                if not self._answered(place[0], name, committed):
+                if self._answered(place[0], name, committed):
+                    self.checked += 1
+                elif place[0] == topics.PEOPLE and (name in named or parked[self._people[name][2]] > 0):
+                    parked[self._people[name][2]] -= name not in named
+                    named.add(name)
+                    again.append((at, name))
+                else:
                     raise Violation(f"{place} is committed up to {offset}, and offset {at} left no output")
-                self.checked += 1
+            waiting.extendleft(reversed(again))
 
     def back(self, committed: Mapping[Part, int]) -> list[Part]:
         """Where an offset is lower than it was when it was judged before."""
@@ -83,7 +102,7 @@ class Trail:
         if topic == topics.EVENTS:
             return name in self._people
         # a person who has moved has its events sent on, back into the same topic
-        partition, offset = self._people[name]
+        partition, offset, _ = self._people[name]
         return name in self._updated or offset >= committed[topics.PEOPLE, partition]
 
 

@@ -49,6 +49,24 @@ def test_an_event_may_be_sent_on_to_the_person_it_belongs_to_by_now() -> None:
         found.judge({(PEOPLE, 1): 4, (PEOPLE, 2): 7})
 
 
+def test_an_event_may_wait_at_its_person_and_is_judged_again() -> None:
+    other = CODEC.encode(event("Seen", id="other"))
+    second = CODEC.encode(PersonEnvelope(kind="event", person_id="p", slot="s", version=1, event=other))
+    waits = CODEC.encode(Update(kind="awaiting", person_id="p", slot="s", version=1, at=1))
+    gone_on = CODEC.encode(Update(kind="event", person_id="p", slot="s", version=1, at=1, event=SEEN))
+    found = trail((PEOPLE, 1, 3, PERSON), (UPDATES, 2, 5, waits))
+    found.judge({(PEOPLE, 1): 4})
+    assert found.checked == 0
+    found.take(Record(PEOPLE, 1, 4, 0, b"key", second))
+    with pytest.raises(Violation, match="offset 4 left no output"):
+        found.judge({(PEOPLE, 1): 5})
+    found = trail((PEOPLE, 1, 3, PERSON), (PEOPLE, 1, 4, second), *[(UPDATES, 2, n, waits) for n in (5, 6)])
+    found.judge({(PEOPLE, 1): 5})
+    found.take(Record(UPDATES, 2, 7, 0, b"key", gone_on))
+    found.judge({(PEOPLE, 1): 5})
+    assert found.checked == 1
+
+
 def test_an_offset_that_goes_back_is_found() -> None:
     found = Trail()
     found.judge({(EVENTS, 0): 9})
