@@ -59,7 +59,7 @@ OUTCOMES = {
 }
 #: Bounces that will not go away. A bounce that does not say which kind it is counts as one: a dead address that is
 #: written to again harms the reputation of the sender, a living one comes back with its next consent.
-LASTING_BOUNCES = frozenset({"", "hard", "permanent"})
+_LASTING_BOUNCES = frozenset({"", "hard", "permanent"})
 
 
 def is_receipt(name: str) -> bool:
@@ -82,8 +82,12 @@ def lost(event: Mapping[str, Any]) -> bool:
     if tells(event, "failed"):
         return True
     properties = event.get("properties")
-    kind = properties.get("bounce_type") if isinstance(properties, Mapping) else None
-    return tells(event, "bounced") and str(kind or "").strip().lower() in LASTING_BOUNCES
+    return tells(event, "bounced") and lasting(properties if isinstance(properties, Mapping) else {})
+
+
+def lasting(properties: Mapping[str, Any]) -> bool:
+    """Whether a bounce with these properties will not go away."""
+    return str(properties.get("bounce_type") or "").strip().lower() in _LASTING_BOUNCES
 
 
 def looked_at(event: Mapping[str, Any]) -> bool:

@@ -13,10 +13,6 @@ import msgspec
 from processors.runtime.contract import Table
 from processors.runtime.slots import Slots
 
-#: updates are held back, and timers of what just arrived wait, for at most this long (line time)
-PATIENCE_MS = 30_000
-#: a worker that comes so much later to the end of that was away meanwhile
-AWAY_MS = 5_000
 #: a send that nobody can get waits this long if its event names identifiers that may be joined to the person
 JOINING_MS = 2_000
 #: events a slot remembers for instances that arrive by a merge: this many, and for this long

@@ -24,9 +24,7 @@ from processors.journeys.late import Lateness
 from processors.journeys.migrating import concerned, migrate
 from processors.journeys.model import (
     AGENDA,
-    AWAY_MS,
     IN_FORCE,
-    PATIENCE_MS,
     PERSONS,
     PROFILES,
     Agenda,
@@ -81,7 +79,7 @@ class JourneysStage:
         self._codec = codec
         self._speed = speed
         self._settle_ms = round(SETTLE_MS * speed)
-        self._patience, self._away = round(PATIENCE_MS * speed), round(AWAY_MS * speed)
+        self._patience, self._away = round(protocol.PATIENCE_MS * speed), round(protocol.AWAY_MS * speed)
         self._lanes = partitions
 
     def on_record(self, record: Record, turn: Turn) -> None:

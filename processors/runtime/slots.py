@@ -18,6 +18,12 @@ from schemas.records import HandedSlot, SlotVersion
 
 S = TypeVar("S")
 
+#: Half a merge must not look like "did not buy": for so long a person waits for state that is on its way (wall time).
+PATIENCE_MS = 30_000
+#: A worker that comes so much later to the end of that was away meanwhile, and what is waited for may be among what it
+#: has not read yet.
+AWAY_MS = 5_000
+
 
 class Slot(msgspec.Struct, Generic[S], frozen=True, omit_defaults=True):
     """A slot at its person. `complete`: all its earlier state has arrived, so absence in it means absence; until then

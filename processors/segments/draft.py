@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 
 import msgspec
 
-from processors.runtime.slots import Slots, with_state
+from processors.runtime.slots import PATIENCE_MS, Slots, with_state
 from processors.segments.conditions import answer, explain
 from processors.segments.fold import Fold
 from processors.segments.keeping import needed, read_from, usable
@@ -20,9 +20,6 @@ from schemas.definitions.expressions import document
 from schemas.definitions.hoisting import EXCLUDED
 from schemas.definitions.model import ComputedTrait, Segment
 from schemas.records import Change, Event
-
-#: Half a merge must not look like "did not buy": for so long a person waits for state that is on its way.
-PATIENCE_MS = 30_000
 
 
 class Draft:
@@ -87,7 +84,7 @@ class Draft:
             return self._begin(now, "event", event.name)
         return self.settle(now, "event", event.name, self._readers(folded.keys))
 
-    def refuse(self, slot: str, event: Event, now: int) -> None:
+    def check(self, slot: str, event: Event, now: int) -> None:
         """Raises BadRecord for an event that could not be folded into a slot that is held here, also under definitions
         that read more of it."""
         document(event)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from processors.segments.plan import Plan
 from schemas.identifiers import Refused, normalise, split
-from schemas.receipts import LASTING_BOUNCES
+from schemas.receipts import lasting
 from schemas.records import Event
 
 Kind = Literal["bounced", "complained", "unsubscribed", "started", "other"]
@@ -77,7 +77,7 @@ def receipt(event: Event, document: Mapping[str, Any], plan: Plan) -> Receipt | 
         channels=channels,
         addresses=addresses,
         purpose=str(properties.get("purpose") or ""),
-        lasting=kind == "bounced" and str(properties.get("bounce_type") or "").strip().lower() in LASTING_BOUNCES,
+        lasting=kind == "bounced" and lasting(properties),
     )
 
 

@@ -16,10 +16,10 @@ import structlog
 
 from processors.runtime.contract import BadRecord, Record, Turn
 from processors.runtime.definitions import DefinitionsSource
-from processors.runtime.slots import Handed, Slots, arrive, join, leave, redirect_of, with_state
+from processors.runtime.slots import AWAY_MS, PATIENCE_MS, Handed, Slots, arrive, join, leave, redirect_of, with_state
 from processors.segments import model, turnover
 from processors.segments.consents import parting
-from processors.segments.draft import PATIENCE_MS, Draft
+from processors.segments.draft import Draft
 from processors.segments.erasure import alive, anew, outliving, restored, without
 from processors.segments.history import History, gather
 from processors.segments.keeping import Lack, lack
@@ -48,10 +48,6 @@ from schemas.records import (
 
 #: A handoff above this size travels in parts: records are limited to `topics.INTERNAL_BYTES`.
 PART_BYTES = topics.INTERNAL_BYTES // 2
-
-#: A worker that comes so late to the end of a wait was away meanwhile, and what is waited for may be among what it has
-#: not read yet.
-AWAY_MS = 5_000
 
 _log = structlog.get_logger(__name__)
 
@@ -192,7 +188,7 @@ class SegmentsStage:
 
     def _park(self, draft: Draft, one: Waiting, event: Event, now: int, turn: Turn) -> None:
         """Let an event wait until the person is whole. Raises BadRecord if it could not be folded then."""
-        draft.refuse(one.slot, event, now)
+        draft.check(one.slot, event, now)
         draft.waiting = park(turn, draft.person_id, draft.waiting, [one])
         # journeys wait as well: a timer of theirs must not overtake what has happened already
         told = Update(kind="awaiting", person_id=draft.person_id, at=now, slot=one.slot, version=one.version)
